@@ -1,0 +1,43 @@
+# Set up the environment and run the demo, the tests, the checks.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+CORES ?= 2
+BIN := .venv/bin
+
+.PHONY: setup demo test check timings lock clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "metaprobe needs Python 3.11 or newer: none was found"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "metaprobe needs Python 3.11 or newer: make PYTHON=... names one")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ".[dev]"
+	@touch $@
+
+demo: setup
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
+	@$(BIN)/python -c 'import pandas as p; print(p.read_csv("results/demo/target_representations.csv").to_string(na_rep="", index=False))'
+
+test: setup
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+timings: setup
+	$(BIN)/python benchmarks/demo_timings.py $(CORES)
+
+# Pin what pyproject.toml asks for to the newest versions that go together.
+lock:
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet ".[dev]"
+	.venv-lock/bin/python -m pip freeze --exclude metaprobe > constraints.txt
+	rm -r .venv-lock
+
+clean:
+	rm -rf .venv results/demo

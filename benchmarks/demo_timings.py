@@ -1,0 +1,59 @@
+"""Print where the demo's time goes: by stage, per job, and for a run with nothing to do.
+
+Usage: python benchmarks/demo_timings.py [cores]
+"""
+
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "aggregate")
+COST = re.compile(r"^cost: ([\d.]+) s, ([\d.]+) CPU s, ([\d.]+) GB$", re.MULTILINE)
+
+
+def timed_run(folder: Path, cores: str) -> tuple[float, float]:
+    """Run the demo in `folder`; return wall seconds and CPU seconds of all processes."""
+    command = [sys.executable, "-m", "snakemake", "--cores", cores]
+    command += ["--configfile", "config/demo.yaml", "--quiet", "all"]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, cwd=folder, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, cpu
+
+
+def main(cores: str) -> None:
+    """Run the demo twice in a temporary copy and print the table."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for part in ("workflow", "config", "envs", "profiles"):
+            shutil.copytree(ROOT / part, folder / part)
+        shutil.copy(ROOT / "Snakefile", folder)
+        wall, cpu = timed_run(folder, cores)
+        idle_wall, idle_cpu = timed_run(folder, cores)
+        print(f"{'stage':<18}{'jobs':>6}{'CPU s':>9}{'CPU s/job':>11}{'GB at most':>12}")
+        in_jobs = 0.0
+        count = 0
+        for stage in STAGES:
+            logs = (folder / "results/demo/logs" / stage).glob("**/*.log")
+            costs = [COST.search(log.read_text()) for log in logs]
+            seconds = [float(c[2]) for c in costs if c]
+            memory = max(float(c[3]) for c in costs if c)
+            in_jobs += sum(seconds)
+            count += len(seconds)
+            mean = sum(seconds) / len(seconds)
+            print(f"{stage:<18}{len(seconds):>6}{sum(seconds):>9.1f}{mean:>11.2f}{memory:>12.2f}")
+    outside = cpu - in_jobs - idle_cpu
+    print(f"whole run: {wall:.0f} s on {cores} cores, {cpu:.0f} CPU s; {in_jobs:.0f} inside jobs")
+    print(f"Snakemake's overhead: {outside / count:.2f} CPU s per job over {count} jobs")
+    print(f"a run with nothing to do: {idle_wall:.1f} s, {idle_cpu:.1f} CPU s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "2")

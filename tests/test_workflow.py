@@ -1,0 +1,271 @@
+"""The workflow as a user runs it: plans, a whole tiny run, reruns, failures."""
+
+import csv
+import json
+import os
+import resource
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkouts import ROOT, copy_workflow, edit_yaml, planned, snakemake
+from PIL import Image
+
+TINY = ("--configfile", "tiny.yaml")
+FINAL = {"aggregate": 1, "all": 1}
+SETTINGS = {
+    "only_datasets": ["Digits", "Tints"],
+    "only_configurations": ["resnet18-plain", "resnet18-regularized", "mobilenetv2-plain"],
+    "train_images": 24,
+    "test_images": 12,
+    "weights": "random",
+    "data": "data",
+    "pathvars": {"results": "results", "logs": "results/logs"},
+    "datasets": {
+        "Digits": {
+            "kind": "embedded",
+            "class": "handwritten_digits",
+            "classes": 10,
+            "transform": "grey",
+        },
+        "Tints": {"kind": "folder", "classes": 3, "sampling": "stratified"},
+        "MoreTints": {"kind": "folder", "path": "Tints", "classes": 3},
+    },
+}
+
+
+def write_pictures(folder: Path) -> None:
+    """A folder of pictures as a user has it: three classes, one pool."""
+    rng = np.random.default_rng(0)
+    for name, tint in {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = np.array(tint) + rng.integers(-40, 41, (30, 40, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A checkout in which the tiny run has ended well."""
+    folder = copy_workflow(tmp_path_factory.mktemp("finished") / "a checkout")
+    write_pictures(folder / "data" / "Tints")
+    (folder / "tiny.yaml").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    result = snakemake(folder, *TINY)
+    assert result.returncode == 0, result.stdout
+    return folder
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Path:
+    """A copy of the finished checkout that a test may spoil; it lies elsewhere, as after a move."""
+    return shutil.copytree(finished, tmp_path / "moved", symlinks=True)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "results" / "target_representations.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_shipped_configuration_plans_the_documented_jobs(tmp_path) -> None:
+    """A backbone pass per configuration, a download per task, or a plan that takes minutes."""
+    folder = copy_workflow(tmp_path)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    jobs = planned(folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert jobs == FINAL | {
+        "download": 24,
+        "fetch_weights": 3,
+        "subset_index": 30,
+        "extract_features": 90,
+        "train_head": 180,
+        "metrics_json": 180,
+    }
+    assert after.ru_utime - before.ru_utime < 5
+
+
+def test_finished_run_has_every_experiment_once_in_order(finished) -> None:
+    """A lost or doubled row, or an order that depends on which job ended first."""
+    rows = table(finished)
+    assert [(row["task_id"], row["architecture"], row["learning_rate"]) for row in rows] == [
+        (task, architecture, rate)
+        for task in ("Digits", "Tints")
+        for architecture, rate in (
+            ("ResNet18", "0.01"),
+            ("ResNet18", "0.001"),
+            ("MobileNetV2", "0.01"),
+        )
+    ]
+    fragment = json.loads((finished / "results/metrics/Tints/resnet18-plain.json").read_text())
+    assert fragment["weights"]["id"] == "random (seed 0)"
+    assert fragment["sampling"] == "stratified"
+    assert fragment["train_images"] == 24
+    assert len(fragment["learning_curve"]) == 3
+    subset = json.loads((finished / "results/subsets/Tints.json").read_text())
+    assert subset["class_names"] == ["blue", "green", "red"]
+    assert subset["train"]["counts_per_class"] == {"blue": 8, "green": 8, "red": 8}
+    assert not set(subset["train"]["indices"]) & set(subset["test"]["indices"])
+
+
+def test_second_run_does_nothing_and_a_moved_checkout_neither(checkout) -> None:
+    """Absolute paths or times in what decides a rerun."""
+    for file in (checkout / "workflow").glob("**/*"):
+        os.utime(file)
+    assert planned(checkout, *TINY) == {}
+
+
+def test_changed_learning_rate_reruns_its_experiments(checkout) -> None:
+    """A changed hyperparameter that leaves stale rows, or that runs a backbone."""
+
+    def change(content):
+        content["configurations"]["mobilenetv2-plain"]["learning_rate"] = 0.02
+
+    edit_yaml(checkout / "config/configurations.yaml", change)
+    assert planned(checkout, *TINY) == FINAL | {"train_head": 2, "metrics_json": 2}
+
+
+def test_added_configuration_runs_heads_only(checkout) -> None:
+    """Cached features not used."""
+
+    def change(content):
+        content["only_configurations"].append("mobilenetv2-regularized")
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    assert planned(checkout, *TINY) == FINAL | {"train_head": 2, "metrics_json": 2}
+
+
+def test_added_architecture_runs_its_backbone(checkout) -> None:
+    """Features of one architecture given to another."""
+
+    def change(content):
+        content["only_configurations"].append("efficientnetb0-plain")
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2}
+    assert planned(checkout, *TINY) == FINAL | expected
+
+
+def test_added_data_set_runs_its_own_jobs(checkout) -> None:
+    """Random draws that depend on which other data sets there are."""
+
+    def change(content):
+        content["only_datasets"].insert(0, "MoreTints")
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    expected = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
+    assert planned(checkout, *TINY) == FINAL | expected
+
+
+def test_removed_configuration_rewrites_the_table_only(checkout) -> None:
+    """Rows of an experiment that is no longer asked for."""
+    edit_yaml(checkout / "tiny.yaml", lambda content: content["only_configurations"].pop())
+    assert planned(checkout, *TINY) == FINAL
+
+
+def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
+    """Hours of work thrown away for a comment."""
+    for file in ("metaprobe/heads.py", "metaprobe/features.py", "scripts/train_head.py"):
+        path = checkout / "workflow" / file
+        path.write_text(path.read_text().replace('"""', '"""Edited: ', 1) + "\n# a comment\n")
+    assert planned(checkout, *TINY) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("heads", {"train_head": 6, "metrics_json": 6}),
+        ("metrics", {"metrics_json": 6}),
+        ("features", {"extract_features": 4, "train_head": 6, "metrics_json": 6}),
+    ],
+)
+def test_edited_code_reruns_what_it_computes(checkout, file, expected) -> None:
+    """Results of old code under new code, or everything rerun for one function."""
+    path = checkout / f"workflow/metaprobe/{file}.py"
+    path.write_text(path.read_text() + "\nNEW = 1\n")
+    assert planned(checkout, *TINY) == FINAL | expected
+
+
+def test_machine_settings_rerun_nothing(checkout) -> None:
+    """Device, cores or the place of the data among what decides a rerun."""
+    (checkout / "data").rename(checkout / "elsewhere")
+    settings = ("--config", "device=cpu", "data=elsewhere", "--set-threads", "train_head=2")
+    assert planned(checkout, *TINY, *settings) == {}
+
+
+def test_changed_seed_reruns_everything(checkout) -> None:
+    """A seed that does not reach the draws."""
+    expected = {"subset_index": 2, "extract_features": 4, "train_head": 6, "metrics_json": 6}
+    assert planned(checkout, *TINY, "--config", "seed=1") == FINAL | expected
+
+
+def test_deleted_fragment_is_made_again(checkout) -> None:
+    """A table that looks complete while a fragment is missing."""
+    (checkout / "results/metrics/Tints/resnet18-plain.json").unlink()
+    assert planned(checkout, *TINY) == FINAL | {"metrics_json": 1}
+
+
+def test_one_broken_data_set_stops_nothing_but_itself(checkout) -> None:
+    """A failure that hides, spreads, leaves a table that looks whole, or is not made up for."""
+    shutil.move(checkout / "data/Tints/red", checkout / "red")
+    shutil.rmtree(checkout / "results/subsets")
+    shutil.rmtree(checkout / "results/metrics")
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    assert "Tints: 2 classes have images, but datasets.yaml declares classes: 3" in result.stdout
+    assert "3 of 6 experiments are finished" in result.stdout
+    log = (checkout / "results/logs/subset_index/Tints.log").read_text().splitlines()
+    assert log[-1].startswith("error: Tints: 2 classes have images")
+    assert "Traceback" not in "".join(log)
+    partial = checkout / "results/target_representations.partial.csv"
+    assert len(partial.read_text().splitlines()) == 1 + 3
+
+    shutil.move(checkout / "red", checkout / "data/Tints/red")
+    expected = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
+    assert planned(checkout, *TINY) == FINAL | expected
+    result = snakemake(checkout, *TINY)
+    assert result.returncode == 0, result.stdout
+    assert not partial.exists()
+    assert len(table(checkout)) == 6
+
+
+def test_second_run_from_nothing_gives_the_same_metrics(finished, tmp_path) -> None:
+    """Results that depend on the order of jobs, on their number at a time, or on global state."""
+    folder = copy_workflow(tmp_path / "again")
+    for name in ("tiny.yaml", "data"):
+        source = finished / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
+    result = snakemake(folder, *TINY, cores=1)
+    assert result.returncode == 0, result.stdout
+    for ours, theirs in zip(table(folder), table(finished), strict=True):
+        assert {**ours, "training_time_sec": ""} == {**theirs, "training_time_sec": ""}
+
+
+@pytest.mark.parametrize("kind", ["subsets/Tints.json", "features/Tints/ResNet18.safetensors"])
+def test_broken_intermediate_file_is_named(checkout, kind) -> None:
+    """A truncated file that gives a wrong number, or a traceback."""
+    path = checkout / "results" / kind
+    path.write_bytes(path.read_bytes()[:-100])
+    shutil.rmtree(checkout / "results/metrics/Tints")
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    assert f"results/{kind} is broken" in result.stdout
+    assert "delete it and start the run again" in result.stdout
+    path.unlink()
+    assert snakemake(checkout, *TINY).returncode == 0
+
+
+def test_mistake_in_the_configuration_is_one_line_before_any_job(tmp_path) -> None:
+    """A traceback, or hours of work before a typing mistake is found."""
+    folder = copy_workflow(tmp_path)
+    (folder / "mine.yaml").write_text("configurations: {mine: {architecture: ResNet50}}\n")
+    result = snakemake(folder, "--configfile", "mine.yaml")
+    assert result.returncode != 0
+    assert "Traceback" not in result.stdout
+    expected = "mine.yaml: configurations/mine/architecture: 'ResNet50' is not allowed; allowed: "
+    assert expected + "ResNet18 or EfficientNetB0 or MobileNetV2" in result.stdout
+    assert not (folder / "results").exists()
+
+
+def test_snakefile_is_the_dag_at_a_glance() -> None:
+    """Logic creeping into the first file a reader opens."""
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 40

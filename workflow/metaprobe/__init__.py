@@ -1,0 +1,1 @@
+"""metaprobe: image data sets in, the table a meta-learner is trained on out."""

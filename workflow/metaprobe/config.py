@@ -1,0 +1,244 @@
+"""The merged configuration of a run: validated, completed with defaults, told apart by file."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from workflow.metaprobe.errors import UserError
+
+SCHEMAS = Path(__file__).parent.parent / "schemas"
+SECTIONS = ("config", "datasets", "configurations")
+Keys = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be run: the selected entries, complete with defaults, in table order."""
+
+    settings: dict[str, Any]
+    datasets: dict[str, dict[str, Any]]
+    sources: dict[str, dict[str, Any]]
+    configurations: dict[str, dict[str, Any]]
+
+
+def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
+    """Validate Snakemake's merged `config` and set its absent keys to their defaults, in place.
+
+    Args:
+        files: the configuration files it was merged from, later ones overriding earlier ones.
+
+    Raises:
+        UserError: one line per mistake: file, path inside it, value, what is allowed.
+    """
+    files = list(files)
+    contents = {file: read_strictly(file) for file in files}
+    schema = _merged_schema()
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path))
+    )
+    complaints = [_explain(error) for error in errors]
+    if not complaints:
+        _fill_defaults(config, schema, schema)
+        complaints = list(_inconsistencies(config))
+    if complaints:
+        raise UserError(
+            "\n".join(
+                f"{_file_of(keys, config, contents)}: {'/'.join(map(str, keys))}: {text}"
+                for keys, text in complaints
+            )
+        )
+    return _select(config)
+
+
+def read_strictly(file: str | Path) -> Any:
+    """Read YAML; unlike PyYAML alone, refuse a key that stands twice.
+
+    Raises:
+        UserError: not YAML, or a key is repeated.
+    """
+    try:
+        return yaml.load(Path(file).read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: {' '.join(str(error).split())}") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: {key!r} is listed twice; keep one of them")
+            seen.add(key)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+def _merged_schema() -> dict[str, Any]:
+    """One schema of the three files' keys, as Snakemake merges the files into one mapping."""
+    merged: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    merged |= {"properties": {}, "$defs": {}, "required": ["datasets", "configurations"]}
+    for section in SECTIONS:
+        schema = read_strictly(SCHEMAS / f"{section}.schema.yaml")
+        merged["properties"] |= schema["properties"]
+        merged["$defs"] |= schema.get("$defs", {})
+    return merged
+
+
+def _fill_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
+    """Set absent keys to their schema's `default`, at every depth."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if not isinstance(value, dict):
+        return
+    properties = schema.get("properties", {})
+    for key, subschema in properties.items():
+        if "default" in subschema:
+            value.setdefault(key, subschema["default"])
+    others = schema.get("additionalProperties", {})
+    for key, item in value.items():
+        if key in properties or isinstance(others, dict):
+            _fill_defaults(item, properties.get(key, others), root)
+
+
+def _explain(error: ValidationError) -> tuple[Keys, str]:
+    """Where a schema error is and what it says, in words."""
+    keys: list[str | int] = list(error.absolute_path)
+    limit: Any = error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
+    if error.validator == "additionalProperties":
+        known = sorted(schema["properties"])
+        unknown = next(key for key in value if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return [*keys, unknown], f"unknown key; {hint}allowed: {', '.join(known)}"
+    if error.validator == "required":
+        missing = next(key for key in limit if key not in value)
+        return [*keys, missing], "is missing"
+    if "propertyNames" in error.absolute_schema_path:
+        return [*keys, value], "not an id; allowed: letters, digits, - and _"
+    words: dict[str, Callable[[], str]] = {
+        "enum": lambda: " or ".join(str(item) for item in limit),
+        "type": lambda: f"{limit}" + (" (write 0.01, not 1e-2)" if _is_exponent(value) else ""),
+        "minimum": lambda: f"{limit} or more",
+        "maximum": lambda: f"{limit} or less",
+        "exclusiveMinimum": lambda: f"more than {limit}",
+        "exclusiveMaximum": lambda: f"less than {limit}",
+        "minItems": lambda: f"at least {limit} item",
+        "minProperties": lambda: f"at least {limit} entry",
+        "uniqueItems": lambda: "each item once",
+        "pattern": lambda: f"text like {limit}",
+    }
+    description: str = schema.get("description", error.message)
+    allowed = words.get(str(error.validator), lambda: description)()
+    if error.validator == "enum" and "alpha" in keys:
+        allowed += "; no pretrained weights exist for another width multiplier"
+    return keys, f"{value!r} is not allowed; allowed: {allowed}"
+
+
+def _is_exponent(value: Any) -> bool:
+    """YAML 1.1 reads 1e-2 as a text."""
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _inconsistencies(config: dict[str, Any]) -> Iterable[tuple[Keys, str]]:
+    """What no schema can say: references, and hyperparameters that exclude each other."""
+    for key, section in (("only_datasets", "datasets"), ("only_configurations", "configurations")):
+        for name in config.get(key, ()):
+            if name not in config[section]:
+                near = difflib.get_close_matches(name, config[section], n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                yield [key], f"{name!r} is not declared in {section}{hint}"
+    for task_id, entry in config["datasets"].items():
+        keys: Keys = ["datasets", task_id]
+        source = entry.get("source")
+        if source is not None and source not in config.get("sources", {}):
+            yield [*keys, "source"], f"{source!r} is not declared in sources"
+        if entry["kind"] in ("torchvision", "embedded") and "class" not in entry:
+            yield [*keys, "class"], f"is missing, as kind is {entry['kind']}"
+        if entry["kind"] == "torchvision" and ("pool" in entry) == ("train" in entry):
+            yield keys, "needs either train and test, or pool"
+        if entry["kind"] == "torchvision" and ("train" in entry) != ("test" in entry):
+            yield keys, "needs both train and test"
+    for name, entry in config["configurations"].items():
+        for key, value in entry.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                yield (
+                    ["configurations", name, key],
+                    f"{value!r} is not allowed; allowed: finite numbers",
+                )
+        if entry["momentum"] and entry["optimizer"] not in ("SGD", "RMSprop"):
+            yield (
+                ["configurations", name, "momentum"],
+                f"{entry['momentum']!r} means nothing to {entry['optimizer']}; allowed: only with SGD or RMSprop",
+            )
+
+
+def _file_of(keys: Keys, config: dict[str, Any], contents: dict[str, Any]) -> str:
+    """The last file that gives the value at `keys`, or, if it is missing, the entry it belongs to."""
+    missing = object()
+    value = _at(keys, config, missing)
+    while keys and _at(keys, config, missing) is missing:
+        keys = keys[:-1]
+    for file, content in reversed(contents.items()):
+        found = _at(keys, content, missing)
+        if found is not missing and (isinstance(found, dict) or found == value):
+            return file
+    return "--config"
+
+
+def _at(keys: Keys, content: Any, default: Any) -> Any:
+    for key in keys:
+        try:
+            content = content[key]
+        except (KeyError, IndexError, TypeError):
+            return default
+    return content
+
+
+def _select(config: dict[str, Any]) -> Run:
+    datasets = {
+        name: config["datasets"][name] for name in config.get("only_datasets", config["datasets"])
+    }
+    names = config.get("only_configurations", config["configurations"])
+    configurations = {
+        name: _complete(config["configurations"][name], config["epochs"]) for name in names
+    }
+    used = {entry["source"] for entry in datasets.values() if "source" in entry}
+    sources = {name: source for name, source in config.get("sources", {}).items() if name in used}
+    settings = {
+        key: value
+        for key, value in config.items()
+        if key not in ("datasets", "sources", "configurations")
+    }
+    return Run(settings, datasets, sources, configurations)
+
+
+def _complete(configuration: dict[str, Any], epochs: int) -> dict[str, Any]:
+    """Hyperparameters in one order and one type each, so that equal ones look equal."""
+    complete = {"epochs": epochs} | configuration
+    for key in ("batch_size", "epochs"):
+        complete[key] = int(complete[key])
+    for key in (
+        "learning_rate",
+        "weight_decay",
+        "momentum",
+        "dropout_rate",
+        "alpha",
+        "label_smoothing",
+        "grad_clip",
+    ):
+        complete[key] = float(complete[key])
+    return dict(sorted(complete.items()))

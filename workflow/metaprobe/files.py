@@ -1,0 +1,125 @@
+"""Whole files or none: atomic writing, and reading that names the file that is broken."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow.metaprobe.errors import UserError
+
+Arrays = dict[str, NDArray[Any]]
+INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it to `path` if the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON, a list of integers on one line.
+
+    NaN and infinity raise ValueError, as JSON has none.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, INTEGER_LIST.sub(lambda match: " ".join(match[0].split()), text) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: start the run again to make it") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise broken(path, str(error)) from None
+
+
+def broken(path: str | Path, reason: str) -> UserError:
+    """The error for an intermediate file that cannot be what the workflow wrote."""
+    return UserError(f"{path} is broken ({reason}): delete it and start the run again")
+
+
+def digest_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over names, types, shapes and bytes of `arrays`, whatever their order."""
+    sha256 = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        sha256.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        sha256.update(array.data.cast("B") if array.size else b"")
+    return sha256.hexdigest()
+
+
+def digest_json(content: Any) -> str:
+    """SHA-256 of `content` in canonical JSON (sorted keys, no blanks)."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def digest_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
+    """Write named arrays and JSON `facts` about them as one safetensors file.
+
+    The file carries a digest of its arrays, which `read_arrays` checks.
+    """
+    from safetensors.numpy import save_file
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    metadata = {"facts": json.dumps(facts, allow_nan=False), "sha256": digest_arrays(arrays)}
+    with replacing(path) as temporary:
+        save_file(arrays, temporary, metadata=metadata)
+
+
+def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
+    """Read what `write_arrays` wrote: the arrays and the facts.
+
+    Raises:
+        UserError: the file is missing, truncated, or its arrays do not match their digest.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise UserError(f"{path} does not exist: start the run again to make it")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        facts = json.loads(metadata["facts"])
+        expected = metadata["sha256"]
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise broken(path, str(error)) from None
+    if digest_arrays(arrays) != expected:
+        raise broken(path, "its arrays do not match their digest")
+    return arrays, facts

@@ -1,0 +1,122 @@
+"""The JSON fragment of one experiment: put together from its files, and read back with suspicion."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from workflow.metaprobe import metrics
+from workflow.metaprobe.files import broken, read_arrays, read_json
+from workflow.metaprobe.subsets import read_subset
+
+SCHEMA = Path(__file__).parent.parent / "schemas" / "fragment.schema.yaml"
+SAME_LOSS = 1e-4
+COLUMNS = (
+    "task_id",
+    "architecture",
+    "learning_rate",
+    "optimizer",
+    "batch_size",
+    "weight_decay",
+    "momentum",
+    "dropout_rate",
+    "alpha",
+    "label_smoothing",
+    "grad_clip",
+    "test_accuracy",
+    "train_accuracy",
+    "test_loss",
+    "training_time_sec",
+    "epochs",
+)
+
+
+def build_fragment(
+    *,
+    task_id: str,
+    configuration: str,
+    hyperparameters: dict[str, Any],
+    family: str | None,
+    subset_path: str,
+    features_path: str,
+    head_path: str,
+    git_commit: str | None,
+) -> dict[str, Any]:
+    """Measure a trained head on the cached features and gather all that is known of it.
+
+    Raises:
+        UserError: a file is broken, or the files do not belong together.
+    """
+    subset = read_subset(subset_path)
+    features, extraction = read_arrays(features_path)
+    head, training = read_arrays(head_path)
+    if extraction["subset_sha256"] != subset["sha256"]:
+        raise broken(features_path, f"it was extracted from another subset than {subset_path}")
+    if training["features_sha256"] != extraction["features_sha256"]:
+        raise broken(head_path, f"it was trained on other features than {features_path}")
+    measured = measure(features, head)
+    last = training["learning_curve"][-1]
+    if abs(last["test_loss"] - measured["test_loss"]) > SAME_LOSS * max(1, last["test_loss"]):
+        raise broken(head_path, "its learning curve ends elsewhere than its weights")
+    seconds = extraction["seconds"] | {"head": training["seconds"]}
+    columns = (
+        {"task_id": task_id}
+        | hyperparameters
+        | measured
+        | {"training_time_sec": seconds["train_features"] + seconds["head"]}
+    )
+    return {column: columns[column] for column in COLUMNS} | {
+        "configuration": configuration,
+        "class_count": subset["class_count"],
+        "pretext": subset["pretext"],
+        "family": family,
+        "train_images": subset["train"]["images"],
+        "test_images": subset["test"]["images"],
+        "sampling": subset["sampling"],
+        "subset_sha256": subset["sha256"],
+        "weights": extraction["weights"],
+        "seed": subset["seed"],
+        "device": extraction["device"],
+        "seconds": seconds,
+        "learning_curve": training["learning_curve"],
+        "versions": extraction["versions"] | training["versions"],
+        "git_commit": git_commit,
+    }
+
+
+def measure(features: dict[str, Any], head: dict[str, Any]) -> dict[str, float]:
+    """Accuracies on both parts and plain cross-entropy on the test part."""
+    train, test = (
+        metrics.logits(features[f"{part}_features"], head["weight"], head["bias"])
+        for part in ("train", "test")
+    )
+    return {
+        "test_accuracy": metrics.accuracy(test, features["test_labels"]),
+        "train_accuracy": metrics.accuracy(train, features["train_labels"]),
+        "test_loss": metrics.cross_entropy(test, features["test_labels"]),
+    }
+
+
+class FragmentReader:
+    """Reads fragments; the schema is loaded once for all of them."""
+
+    def __init__(self) -> None:
+        schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+        self._validator = Draft202012Validator(schema)
+
+    def read(self, path: str | Path, task_id: str, configuration: str) -> dict[str, Any]:
+        """Read one fragment.
+
+        Raises:
+            UserError: a value is missing, extra or impossible, or it is another experiment's.
+        """
+        fragment = read_json(path)
+        for error in sorted(self._validator.iter_errors(fragment), key=str):
+            where = "/".join(map(str, error.absolute_path))
+            raise broken(path, f"{where}: {error.message}" if where else error.message)
+        for key, expected in (("task_id", task_id), ("configuration", configuration)):
+            if fragment[key] != expected:
+                raise broken(path, f"its {key} is {fragment[key]}, not {expected}")
+        checked: dict[str, Any] = fragment
+        return checked

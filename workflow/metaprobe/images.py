@@ -1,0 +1,55 @@
+"""From a PIL image to what the backbones see: the two transforms of the protocol."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 224
+RESIZED_SIDE = 256
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def grey(image: Image.Image) -> NDArray[np.uint8]:
+    """One luminance channel three times, resized to 224 × 224, nothing cropped: (3, 224, 224)."""
+    channel = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return np.broadcast_to(channel, (3, SIDE, SIDE))
+
+
+def colour(image: Image.Image) -> NDArray[np.uint8]:
+    """RGB, shorter side resized to 256, centre crop of 224: (3, 224, 224).
+
+    Sizes and offsets are rounded as torchvision's Resize(256) and CenterCrop(224) do.
+    """
+    image = image.convert("RGB")
+    short, long = sorted(image.size)
+    resized = (RESIZED_SIDE, int(RESIZED_SIDE * long / short))
+    size = resized if image.width <= image.height else resized[::-1]
+    image = image.resize(size, Image.Resampling.BILINEAR)
+    left, top = (round((length - SIDE) / 2) for length in size)
+    return np.asarray(image.crop((left, top, left + SIDE, top + SIDE))).transpose(2, 0, 1)
+
+
+TRANSFORMS: dict[str, Callable[[Image.Image], NDArray[np.uint8]]] = {"grey": grey, "colour": colour}
+
+
+def normalise(pixels: NDArray[np.uint8]) -> "torch.Tensor":
+    """ImageNet normalisation of a uint8 batch (N, 3, H, W), in the order of ToTensor, Normalize."""
+    import torch
+
+    batch = torch.from_numpy(pixels).float().div_(255)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return batch.sub_(mean).div_(std)
+
+
+def open_image(source: Any) -> Image.Image:
+    """Open and decode an image file; the file is closed again."""
+    with Image.open(source) as image:
+        image.load()
+        return image

@@ -1,0 +1,57 @@
+"""What every job has in common: a log, plain words when it fails, and a list of failures at the end."""
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from workflow.metaprobe.errors import UserError
+
+MARK = "error: "
+
+
+@contextmanager
+def logged(log: str) -> Iterator[None]:
+    """Send all output of a job to its log; end the log with what it cost, or why it failed.
+
+    A user's mistake ends it without a traceback; anything else is a bug and keeps its traceback
+    above the sentence.
+    """
+    with (
+        open(log, "w", buffering=1, encoding="utf-8") as file,
+        redirect_stdout(file),
+        redirect_stderr(file),
+    ):
+        start = time.perf_counter()
+        try:
+            yield
+            print(cost(time.perf_counter() - start))
+        except UserError as error:
+            print(f"{MARK}{error}")
+            sys.exit(1)
+        except Exception as error:
+            traceback.print_exc()
+            print(f"{MARK}{type(error).__name__}: {error}")
+            sys.exit(1)
+
+
+def cost(seconds: float) -> str:
+    """Wall seconds, and this process's CPU seconds and largest resident memory so far."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return f"cost: {seconds:.2f} s, {time.process_time():.2f} CPU s, {gigabytes:.2f} GB"
+
+
+def failures(logs: Path, since: float) -> list[str]:
+    """`rule/wildcards: why`, for each log below `logs`, written after `since`, of a failed job."""
+    found = []
+    for log in sorted(logs.glob("**/*.log")):
+        if log.stat().st_mtime >= since:
+            text = "\n" + log.read_text(encoding="utf-8", errors="replace")
+            _, mark, reason = text.rpartition(f"\n{MARK}")
+            if mark:
+                found.append(f"{log.relative_to(logs).with_suffix('')}: {reason.strip()}")
+    return found

@@ -1,0 +1,43 @@
+"""Reader of Omniglot: background characters, drawers 1-16 for training and 17-20 for testing.
+
+torchvision's class numbers characters in the order the file system lists them, which differs
+between machines, and its two parts share no class.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.images import open_image
+from workflow.metaprobe.readers import Dataset, Entry, Pool
+
+TRAINING_DRAWERS = 16
+
+
+def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+    """List `omniglot-py/images_background/<alphabet>/<character>/<number>_<drawer>.png`."""
+    root = data / "omniglot-py" / "images_background"
+    files = sorted(root.glob("[!.]*/character*/[!.]*.png"))
+    if not files:
+        raise UserError(f"{task_id}: {root} holds no pictures")
+    characters = [file.parent.relative_to(root).as_posix() for file in files]
+    class_names = sorted(set(characters))
+    numbers = {name: number for number, name in enumerate(class_names)}
+    drawers = [int(file.stem.rpartition("_")[2]) for file in files]
+    for_training = np.array(drawers) <= TRAINING_DRAWERS
+
+    def pool(chosen: list[int]) -> Pool:
+        return Pool(
+            np.array([numbers[characters[i]] for i in chosen], dtype=np.int64),
+            lambda index: open_image(files[chosen[index]]),
+            [files[i].relative_to(root).as_posix() for i in chosen],
+        )
+
+    return Dataset(
+        class_names,
+        {
+            "train": pool(np.flatnonzero(for_training).tolist()),
+            "test": pool(np.flatnonzero(~for_training).tolist()),
+        },
+    )

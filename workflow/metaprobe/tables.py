@@ -1,0 +1,74 @@
+"""`target_representations.csv`: 16 columns from fragments alone."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.files import write_text
+from workflow.metaprobe.fragments import COLUMNS, FragmentReader
+
+DECIMALS = {"test_accuracy": 4, "train_accuracy": 4, "test_loss": 4, "training_time_sec": 1}
+EMPTY_WHEN_ZERO = ("weight_decay", "momentum", "dropout_rate", "label_smoothing", "grad_clip")
+Experiment = tuple[str, str]
+
+
+def row(fragment: dict[str, Any]) -> list[str]:
+    """One line of the table: metrics rounded, hyperparameters not in use empty."""
+    return [_cell(column, fragment[column]) for column in COLUMNS]
+
+
+def to_csv(fragments: Iterable[dict[str, Any]]) -> str:
+    """The table with its header, lines ended by a line feed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(row(fragment) for fragment in fragments)
+    return text.getvalue()
+
+
+def write_table(path: str | Path, folder: str | Path, experiments: Sequence[Experiment]) -> None:
+    """Write the table of all `experiments`, in their order.
+
+    Args:
+        folder: holds the fragments as `<task_id>/<configuration>.json`.
+
+    Raises:
+        UserError: fragments are missing or broken, all of them named.
+    """
+    fragments, complaints = read_fragments(folder, experiments)
+    if complaints:
+        raise UserError("\n".join(complaints))
+    write_text(path, to_csv(fragments))
+
+
+def write_partial_table(
+    path: str | Path, folder: str | Path, experiments: Sequence[Experiment]
+) -> int:
+    """Write the table of those fragments that are there and sound; return their number."""
+    fragments, _ = read_fragments(folder, experiments)
+    write_text(path, to_csv(fragments))
+    return len(fragments)
+
+
+def read_fragments(
+    folder: str | Path, experiments: Sequence[Experiment]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The sound fragments, in order, and a complaint about each of the others."""
+    reader = FragmentReader()
+    fragments, complaints = [], []
+    for task_id, configuration in experiments:
+        try:
+            path = Path(folder, task_id, f"{configuration}.json")
+            fragments.append(reader.read(path, task_id, configuration))
+        except UserError as error:
+            complaints.append(str(error))
+    return fragments, complaints
+
+
+def _cell(column: str, value: Any) -> str:
+    if column in EMPTY_WHEN_ZERO and not value:
+        return ""
+    return str(round(value, DECIMALS[column]) if column in DECIMALS else value)

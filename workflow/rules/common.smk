@@ -1,0 +1,112 @@
+"""What all rules share: the validated run, the wildcards' values, and the functions of the rules."""
+
+import re
+import sys
+import time
+from pathlib import Path
+
+from workflow.metaprobe import config as configuration_files
+from workflow.metaprobe import jobs, tables
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.fingerprints import fingerprint
+
+STARTED = time.time()
+
+try:
+    RUN = configuration_files.load_run(
+        config, [*workflow.configfiles, *workflow.overwrite_configfiles]
+    )
+except UserError as error:
+    sys.exit(str(error))
+
+RESULTS = Path(workflow.pathvars.apply("<results>"))
+LOGS = Path(workflow.pathvars.apply("<logs>"))
+EXPERIMENTS = [
+    (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
+]
+READING = (
+    "kind",
+    "class",
+    "train",
+    "test",
+    "pool",
+    "labels",
+    "first_label",
+    "omit_classes",
+)
+READING += ("minimum_class_images", "pretext", "split", "classes", "images")
+
+
+wildcard_constraints:
+    source="|".join(map(re.escape, RUN.sources)),
+    dataset="|".join(map(re.escape, RUN.datasets)),
+    configuration="|".join(map(re.escape, RUN.configurations)),
+    architecture="[A-Za-z0-9]+",
+
+
+def fragments():
+    return [f"<results>/metrics/{task_id}/{name}.json" for task_id, name in EXPERIMENTS]
+
+
+def entry(wildcards):
+    return RUN.datasets[wildcards.dataset]
+
+
+def reading(wildcards):
+    """Of a data set's entry, what decides which labels and pixels are read; never where they lie."""
+    dataset = entry(wildcards)
+    return {key: dataset[key] for key in sorted(READING) if key in dataset}
+
+
+def reading_code(script):
+    """The fingerprint of a script that opens data sets, for each data set's own reader."""
+    return lambda wildcards: fingerprint(script, f"readers.{entry(wildcards)['kind']}")
+
+
+def manifest(wildcards):
+    """The manifest of the source a data set is read from; none for data that is already there."""
+    if "source" in entry(wildcards):
+        return f"<results>/sources/{entry(wildcards)['source']}.json"
+    return []
+
+
+def sampling(wildcards):
+    return entry(wildcards).get("sampling", RUN.settings["sampling"])
+
+
+def weights_receipt(wildcards):
+    if RUN.settings["weights"] == "imagenet":
+        return f"<results>/weights/{wildcards.architecture}.json"
+    return []
+
+
+def hyperparameters(wildcards):
+    return RUN.configurations[wildcards.configuration]
+
+
+def features_of_experiment(wildcards):
+    architecture = hyperparameters(wildcards)["architecture"]
+    return f"<results>/features/{wildcards.dataset}/{architecture}.safetensors"
+
+
+def report_success():
+    """Remove the partial table once the whole one exists."""
+    if (RESULTS / "target_representations.csv").is_file():
+        (RESULTS / "target_representations.partial.csv").unlink(missing_ok=True)
+
+
+def report_failure():
+    """Write the table of what is finished, and say in plain words what failed and why."""
+    table = RESULTS / "target_representations.partial.csv"
+    finished = tables.write_partial_table(table, RESULTS / "metrics", EXPERIMENTS)
+    lines = [
+        f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
+    ]
+    if failed := jobs.failures(LOGS, STARTED):
+        lines += [
+            "",
+            "What failed, and why (the rest of each log is in the file of that name):",
+        ]
+        lines += [f"  {LOGS}/{failure}" for failure in failed]
+    lines += ["", "Start the same command again to run only what is missing."]
+    print("\n".join(lines), file=sys.stderr)

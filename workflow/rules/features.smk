@@ -1,0 +1,40 @@
+"""One pass of each frozen backbone over each subset."""
+
+
+rule fetch_weights:
+    output:
+        "<results>/weights/{architecture}.json",
+    log:
+        "<logs>/fetch_weights/{architecture}.log",
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=fingerprint("fetch_weights"),
+    script:
+        "../scripts/fetch_weights.py"
+
+
+rule extract_features:
+    input:
+        subset="<results>/subsets/{dataset}.json",
+        weights=weights_receipt,
+    output:
+        "<results>/features/{dataset}/{architecture}.safetensors",
+    log:
+        "<logs>/extract_features/{dataset}/{architecture}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem="4GB",
+        runtime="60m",
+    params:
+        reading=reading,
+        transform=lambda wildcards: entry(wildcards)["transform"],
+        weights=RUN.settings["weights"],
+        seed=RUN.settings["seed"],
+        code=reading_code("extract_features"),
+    script:
+        "../scripts/extract_features.py"

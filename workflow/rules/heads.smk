@@ -1,0 +1,45 @@
+"""One head per experiment on the cached features, and its fragment."""
+
+
+rule train_head:
+    input:
+        features=features_of_experiment,
+    output:
+        "<results>/heads/{dataset}/{configuration}.safetensors",
+    log:
+        "<logs>/train_head/{dataset}/{configuration}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem="2GB",
+        runtime="20m",
+    params:
+        hyperparameters=hyperparameters,
+        seed=RUN.settings["seed"],
+        code=fingerprint("train_head"),
+    script:
+        "../scripts/train_head.py"
+
+
+rule metrics_json:
+    input:
+        subset="<results>/subsets/{dataset}.json",
+        features=features_of_experiment,
+        head="<results>/heads/{dataset}/{configuration}.safetensors",
+    output:
+        "<results>/metrics/{dataset}/{configuration}.json",
+    log:
+        "<logs>/metrics_json/{dataset}/{configuration}.log",
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="5m",
+    params:
+        hyperparameters=hyperparameters,
+        family=lambda wildcards: entry(wildcards).get("family"),
+        code=fingerprint("metrics_json"),
+    script:
+        "../scripts/metrics_json.py"

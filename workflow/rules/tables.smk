@@ -1,0 +1,18 @@
+"""All fragments in one table."""
+
+
+rule aggregate:
+    input:
+        fragments(),
+    output:
+        "<results>/target_representations.csv",
+    log:
+        "<logs>/aggregate/target_representations.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        experiments=EXPERIMENTS,
+        code=fingerprint("aggregate"),
+    script:
+        "../scripts/aggregate.py"

@@ -1,0 +1,25 @@
+"""Extract the features of one subset by one frozen backbone."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from workflow.metaprobe.features import extract_features
+    from workflow.metaprobe.files import write_arrays
+    from workflow.metaprobe.weights import weights_folder
+
+    task_id = snakemake.wildcards.dataset
+    arrays, facts = extract_features(
+        task_id=task_id,
+        entry=snakemake.config["datasets"][task_id],
+        data=Path(snakemake.config["data"]).expanduser(),
+        subset_path=snakemake.input.subset,
+        architecture=snakemake.wildcards.architecture,
+        seed=snakemake.params.seed,
+        weights_receipt=snakemake.input.get("weights") or None,
+        weights_folder=weights_folder(snakemake.config)[0],
+        device=snakemake.config["device"],
+    )
+    write_arrays(snakemake.output[0], arrays, facts)
+    print(facts)

@@ -1,0 +1,23 @@
+"""Measure one trained head and write the fragment of its experiment."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from workflow.metaprobe.files import write_json
+    from workflow.metaprobe.fragments import build_fragment
+    from workflow.metaprobe.provenance import git_commit
+
+    fragment = build_fragment(
+        task_id=snakemake.wildcards.dataset,
+        configuration=snakemake.wildcards.configuration,
+        hyperparameters=snakemake.params.hyperparameters,
+        family=snakemake.params.family,
+        subset_path=snakemake.input.subset,
+        features_path=snakemake.input.features,
+        head_path=snakemake.input.head,
+        git_commit=git_commit(Path(snakemake.scriptdir)),
+    )
+    write_json(snakemake.output[0], fragment)
+    print(f"test accuracy {fragment['test_accuracy']:.4f}, loss {fragment['test_loss']:.4f}")

@@ -1,0 +1,19 @@
+"""Draw the subset of one data set that all its experiments share."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from workflow.metaprobe.datasets import draw_subset, open_dataset
+    from workflow.metaprobe.files import write_json
+
+    task_id = snakemake.wildcards.dataset
+    entry = snakemake.config["datasets"][task_id]
+    params = snakemake.params
+    dataset = open_dataset(task_id, entry, Path(snakemake.config["data"]).expanduser())
+    subset = draw_subset(
+        task_id, entry, dataset, seed=params.seed, sampling=params.sampling, sizes=params.sizes
+    )
+    write_json(snakemake.output[0], subset)
+    print(f"{subset['train']['images']} training and {subset['test']['images']} test images")

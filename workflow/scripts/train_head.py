@@ -1,0 +1,17 @@
+"""Train the head of one experiment on cached features."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from workflow.metaprobe.files import write_arrays
+    from workflow.metaprobe.heads import train_on_file
+
+    parameters, facts = train_on_file(
+        snakemake.input.features,
+        snakemake.wildcards.dataset,
+        snakemake.params.hyperparameters,
+        snakemake.params.seed,
+    )
+    write_arrays(snakemake.output[0], parameters, facts)
+    for epoch in facts["learning_curve"]:
+        print(epoch)
