@@ -76,7 +76,7 @@ def _noise_images(count: int) -> "torch.Tensor":
     """Colour noise with structure at all scales, as pictures have: (count, 3, 224, 224)."""
     import torch
 
-    octaves = [torch.rand(count, 3, side, side) * 2 - 1 for side in (2, 4, 8, 16, 32, 64)]
+    octaves = [torch.rand(count, 3, side, side) * 3 - 1.5 for side in (2, 4, 8, 16, 32, 64)]
     interpolate = torch.nn.functional.interpolate
     return torch.stack([interpolate(o, size=224, mode="bilinear") for o in octaves]).sum(0)
 

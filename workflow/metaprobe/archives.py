@@ -36,12 +36,16 @@ def unpack(archive: Path, folder: Path) -> None:
             kinds = ", ".join((".zip", *TAR_ENDINGS, ".gz"))
             raise UserError(f"{archive} cannot be unpacked: its name ends with none of {kinds}")
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
-        raise UserError(f"{archive} cannot be unpacked: {error}") from None
+        raise UserError(
+            f"{archive} cannot be unpacked ({error}): delete it and start again"
+        ) from None
     except (EOFError, OSError, RuntimeError) as error:
         # Broken bytes are an OSError without a number; a disk that is full has one.
         if getattr(error, "errno", None) is not None:
             raise
-        raise UserError(f"{archive} cannot be unpacked: {error}") from None
+        raise UserError(
+            f"{archive} cannot be unpacked ({error}): delete it and start again"
+        ) from None
 
 
 def _unpack_zip(archive: Path, folder: Path) -> None:

@@ -12,47 +12,97 @@ from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import digest_arrays, digest_json
 from workflow.metaprobe.images import TRANSFORMS
 from workflow.metaprobe.randomness import generator
-from workflow.metaprobe.readers import Dataset, Entry, Pool
+from workflow.metaprobe.readers import Dataset, Entry, Pool, folder
 
 DEFAULT_SPLIT = {"rule": "stratified", "test_fraction": 0.2}
+TREE_KEYS = ("omit_classes", "minimum_class_images")  # what of an entry holds for a tree as well
 
 
 def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
     """Open a data set and check it against what its entry declares.
 
+    A folder tree `<data>/<task_id>/` is read instead of what the entry describes; see `has_tree`.
+
     Raises:
         UserError: it cannot be read, or its labels or counts are not the declared ones.
     """
-    dataset = readers.read(task_id, entry, data)
+    described = entry
+    if has_tree(task_id, entry, data):
+        described = {"kind": "folder"} | {key: entry[key] for key in TREE_KEYS if key in entry}
+    try:
+        dataset = readers.read(task_id, described, data)
+    except OSError as error:
+        raise UserError(f"{task_id}: its files below {data} cannot be read: {error}") from error
     check(task_id, entry, dataset)
     return dataset
+
+
+def has_tree(task_id: str, entry: Entry, data: Path) -> bool:
+    """Whether `<data>/<task_id>/` is a tree of class folders that replaces the entry's own files.
+
+    Of an entry that describes another folder, that folder goes first.
+    """
+    if entry["kind"] == "folder" and (data / entry.get("path", task_id)).expanduser().is_dir():
+        return False
+    return folder.holds_tree(data / task_id)
 
 
 def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
     """Compare class count, label range and image counts with the entry.
 
+    With `partial: true` there may be fewer classes and any number of images.
+
     Raises:
         UserError: naming the data set, what was found and what was declared.
     """
-    declared = entry["classes"]
-    labels = np.concatenate([pool.labels for pool in dataset.pools.values()])
-    found = np.unique(labels)
-    if len(found) and (found[0] < 0 or found[-1] >= declared):
+    source = "" if dataset.read_as == entry["kind"] else f" in the folder tree {task_id}"
+    for part, pool in dataset.pools.items():
+        if not len(pool.labels):
+            raise UserError(f"{task_id}: there are no {part} images{source}; complete the files")
+        _check_range(task_id, entry["classes"], pool)
+    if len(dataset.class_names) > entry["classes"] or not entry.get("partial", False):
+        _check_classes(task_id, entry["classes"], dataset, source)
+    if not entry.get("partial", False):
+        _check_counts(task_id, entry.get("images", {}), dataset, source)
+
+
+def _check_range(task_id: str, declared: int, pool: Pool) -> None:
+    lowest, highest = pool.labels.min(), pool.labels.max()
+    if lowest < 0 or highest >= declared:
         raise UserError(
-            f"{task_id}: labels run from {found[0]} to {found[-1]}, but classes: {declared} allows "
+            f"{task_id}: labels run from {lowest} to {highest}, but classes: {declared} allows "
             f"0 to {declared - 1}; correct classes or first_label in datasets.yaml"
         )
-    if len(found) != declared or len(dataset.class_names) != declared:
+
+
+def _check_classes(task_id: str, declared: int, dataset: Dataset, source: str) -> None:
+    """See that every declared class, and no other, has images to train on."""
+    training = dataset.pools.get("train", dataset.pools.get("pool"))
+    assert training is not None
+    names = dataset.class_names
+    found = set(training.labels.tolist())
+    if len(found) != declared or len(names) != declared:
+        without = [name for number, name in enumerate(names) if number not in found]
+        without += dataset.empty_folders
+        listed = f" (without: {', '.join(without[:5])})" if without else ""
         raise UserError(
-            f"{task_id}: {len(found)} classes have images, but datasets.yaml declares "
-            f"classes: {declared}; complete the files or correct the entry"
+            f"{task_id}: {len(found)} classes have images{source}, but datasets.yaml declares "
+            f"classes: {declared}{listed}; complete the files or correct the entry"
         )
-    for part, pool in dataset.pools.items():
-        expected = entry.get("images", {}).get(part, len(pool.labels))
-        if len(pool.labels) != expected:
+
+
+def _check_counts(task_id: str, declared: dict[str, int], dataset: Dataset, source: str) -> None:
+    """Compare the images of each part, or, where the entry has other parts, of all together."""
+    found = {part: len(pool.labels) for part, pool in dataset.pools.items()}
+    expected = {part: declared[part] for part in found if part in declared}
+    if declared and not expected:
+        found, expected = {"pool": sum(found.values())}, {"pool": sum(declared.values())}
+    for part, count in expected.items():
+        if found[part] != count:
             raise UserError(
-                f"{task_id}: the {part} images number {len(pool.labels)}, but datasets.yaml "
-                f"declares {expected}; complete the files or correct images: {part}"
+                f"{task_id}: the {part} images number {found[part]}{source}, but datasets.yaml "
+                f"declares {count}; complete the files, or correct images: {part}, or write "
+                "partial: true to work with what is there"
             )
 
 
@@ -81,6 +131,8 @@ def draw_subset(
             "task_id": task_id,
             "seed": seed,
             "sampling": sampling,
+            "read_as": dataset.read_as,
+            "partial": entry.get("partial", False),
             "split": split_rule(entry, dataset),
             "pretext": entry.get("pretext"),
             "class_count": len(dataset.class_names),
@@ -150,9 +202,10 @@ def subset_images(
     for index in subset[part]["indices"]:
         try:
             yield TRANSFORMS[transform](pool.image(index))
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # a damaged picture can make its decoder raise anything
             name = pool.names[index] if pool.names else f"number {index}"
             raise UserError(
                 f"{subset['task_id']}: {subset[part]['pool']} picture {name} does not decode "
-                f"({error}); restore it, or remove it and delete the subset"
+                f"({error}); replace it, or remove it, write partial: true for the data set in "
+                "datasets.yaml and delete the subset"
             ) from error

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from workflow.metaprobe.archives import unpack
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import replacing
-from workflow.metaprobe.transfer import Patience, TransferError, size_of, transfer
+from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, size_of, transfer
 
 PARTIAL = ".partial"
 ARCHIVES = ".archives"
@@ -32,12 +32,12 @@ def fetch_source(
     data: Path,
     *,
     delete_archives: bool = False,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
 ) -> dict[str, Any]:
     """See that the files of `source` are whole below `data`; return the manifest.
 
-    Files that are there are not fetched again, and need no network. Nothing is moved into place
-    before all of the source is unpacked and counted.
+    Files that are there are not fetched again, and need no network. What archives hold is moved
+    into place only once all of it is unpacked and counted.
 
     Args:
         delete_archives: delete the archives that were fetched once they are unpacked.
@@ -239,8 +239,7 @@ def _download(
             print(f"{url}: {error}", flush=True)
             reasons += f"\n  {url}: {error}"
         else:
-            places[0].parent.mkdir(parents=True, exist_ok=True)
-            os.replace(part, places[0])
+            _move(part, places[0])
             return places[0]
     digests = "".join(f", {algorithm.upper()} {file[algorithm]}" for algorithm in _digests(file))
     raise UserError(
@@ -290,16 +289,19 @@ def _merge(tree: Path, data: Path, patterns: Iterable[str]) -> None:
     counted = {path for pattern in patterns for path in tree.glob(pattern)}
     files = [path for path in tree.rglob("*") if path.is_symlink() or path.is_file()]
     for path in sorted(files, key=counted.__contains__):
-        target = data / path.relative_to(tree)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.replace(path, target)
-        except OSError as error:
-            # A subfolder of the data folder may be a link to another disk.
-            if error.errno != errno.EXDEV:
-                raise
-            with replacing(target) as temporary:
-                shutil.copyfile(path, temporary)
+        _move(path, data / path.relative_to(tree))
+
+
+def _move(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(path, target)
+    except OSError as error:
+        # A subfolder of the data folder may be a link to another disk.
+        if error.errno != errno.EXDEV:
+            raise
+        with replacing(target) as temporary:
+            shutil.copyfile(path, temporary)
 
 
 def _delete_unverified(source: str, files: list[dict[str, Any]], data: Path) -> None:

@@ -31,6 +31,9 @@ class Patience:
     pause: float = 2
 
 
+PATIENCE = Patience()
+
+
 class TransferError(Exception):
     """Why a host does not deliver a file, in a few words."""
 

@@ -6,7 +6,6 @@ rule download:
         "<results>/sources/{source}.json",
     log:
         "<logs>/download/{source}.log",
-    retries: 2
     localrule: True
     conda:
         "../../envs/torch.yaml"

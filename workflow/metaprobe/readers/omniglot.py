@@ -10,22 +10,27 @@ import numpy as np
 
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.images import open_image
-from workflow.metaprobe.readers import Dataset, Entry, Pool
+from workflow.metaprobe.readers import Dataset, Entry, Pool, damaged_file
 
 TRAINING_DRAWERS = 16
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """List `omniglot-py/images_background/<alphabet>/<character>/<number>_<drawer>.png`."""
+    """List `omniglot-py/images_background/<alphabet>/<character>/<number>_<drawer>.png`.
+
+    Raises:
+        UserError: there are no pictures, or one whose name does not tell its drawer.
+    """
     root = data / "omniglot-py" / "images_background"
     files = sorted(root.glob("[!.]*/character*/[!.]*.png"))
     if not files:
-        raise UserError(f"{task_id}: {root} holds no pictures")
+        raise UserError(
+            f"{task_id}: {root} holds no pictures; unpack images_background.zip in {root.parent}"
+        )
     characters = [file.parent.relative_to(root).as_posix() for file in files]
     class_names = sorted(set(characters))
     numbers = {name: number for number, name in enumerate(class_names)}
-    drawers = [int(file.stem.rpartition("_")[2]) for file in files]
-    for_training = np.array(drawers) <= TRAINING_DRAWERS
+    for_training = np.array([_drawer(task_id, file) <= TRAINING_DRAWERS for file in files])
 
     def pool(chosen: list[int]) -> Pool:
         return Pool(
@@ -41,3 +46,10 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
             "test": pool(np.flatnonzero(~for_training).tolist()),
         },
     )
+
+
+def _drawer(task_id: str, file: Path) -> int:
+    number = file.stem.rpartition("_")[2]
+    if not number.isdecimal():
+        raise damaged_file(task_id, file, "its name does not end with the number of a drawer")
+    return int(number)

@@ -6,33 +6,42 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.readers import Dataset, Entry, Pool
+from workflow.metaprobe.readers import (
+    Dataset,
+    Entry,
+    Pool,
+    damaged_file,
+    missing_file,
+    optional_package,
+)
 
 CLASS_NAMES = ["normal", "tumour"]
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """`pcam/camelyonpatch_level_2_split_{train,test}_{x,y}.h5`."""
-    return Dataset(CLASS_NAMES, {part: _pool(data / "pcam", part) for part in ("train", "test")})
+    """`pcam/camelyonpatch_level_2_split_{train,test}_{x,y}.h5`; pictures stay on the disk.
+
+    Raises:
+        UserError: a file is missing, truncated, or does not fit its companion, or there is no h5py.
+    """
+    pools = {part: _pool(task_id, data / "pcam", part) for part in ("train", "test")}
+    return Dataset(CLASS_NAMES, pools)
 
 
-def _pool(root: Path, part: str) -> Pool:
-    pictures = _dataset(root / f"camelyonpatch_level_2_split_{part}_x.h5", "x")
-    labels = _dataset(root / f"camelyonpatch_level_2_split_{part}_y.h5", "y")
+def _pool(task_id: str, root: Path, part: str) -> Pool:
+    x, y = (root / f"camelyonpatch_level_2_split_{part}_{key}.h5" for key in "xy")
+    pictures, labels = _dataset(task_id, x, "x"), _dataset(task_id, y, "y")
     if len(labels) != len(pictures):
-        raise UserError(f"{root}: {len(pictures)} pictures but {len(labels)} labels in {part}")
+        reason = f"{len(labels)} labels for {len(pictures)} pictures in {x.name}"
+        raise damaged_file(task_id, y, reason)
     return Pool(labels[:, 0, 0, 0].astype(np.int64), lambda index: Image.fromarray(pictures[index]))
 
 
-def _dataset(file: Path, name: str) -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise UserError("PCAM needs the package h5py: pip install h5py") from None
+def _dataset(task_id: str, file: Path, name: str) -> Any:
+    h5py = optional_package(task_id, "h5py")
     if not file.is_file():
-        raise UserError(f"{file} is missing")
+        raise missing_file(task_id, file)
     try:
         return h5py.File(file, "r")[name]
     except (OSError, KeyError) as error:
-        raise UserError(f"{file} is not the HDF5 file it should be ({error})") from None
+        raise damaged_file(task_id, file, error) from error

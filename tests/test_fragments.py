@@ -1,0 +1,386 @@
+"""Fragments: put together from files that belong together, and refused if they cannot be true."""
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflow.metaprobe import metrics, subsets
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.files import digest_arrays, read_arrays, write_arrays, write_json
+from workflow.metaprobe.fragments import COLUMNS, FragmentReader, build_fragment
+
+ROOT = Path(__file__).parent.parent
+IMAGES = {"train": 30, "test": 20}
+WIDTH, CLASSES = 6, 3
+HYPERPARAMETERS = {
+    "alpha": 1.0,
+    "architecture": "ResNet18",
+    "batch_size": 64,
+    "dropout_rate": 0.1,
+    "epochs": 2,
+    "grad_clip": 1.0,
+    "label_smoothing": 0.1,
+    "learning_rate": 0.001,
+    "momentum": 0.0,
+    "optimizer": "Adam",
+    "weight_decay": 0.0001,
+}
+
+
+@dataclass
+class Experiment:
+    """The three files of one experiment, and the arrays in them."""
+
+    subset: Path
+    features: Path
+    head: Path
+    arrays: dict[str, Any]
+    parameters: dict[str, Any]
+
+    def fragment(self, **changes: Any) -> dict[str, Any]:
+        arguments = {
+            "task_id": "Birds",
+            "configuration": "plain",
+            "hyperparameters": HYPERPARAMETERS,
+            "family": None,
+            "subset_path": str(self.subset),
+            "features_path": str(self.features),
+            "head_path": str(self.head),
+            "git_commit": "0" * 40,
+        }
+        return build_fragment(**(arguments | changes))
+
+    def loss_and_accuracy(self, part: str) -> tuple[float, float]:
+        """By torch, in double precision."""
+        features, labels, weight, bias = (
+            torch.from_numpy(array)
+            for array in (
+                self.arrays[f"{part}_features"].astype(np.float64),
+                self.arrays[f"{part}_labels"],
+                self.parameters["weight"].astype(np.float64),
+                self.parameters["bias"].astype(np.float64),
+            )
+        )
+        logits = torch.nn.functional.linear(features, weight, bias)
+        loss = torch.nn.functional.cross_entropy(logits, labels).item()
+        return loss, (logits.argmax(1) == labels).double().mean().item()
+
+
+def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
+    """Write the files of an experiment whose parts fit each other."""
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, Any] = {}
+    for part, count in IMAGES.items():
+        features = rng.normal(0, scale, (count, WIDTH)).astype(np.float32)
+        arrays[f"{part}_features"] = features
+        arrays[f"{part}_labels"] = features[:, :CLASSES].argmax(1) ^ (rng.random(count) < 0.1)
+    parameters = {
+        "weight": (np.eye(CLASSES, WIDTH) + rng.normal(0, 0.3, (CLASSES, WIDTH))).astype(
+            np.float32
+        ),
+        "bias": rng.normal(0, 1, CLASSES).astype(np.float32),
+    }
+    names = ["crow", "duck", "owl", "none"][: CLASSES + 1]
+    subset = {"task_id": "Birds", "seed": seed, "sampling": "random", "pretext": None}
+    subset |= {"class_count": len(names), "class_names": names}
+    for part, count in IMAGES.items():
+        labels = arrays[f"{part}_labels"]
+        subset[part] = subsets.part(part, np.arange(count), labels, names)
+    subset = subsets.seal(subset)
+    files = [folder / name for name in ("subset.json", "features.safetensors", "head.safetensors")]
+    made = Experiment(*files, arrays, parameters)
+    write_json(made.subset, subset)
+    extraction = {
+        "task_id": "Birds",
+        "architecture": "ResNet18",
+        "class_count": len(names),
+        "subset_sha256": subset["sha256"],
+        "features_sha256": digest_arrays(arrays),
+        "weights": {"id": "random (seed 0)", "file": None, "sha256": "0" * 64},
+        "device": "cpu",
+        "seconds": {"train_features": 12.5, "test_features": 3.25},
+        "versions": {"python": "3.11.7", "torch": "2.14.1", "pillow": "13.0.0"},
+    }
+    write_arrays(made.features, arrays, extraction)
+    loss, accuracy = made.loss_and_accuracy("test")
+    point = {"train_loss": loss, "test_loss": loss, "test_accuracy": accuracy}
+    training = {
+        "learning_curve": [{"epoch": 1} | point | {"test_loss": 2 * loss}, {"epoch": 2} | point],
+        "seconds": 0.75,
+        "features_sha256": extraction["features_sha256"],
+        "versions": {"python": "3.11.7", "torch": "2.14.1"},
+    }
+    write_arrays(made.head, parameters, training)
+    return made
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    return experiment(tmp_path_factory.mktemp("birds"))
+
+
+# Metrics
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(2, 12), st.floats(0, 500), st.integers(0, 2**32))
+def test_metrics_are_torchs(count: int, classes: int, scale: float, seed: int) -> None:
+    """Overflow at large logits, another base of the logarithm, a sum instead of a mean."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(0, scale, (count, 5)).astype(np.float32)
+    weight = rng.normal(0, 1, (classes, 5)).astype(np.float32)
+    bias = rng.normal(0, 1, classes).astype(np.float32)
+    labels = rng.integers(classes, size=count)
+    ours = metrics.logits(features, weight, bias)
+    double = (torch.from_numpy(array.astype(np.float64)) for array in (features, weight, bias))
+    theirs = torch.nn.functional.linear(*double)
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-12, atol=1e-9)
+    target = torch.from_numpy(labels)
+    loss = torch.nn.functional.cross_entropy(theirs, target).item()
+    assert metrics.cross_entropy(ours, labels) == pytest.approx(loss, rel=1e-9, abs=1e-9)
+    accuracy = (theirs.argmax(1) == target).double().mean().item()
+    assert metrics.accuracy(ours, labels) == pytest.approx(accuracy)
+
+
+# Building
+
+
+def test_fragment_holds_what_was_measured(tmp_path: Path) -> None:
+    """Training and test part exchanged, or a smoothed loss."""
+    for seed in range(5):
+        made = experiment(tmp_path, seed)
+        fragment = made.fragment()
+        test_loss, test_accuracy = made.loss_and_accuracy("test")
+        _, train_accuracy = made.loss_and_accuracy("train")
+        assert test_accuracy != train_accuracy
+        assert fragment["test_loss"] == pytest.approx(test_loss)
+        assert fragment["test_accuracy"] == pytest.approx(test_accuracy)
+        assert fragment["train_accuracy"] == pytest.approx(train_accuracy)
+
+
+def test_training_time_is_that_of_training(birds: Experiment) -> None:
+    """The features of the test images counted as training."""
+    fragment = birds.fragment()
+    assert fragment["training_time_sec"] == 12.5 + 0.75
+    assert fragment["seconds"] == {"train_features": 12.5, "test_features": 3.25, "head": 0.75}
+
+
+def test_fragment_says_where_it_comes_from(birds: Experiment, tmp_path: Path) -> None:
+    """A number of which nobody can see why it is what it is; or keys in another order."""
+    fragment = birds.fragment(family="corvids")
+    assert tuple(fragment)[:16] == COLUMNS
+    expected = HYPERPARAMETERS | {
+        "task_id": "Birds",
+        "configuration": "plain",
+        "family": "corvids",
+        "class_count": 4,
+        "train_images": 30,
+        "test_images": 20,
+        "sampling": "random",
+        "subset_sha256": json.loads(birds.subset.read_text())["sha256"],
+        "seed": 0,
+        "device": "cpu",
+        "git_commit": "0" * 40,
+        "versions": {"python": "3.11.7", "torch": "2.14.1", "pillow": "13.0.0"},
+    }
+    assert {key: fragment[key] for key in expected} == expected
+    assert [point["epoch"] for point in fragment["learning_curve"]] == [1, 2]
+    path = tmp_path / "plain.json"
+    write_json(path, fragment)
+    assert FragmentReader().read(path, "Birds", "plain") == fragment
+
+
+def test_features_of_another_subset_are_refused(birds: Experiment, tmp_path: Path) -> None:
+    """Features that were not extracted anew after the subset changed."""
+    other = experiment(tmp_path, seed=1)
+    with pytest.raises(
+        UserError, match=r"features\.safetensors is broken .*another subset.*delete it"
+    ):
+        birds.fragment(subset_path=str(other.subset))
+
+
+def test_head_of_other_features_is_refused(birds: Experiment, tmp_path: Path) -> None:
+    """A head measured on the features of another backbone."""
+    other = experiment(tmp_path, seed=1)
+    with pytest.raises(UserError, match=r"head\.safetensors is broken .*other features.*delete it"):
+        birds.fragment(head_path=str(other.head))
+
+
+def test_head_that_is_not_the_one_of_its_curve_is_refused(tmp_path: Path) -> None:
+    """A curve of one head and the weights of another."""
+    made = experiment(tmp_path)
+    _, training = read_arrays(made.head)
+    shifted = {"weight": made.parameters["weight"] * 1.01, "bias": made.parameters["bias"]}
+    write_arrays(made.head, shifted, training)
+    with pytest.raises(UserError, match=r"head\.safetensors is broken .*delete it"):
+        made.fragment()
+
+
+def test_single_precision_of_training_is_no_difference(tmp_path: Path) -> None:
+    """A sound head refused because it was evaluated in float32."""
+    for seed in range(10):
+        made = experiment(tmp_path, seed, scale=30)
+        parameters, training = read_arrays(made.head)
+        test, weight, bias = (
+            torch.from_numpy(array)
+            for array in (made.arrays["test_features"], parameters["weight"], parameters["bias"])
+        )
+        labels = torch.from_numpy(made.arrays["test_labels"])
+        logits = torch.nn.functional.linear(test, weight, bias)
+        loss = torch.nn.functional.cross_entropy(logits, labels).item()
+        training["learning_curve"][-1]["test_loss"] = loss
+        write_arrays(made.head, parameters, training)
+        assert made.fragment()["test_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["subset", "features", "head"])
+def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    """A traceback where a file was deleted."""
+    made = experiment(tmp_path)
+    path = getattr(made, name)
+    path.unlink()
+    with pytest.raises(UserError, match=f"{path.name} does not exist"):
+        made.fragment()
+
+
+def damaged(path: Path, content: bytes, made: Experiment, name: str) -> None:
+    """Build with a damaged copy of one file: it must be refused by its name."""
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{path.name} is broken .*delete it"):
+        made.fragment(**{f"{name}_path": str(path)})
+
+
+@pytest.mark.parametrize("name", ["subset", "features", "head"])
+@settings(deadline=None)
+@given(share=st.floats(0, 0.999))
+def test_truncated_file_is_named(tmp_path_factory, birds: Experiment, name: str, share: float):
+    """A full disk or a killed copy that leaves part of a file."""
+    content = getattr(birds, name).read_bytes()
+    path = tmp_path_factory.getbasetemp() / f"truncated-{name}"
+    damaged(path, content[: int(share * (len(content) - 1))], birds, name)
+
+
+@pytest.mark.parametrize("name", ["features", "head"])
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_flipped_bit_of_an_array_is_noticed(tmp_path_factory, birds: Experiment, name: str, data):
+    """A damaged disk or copy that changes a feature, a label or a weight."""
+    content = bytearray(getattr(birds, name).read_bytes())
+    start = 8 + int.from_bytes(content[:8], "little")
+    content[data.draw(st.integers(start, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    damaged(tmp_path_factory.getbasetemp() / f"flipped-{name}", bytes(content), birds, name)
+
+
+@pytest.mark.parametrize("name", ["features", "head"])
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_flipped_bit_of_a_fact_is_noticed(tmp_path_factory, birds: Experiment, name: str, data):
+    """The same for seconds, learning curve and provenance, which stand in the file's header."""
+    content = bytearray(getattr(birds, name).read_bytes())
+    length = int.from_bytes(content[:8], "little")
+    end = 8 + len(content[8 : 8 + length].rstrip())
+    content[data.draw(st.integers(0, end - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    damaged(tmp_path_factory.getbasetemp() / f"flipped-{name}", bytes(content), birds, name)
+
+
+# Reading
+
+
+def change(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
+    def apply(fragment: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            fragment = fragment[key]
+        fragment[path[-1]] = to
+
+    return apply
+
+
+IMPOSSIBLE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "missing key": lambda fragment: fragment.pop("test_loss"),
+    "missing provenance": lambda fragment: fragment.pop("git_commit"),
+    "extra key": change("comment", to="by hand"),
+    "accuracy 1.2": change("test_accuracy", to=1.2),
+    "accuracy in percent": change("train_accuracy", to=94.7),
+    "negative loss": change("test_loss", to=-0.1),
+    "loss as text": change("test_loss", to="0.2"),
+    "no loss": change("test_loss", to=None),
+    "negative time": change("training_time_sec", to=-1.0),
+    "no epochs": change("epochs", to=0),
+    "other alpha": change("alpha", to=0.5),
+    "empty learning curve": change("learning_curve", to=[]),
+    "impossible learning curve": change("learning_curve", 0, "test_accuracy", to=2),
+    "seconds of another phase": change("seconds", "lunch", to=3600),
+    "digest cut off": change("weights", "sha256", to="00"),
+    "other task": change("task_id", to="Trees"),
+    "other configuration": change("configuration", to="fancy"),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_impossible_fragment_is_refused(tmp_path: Path, birds: Experiment, name: str) -> None:
+    """A row of the table that nobody measured."""
+    fragment = copy.deepcopy(birds.fragment())
+    IMPOSSIBLE[name](fragment)
+    write_json(tmp_path / "plain.json", fragment)
+    with pytest.raises(UserError, match=r"plain\.json is broken .*delete it") as caught:
+        FragmentReader().read(tmp_path / "plain.json", "Birds", "plain")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: "null",
+        lambda text: "[]",
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace('"test_loss": ', '"test_loss": NaN, "x": ', 1),
+        lambda text: text.replace('"training_time_sec": 13.25', '"training_time_sec": NaN'),
+        lambda text: text.replace('"training_time_sec": 13.25', '"training_time_sec": Infinity'),
+    ],
+    ids=["empty", "null", "a list", "truncated", "NaN and extra", "NaN", "Infinity"],
+)
+def test_damaged_fragment_is_refused(tmp_path: Path, birds: Experiment, damage) -> None:
+    """A traceback that does not name the file; or nan in the table."""
+    path = tmp_path / "plain.json"
+    write_json(path, birds.fragment())
+    sound = path.read_text()
+    path.write_text(damage(sound))
+    assert path.read_text() != sound
+    with pytest.raises(UserError, match=r"plain\.json is broken .*delete it"):
+        FragmentReader().read(path, "Birds", "plain")
+
+
+def test_fragment_without_git_or_epochs_is_sound(tmp_path: Path, birds: Experiment) -> None:
+    """A sound fragment refused: no git, no family, everything classified correctly."""
+    fragment = birds.fragment(git_commit=None)
+    fragment |= {"test_accuracy": 1.0, "train_accuracy": 0.0, "test_loss": 0.0}
+    write_json(tmp_path / "plain.json", fragment)
+    assert FragmentReader().read(tmp_path / "plain.json", "Birds", "plain") == fragment
+
+
+def test_reading_experiments_needs_no_torch(birds: Experiment) -> None:
+    """A table that cannot be made on a machine without torch, or that takes seconds to begin."""
+    code = (
+        "import sys\n"
+        "from workflow.metaprobe import fragments, metrics, tables\n"
+        "from workflow.metaprobe.files import read_arrays\n"
+        f"read_arrays({str(birds.features)!r})\n"
+        "tables.read_fragments('nowhere', [('Birds', 'plain')])\n"
+        "print([name for name in ('torch', 'torchvision', 'pandas') if name in sys.modules])\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "[]\n"

@@ -1,0 +1,98 @@
+"""Jobs: a log that ends with the reason of a failure, and the list of failures at the end of a run."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.jobs import failures, logged
+
+
+def run(log: Path, failure: BaseException | None = None, said: str = "at work\n") -> str:
+    """Run a job that says something and then fails, or not; return its log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if failure is None:
+        with logged(str(log)):
+            print(said, end="")
+    else:
+        with pytest.raises(SystemExit) as caught, logged(str(log)):
+            print(said, end="")
+            raise failure
+        assert caught.value.code == 1
+    return log.read_text(encoding="utf-8")
+
+
+def test_all_output_goes_to_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Output of parallel jobs mixed in the terminal; or streams not given back afterwards."""
+    with logged(str(tmp_path / "a.log")):
+        print("to stdout: ñ")
+        print("to stderr", file=sys.stderr)
+    text = (tmp_path / "a.log").read_text(encoding="utf-8")
+    assert text.startswith("to stdout: ñ\nto stderr\n")
+    assert "error: " not in text
+    print("afterwards")
+    assert capsys.readouterr().out == "afterwards\n"
+
+
+def test_a_mistake_of_the_user_is_told_in_plain_words(tmp_path: Path) -> None:
+    """A traceback where one sentence helps; or a failed job that counts as done."""
+    text = run(tmp_path / "a.log", UserError("Birds: there is no folder"))
+    assert text == "at work\nerror: Birds: there is no folder\n"
+
+
+def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    """A bug that cannot be found, because the place is not told."""
+    text = run(tmp_path / "a.log", KeyError("subset"))
+    assert "Traceback (most recent call last)" in text
+    assert "test_jobs.py" in text
+    assert text.splitlines()[-1] == "error: KeyError: 'subset'"
+
+
+def test_an_interrupted_job_is_not_a_failure(tmp_path: Path) -> None:
+    """Ctrl-C listed as the mistake of every job that ran."""
+    with pytest.raises(KeyboardInterrupt), logged(str(tmp_path / "a.log")):
+        raise KeyboardInterrupt
+    assert failures(tmp_path, since=0) == []
+
+
+def test_failures_are_listed_with_their_reasons(tmp_path: Path) -> None:
+    """A successful job among the failures, or a failure without the rule that it is of."""
+    run(tmp_path / "train_head" / "Birds" / "plain.log", UserError("diverged"))
+    run(tmp_path / "train_head" / "Trees" / "plain.log")
+    run(tmp_path / "download" / "birds.log", OSError(28, "No space left"))
+    assert failures(tmp_path, since=0) == [
+        "download/birds: OSError: [Errno 28] No space left",
+        "train_head/Birds/plain: diverged",
+    ]
+
+
+def test_failures_of_earlier_runs_are_left_out(tmp_path: Path) -> None:
+    """Last week's failure listed again."""
+    run(tmp_path / "old.log", UserError("last week"))
+    os.utime(tmp_path / "old.log", (1000, 1000))
+    run(tmp_path / "new.log", UserError("today"))
+    assert failures(tmp_path, since=1001) == ["new: today"]
+    assert failures(tmp_path / "nowhere", since=0) == []
+
+
+def test_reasons_of_several_lines_are_kept(tmp_path: Path) -> None:
+    """Instructions for files fetched by hand cut off after their first line."""
+    reason = "birds is incomplete. By hand:\n1. Fetch it.\n2. Unpack it."
+    run(tmp_path / "a.log", UserError(reason), said="error: of a library, not the last\n")
+    assert failures(tmp_path, since=0) == [f"a: {reason}"]
+
+
+def test_failure_after_an_unfinished_line_is_found(tmp_path: Path) -> None:
+    """A progress bar, which ends without a line feed, that hides the reason."""
+    run(tmp_path / "a.log", UserError("the host is dead"), said="12 MB of 30 MB\r")
+    run(tmp_path / "b.log", UserError("the host is dead"), said="12 MB of 30 MB")
+    found = failures(tmp_path, since=0)
+    assert found == ["a: the host is dead", "b: the host is dead"]
+
+
+def test_log_of_odd_bytes_is_read(tmp_path: Path) -> None:
+    """A library's output in another encoding that breaks the list of failures."""
+    (tmp_path / "a.log").write_bytes(b"\xff\xfe\nerror: Birds: no folder\n")
+    assert failures(tmp_path, since=0) == ["a: Birds: no folder"]

@@ -1,0 +1,226 @@
+"""The table: 16 columns, one row per experiment, in the order of the experiments."""
+
+import csv
+import io
+import random
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.files import write_json
+from workflow.metaprobe.tables import row, to_csv, write_partial_table, write_table
+
+HEADER = (
+    "task_id,architecture,learning_rate,optimizer,batch_size,weight_decay,momentum,dropout_rate,"
+    "alpha,label_smoothing,grad_clip,test_accuracy,train_accuracy,test_loss,training_time_sec,epochs"
+)
+SAMPLE = """
+MNIST,ResNet18,0.01,Adam,64,0.0001,,,1.0,,,0.947,0.9232,0.1997,295.4,3
+MNIST,ResNet18,0.001,Adam,64,0.0001,,0.1,1.0,0.1,1.0,0.917,0.9068,0.3832,327.1,3
+"""
+ROUNDED = {"test_accuracy": 4, "train_accuracy": 4, "test_loss": 4, "training_time_sec": 1}
+OPTIONAL = ["weight_decay", "momentum", "dropout_rate", "label_smoothing", "grad_clip"]
+ALWAYS = [name for name in HEADER.split(",") if name not in OPTIONAL]
+NUMBERS = [
+    name for name in HEADER.split(",") if name not in ("task_id", "architecture", "optimizer")
+]
+
+
+def fragment(
+    task_id: str = "MNIST", configuration: str = "plain", **columns: Any
+) -> dict[str, Any]:
+    """A sound fragment; its values are those of the sample's first row unless given."""
+    values = {
+        "task_id": task_id,
+        "architecture": "ResNet18",
+        "learning_rate": 0.01,
+        "optimizer": "Adam",
+        "batch_size": 64,
+        "weight_decay": 0.0001,
+        "momentum": 0.0,
+        "dropout_rate": 0.0,
+        "alpha": 1.0,
+        "label_smoothing": 0.0,
+        "grad_clip": 0.0,
+        "test_accuracy": 0.947,
+        "train_accuracy": 0.9232,
+        "test_loss": 0.19968,
+        "training_time_sec": 295.4449,
+        "epochs": 3,
+    }
+    point = {"epoch": 1, "train_loss": 0.5, "test_loss": 0.5, "test_accuracy": 0.5}
+    provenance = {
+        "configuration": configuration,
+        "class_count": 10,
+        "pretext": None,
+        "family": "digits",
+        "train_images": 5000,
+        "test_images": 1000,
+        "sampling": "random",
+        "subset_sha256": "0" * 64,
+        "weights": {"id": "random (seed 0)", "file": None, "sha256": "0" * 64},
+        "seed": 0,
+        "device": "cpu",
+        "seconds": {"train_features": 290.0, "test_features": 60.0, "head": 5.4449},
+        "learning_curve": [point],
+        "versions": {"python": "3.11.7"},
+        "git_commit": None,
+    }
+    return values | columns | provenance
+
+
+def write_all(folder: Path, fragments: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Write fragments where the workflow does; return their experiments."""
+    for one in fragments:
+        write_json(folder / one["task_id"] / f"{one['configuration']}.json", one)
+    return [(one["task_id"], one["configuration"]) for one in fragments]
+
+
+def test_rows_are_the_documents() -> None:
+    """A column out of place, 64.0 for 64, 1 for 1.0, zeros where cells are empty."""
+    regularized = fragment(
+        learning_rate=0.001,
+        dropout_rate=0.1,
+        label_smoothing=0.1,
+        grad_clip=1.0,
+        test_accuracy=0.917,
+        train_accuracy=0.9068,
+        test_loss=0.38321,
+        training_time_sec=327.06,
+    )
+    assert to_csv([fragment(), regularized]) == HEADER + SAMPLE
+
+
+def test_table_without_rows_has_its_header() -> None:
+    """A file that pandas cannot read."""
+    assert to_csv([]) == f"{HEADER}\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "cell"),
+    [
+        ("test_accuracy", 0.94696, "0.947"),
+        ("test_accuracy", 1.0, "1.0"),
+        ("test_accuracy", 0.0, "0.0"),
+        ("train_accuracy", 0.99996, "1.0"),
+        ("test_loss", 0.0, "0.0"),
+        ("test_loss", 12.34567, "12.3457"),
+        ("test_loss", 0.00004, "0.0"),
+        ("training_time_sec", 0.04, "0.0"),
+        ("training_time_sec", 3601.25, "3601.2"),
+        ("momentum", 0.9, "0.9"),
+        ("learning_rate", 1e-05, "1e-05"),
+        ("weight_decay", 0.0, ""),
+        ("grad_clip", 0.0, ""),
+    ],
+)
+def test_cells(column: str, value: float, cell: str) -> None:
+    """A metric of 0 taken for absent, or rounded to the wrong place."""
+    cells = dict(zip(HEADER.split(","), row(fragment(**{column: value})), strict=True))
+    assert cells[column] == cell
+
+
+HYPERPARAMETERS = {
+    "learning_rate": st.floats(1e-8, 1e3),
+    "optimizer": st.sampled_from(["Adam", "SGD"]),
+    "batch_size": st.integers(1, 10_000),
+    "weight_decay": st.floats(0, 1),
+    "momentum": st.floats(0, 1, exclude_max=True),
+    "dropout_rate": st.floats(0, 1, exclude_max=True),
+    "label_smoothing": st.floats(0, 1, exclude_max=True),
+    "grad_clip": st.floats(0, 1e6),
+    "epochs": st.integers(1, 1000),
+}
+METRICS = {
+    "test_accuracy": st.floats(0, 1),
+    "train_accuracy": st.floats(0, 1),
+    "test_loss": st.floats(0, 1e4),
+    "training_time_sec": st.floats(0, 1e6),
+}
+ROW = st.fixed_dictionaries(HYPERPARAMETERS | METRICS)
+ID = st.from_regex(r"set-[A-Za-z0-9_-]{0,6}", fullmatch=True)
+EXPERIMENTS = st.lists(st.tuples(ID, ID), unique=True, max_size=8)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(ROW, min_size=1, max_size=5))
+def test_csv_reads_back(rows: list[dict[str, Any]]) -> None:
+    """A number changed beyond its rounding, or a metric cell that is empty, by csv or pandas."""
+    fragments = [fragment(**values) for values in rows]
+    text = to_csv(fragments)
+    plain = list(csv.DictReader(io.StringIO(text)))
+    frame = pd.read_csv(io.StringIO(text), float_precision="round_trip")
+    assert list(frame.columns) == HEADER.split(",")
+    assert len(plain) == len(frame) == len(fragments)
+    assert not frame[ALWAYS].isna().any(axis=None)
+    for number, values in enumerate(fragments):
+        for column in NUMBERS:
+            expected = (
+                round(values[column], ROUNDED[column]) if column in ROUNDED else values[column]
+            )
+            cell = plain[number][column]
+            if column in OPTIONAL and expected == 0:
+                assert cell == ""
+                assert pd.isna(frame[column][number])
+            else:
+                assert float(cell) == expected
+                assert float(frame[column][number]) == expected
+
+
+@settings(deadline=None, max_examples=50)
+@given(EXPERIMENTS, st.randoms(use_true_random=False))
+def test_rows_are_in_the_order_of_the_experiments(
+    tmp_path_factory, experiments: list[tuple[str, str]], order: random.Random
+) -> None:
+    """Rows in the order of the folder, of the alphabet, or of the jobs' ends."""
+    folder = tmp_path_factory.mktemp("metrics")
+    fragments = [
+        fragment(*experiment, epochs=number)
+        for number, experiment in enumerate(experiments, start=1)
+    ]
+    write_all(folder, order.sample(fragments, len(fragments)))
+    write_table(folder / "table.csv", folder, experiments)
+    assert (folder / "table.csv").read_text() == to_csv(fragments)
+    assert write_partial_table(folder / "partial.csv", folder, experiments) == len(fragments)
+    assert (folder / "partial.csv").read_text() == to_csv(fragments)
+
+
+def test_only_the_experiments_of_the_run_are_rows(tmp_path: Path) -> None:
+    """Fragments of an earlier run, with other configurations, that slip into the table."""
+    experiments = write_all(tmp_path, [fragment(), fragment("KMNIST"), fragment("KMNIST", "old")])
+    write_table(tmp_path / "table.csv", tmp_path, experiments[:2])
+    assert (tmp_path / "table.csv").read_text() == to_csv([fragment(), fragment("KMNIST")])
+
+
+def test_every_missing_fragment_is_named(tmp_path: Path) -> None:
+    """A table with fewer rows than experiments; or only the first gap named."""
+    experiments = write_all(tmp_path, [fragment("A"), fragment("B"), fragment("C"), fragment("D")])
+    (tmp_path / "B" / "plain.json").unlink()
+    (tmp_path / "C" / "plain.json").write_text("{")
+    (tmp_path / "D" / "plain.json").write_text((tmp_path / "A" / "plain.json").read_text())
+    with pytest.raises(UserError) as caught:
+        write_table(tmp_path / "table.csv", tmp_path, experiments)
+    lines = str(caught.value).split("\n")
+    assert [line.partition(" ")[0] for line in lines] == [
+        f"{tmp_path}/{task_id}/plain.json" for task_id in "BCD"
+    ]
+    assert "does not exist" in lines[0]
+    assert "task_id is A, not D" in lines[2]
+    assert not (tmp_path / "table.csv").exists()
+
+
+def test_partial_table_holds_what_is_sound(tmp_path: Path) -> None:
+    """A partial table that fails for the very reason it is made, or that holds broken rows."""
+    fragments = [fragment("A"), fragment("B"), fragment("C")]
+    experiments = write_all(tmp_path, fragments)
+    (tmp_path / "B" / "plain.json").write_text("{")
+    path = tmp_path / "partial.csv"
+    assert write_partial_table(path, tmp_path, [*experiments, ("D", "plain")]) == 2
+    assert path.read_text() == to_csv([fragments[0], fragments[2]])
+    assert write_partial_table(path, tmp_path / "nowhere", experiments) == 0
+    assert path.read_text() == f"{HEADER}\n"
