@@ -33,8 +33,7 @@ from workflow.metaprobe.readers import Dataset
 ROOT = Path(__file__).parent.parent
 FILES = [str(ROOT / "config" / f"{name}.yaml") for name in ("config", "datasets", "configurations")]
 ALL = {"train": 10**6, "test": 10**6}
-GREY = """MNIST FashionMNIST KMNIST EMNIST EMNIST_Balanced EMNIST_Digits EMNIST_MNIST EMNIST_ByClass
-EMNIST_ByMerge USPS QMNIST Omniglot FER2013""".split()
+GREY = {task for task in COUNTS if "MNIST" in task} | {"USPS", "Omniglot", "FER2013"}
 
 # What torchvision's own class says of the tasks that a reader of this project reads instead.
 OWN_CLASSES: dict[str, dict[str, Callable[[str], Any]]] = {
@@ -199,16 +198,23 @@ def test_order_does_not_depend_on_the_file_system(
     class Shuffled:
         def __init__(self, path: Any = ".") -> None:
             with scandir(path) as entries:
-                self.entries = list(entries)
-            random.Random(1).shuffle(self.entries)
+                found = list(entries)
+            random.Random(1).shuffle(found)
+            self.entries = iter(found)
 
-        def __enter__(self) -> Iterator[Any]:
-            return iter(self.entries)
+        def __enter__(self) -> "Shuffled":
+            return self
 
-        def __iter__(self) -> Iterator[Any]:
-            return iter(self.entries)
+        def __iter__(self) -> "Shuffled":
+            return self
+
+        def __next__(self) -> Any:
+            return next(self.entries)
 
         def __exit__(self, *_: object) -> None:
+            pass
+
+        def close(self) -> None:
             pass
 
     monkeypatch.setattr(os, "scandir", Shuffled)
@@ -429,7 +435,7 @@ def test_missing_file_is_named(
         ("StanfordCars", "stanford-cars", "stanford_cars/devkit/cars_train_annos.mat"),
     ],
 )
-@pytest.mark.parametrize("left", [0.6, 0.0])
+@pytest.mark.parametrize("left", [0.59, 0.0])
 def test_truncated_file_is_named(
     own: Callable[[str], Path], task: str, source: str, file: str, left: float
 ) -> None:
@@ -770,7 +776,7 @@ def test_huggingface_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UserError, match="pip install datasets"):
         open_dataset("Birds", HUB, tmp_path)
     monkeypatch.setitem(sys.modules, "datasets", FakeHub({"train": [0, 1, 2], "test": [None]}))
-    with pytest.raises(UserError, match='split dev of someone/birds .* Unknown split "dev"'):
+    with pytest.raises(UserError, match=r'split dev of someone/birds .* Unknown split "dev"'):
         open_dataset("Birds", {**HUB, "test": "dev"}, tmp_path)
     with pytest.raises(UserError, match="no column species, only image, label; correct label_col"):
         open_dataset("Birds", {**HUB, "label_column": "species"}, tmp_path)

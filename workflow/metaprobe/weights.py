@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from workflow.metaprobe.architectures import ARCHITECTURES, random_state
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import digest_arrays, digest_file
+from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, transfer
 
 if TYPE_CHECKING:
     import torch
@@ -20,16 +21,17 @@ def weights_folder(settings: dict[str, Any]) -> tuple[Path, bool]:
     return Path(settings["data"]).expanduser() / "weights", True
 
 
-def fetch_imagenet(architecture: str, folder: Path, *, download: bool) -> dict[str, Any]:
+def fetch_imagenet(
+    architecture: str, folder: Path, *, download: bool, patience: Patience = PATIENCE
+) -> dict[str, Any]:
     """See that the ImageNet weights lie in `folder`; return the facts of the file.
 
     Args:
-        download: fetch a missing file through torch.hub; if False, a missing file is an error.
+        download: fetch a missing file; if False, a missing file is an error.
 
     Raises:
         UserError: the file is missing, cannot be fetched, or is not the published one.
     """
-    import torch
     from torchvision.models import get_weight
 
     weights_id = ARCHITECTURES[architecture].weights
@@ -39,17 +41,20 @@ def fetch_imagenet(architecture: str, folder: Path, *, download: bool) -> dict[s
         advice = f"put {url} there as {file}"
         if not download:
             raise UserError(f"weights_folder {folder} has no {file.name}: {advice}")
-        folder.mkdir(parents=True, exist_ok=True)
-        prefix = _digest_prefix(file)
+        part = folder / f".{file.name}.part"
         try:
-            torch.hub.download_url_to_file(url, str(file), hash_prefix=prefix, progress=False)
-        except (OSError, RuntimeError) as error:
+            transfer(url, part, size=None, patience=patience)
+        except TransferError as error:
             raise UserError(
                 f"cannot fetch the weights of {architecture} ({error}): {advice}, and start again"
             ) from None
-    sha256 = digest_file(file)
-    if not sha256.startswith(_digest_prefix(file)):
-        raise UserError(f"{file} is not the published file (its SHA-256 is {sha256}): delete it")
+        if _published(part, file.name) is None:
+            part.unlink()
+            raise UserError(f"{url} did not bring the published file: {advice}, and start again")
+        part.replace(file)
+    sha256 = _published(file, file.name)
+    if sha256 is None:
+        raise UserError(f"{file} is not the published file: delete it and start the run again")
     return {"id": weights_id, "file": file.name, "sha256": sha256}
 
 
@@ -73,6 +78,7 @@ def load_random(architecture: str, seed: int) -> tuple[State, dict[str, Any]]:
     return state, {"id": f"random (seed {seed})", "file": None, "sha256": sha256}
 
 
-def _digest_prefix(file: Path) -> str:
-    """torch.hub's convention: resnet18-f37072fd.pth begins its SHA-256 with f37072fd."""
-    return file.stem.rpartition("-")[2]
+def _published(file: Path, name: str) -> str | None:
+    """The SHA-256 of `file` if it is the published file `name`, which ends in its first digits."""
+    sha256 = digest_file(file)
+    return sha256 if sha256.startswith(Path(name).stem.rpartition("-")[2]) else None

@@ -6,7 +6,6 @@ rule fetch_weights:
         "<results>/weights/{architecture}.json",
     log:
         "<logs>/fetch_weights/{architecture}.log",
-    retries: 2
     localrule: True
     conda:
         "../../envs/torch.yaml"

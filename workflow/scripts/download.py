@@ -9,6 +9,10 @@ with logged(snakemake.log[0]):
     from workflow.metaprobe.files import write_json
 
     source = snakemake.wildcards.source
-    entry = snakemake.config["sources"][source]
-    data = Path(snakemake.config["data"]).expanduser()
-    write_json(snakemake.output[0], fetch_source(source, entry, data))
+    manifest = fetch_source(
+        source,
+        snakemake.config["sources"][source],
+        Path(snakemake.config["data"]),
+        delete_archives=snakemake.config["delete_archives"],
+    )
+    write_json(snakemake.output[0], manifest)

@@ -87,3 +87,11 @@ def missing_file(task_id: str, file: Path) -> UserError:
 def damaged_file(task_id: str, file: Path, reason: object) -> UserError:
     """The error for a file that is there but is not what it should be."""
     return UserError(f"{task_id}: {file} is damaged ({reason}); replace it by a whole copy")
+
+
+def unequal_files(task_id: str, pictures: tuple[Path, int], labels: tuple[Path, int]) -> UserError:
+    """The error for a file of pictures and one of labels, each with its count, that do not match."""
+    return UserError(
+        f"{task_id}: {pictures[0]} holds {pictures[1]} pictures, but {labels[0]} {labels[1]} labels; "
+        "replace the one that is not whole"
+    )

@@ -40,14 +40,14 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     for part, tree in trees.items():
         trees[part] = {name: tree[name] for name in tree if tree[name] and totals[name] >= fewest}
         if not trees[part]:
-            raise _no_classes(task_id, folders[part])
+            raise _no_classes(task_id, folders[part], fewest)
     class_names = sorted(next(iter(trees.values())))
     for part, tree in trees.items():
         _check_names(task_id, folders[part], tree)
         if strange := sorted(set(tree) - set(class_names)):
             raise UserError(
                 f"{task_id}: {folders[part] / strange[0]} has no counterpart in "
-                f"{folders['train']}; add training pictures of that class or remove it"
+                f"{folders['train']}; complete the training pictures, or remove that class"
             )
     pools = {part: _pool(folders[part], trees[part], class_names) for part in folders}
     return Dataset(class_names, pools, empty)
@@ -100,13 +100,15 @@ def _pool(root: Path, tree: Tree, class_names: Sequence[str]) -> Pool:
     return Pool(labels, lambda index: open_image(root / names[index]), names)
 
 
-def _no_classes(task_id: str, folder: Path) -> UserError:
+def _no_classes(task_id: str, folder: Path, fewest: int) -> UserError:
     """The error for a folder in which no class folder holds pictures, with the likely reason."""
     deeper = [inner for inner in _subfolders(folder) if holds_tree(inner)]
     if deeper:
         advice = f"they lie one level too deep: move what is in {deeper[0]} to {folder}"
     elif next(_pictures(folder), None):
         advice = "the pictures lie directly in it: put them into one folder per class"
+    elif _holds_classes(folder):
+        advice = f"none has {fewest} of them: complete them, or correct minimum_class_images"
     else:
         advice = "put one folder per class there"
     return UserError(f"{task_id}: {folder} holds no class folders with pictures; {advice}")

@@ -13,6 +13,7 @@ from workflow.metaprobe.readers import (
     damaged_file,
     missing_file,
     optional_package,
+    unequal_files,
 )
 
 CLASS_NAMES = ["normal", "tumour"]
@@ -32,8 +33,7 @@ def _pool(task_id: str, root: Path, part: str) -> Pool:
     x, y = (root / f"camelyonpatch_level_2_split_{part}_{key}.h5" for key in "xy")
     pictures, labels = _dataset(task_id, x, "x"), _dataset(task_id, y, "y")
     if len(labels) != len(pictures):
-        reason = f"{len(labels)} labels for {len(pictures)} pictures in {x.name}"
-        raise damaged_file(task_id, y, reason)
+        raise unequal_files(task_id, (x, len(pictures)), (y, len(labels)))
     return Pool(labels[:, 0, 0, 0].astype(np.int64), lambda index: Image.fromarray(pictures[index]))
 
 

@@ -16,6 +16,7 @@ from workflow.metaprobe.readers import (
     damaged_file,
     missing_file,
     numbered_classes,
+    unequal_files,
 )
 
 SIDE = 96
@@ -44,13 +45,13 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
 
 
 def _labelled(task_id: str, root: Path, part: str) -> Pool:
-    pictures = _map_pictures(task_id, root / f"{part}_X.bin")
-    if not (file := root / f"{part}_y.bin").is_file():
-        raise missing_file(task_id, file)
-    labels = np.fromfile(file, dtype=np.uint8).astype(np.int64) - 1
+    x, y = root / f"{part}_X.bin", root / f"{part}_y.bin"
+    pictures = _map_pictures(task_id, x)
+    if not y.is_file():
+        raise missing_file(task_id, y)
+    labels = np.fromfile(y, dtype=np.uint8).astype(np.int64) - 1
     if len(labels) != len(pictures):
-        reason = f"{len(labels)} labels for {len(pictures)} pictures in {part}_X.bin"
-        raise damaged_file(task_id, file, reason)
+        raise unequal_files(task_id, (x, len(pictures)), (y, len(labels)))
     return Pool(labels, lambda index: _picture(pictures, index))
 
 
