@@ -1,4 +1,4 @@
-"""The configuration: what is shipped is what the protocol says, and each mistake is told in one line."""
+"""The configuration: the shipped one is the protocol's, and each mistake is one line."""
 
 import copy
 from pathlib import Path
@@ -157,6 +157,17 @@ def test_order_is_that_of_the_declarations(tmp_path: Path) -> None:
     assert list(run.datasets) == ["Birds", "Trees", "New"]
     assert list(run.configurations) == ["plain", "second"]
     assert run.configurations["second"]["learning_rate"] == 0.5
+
+
+def test_replaced_files_do_not_count(tmp_path: Path) -> None:
+    """A traceback under --replace-workflow-config, where the first files are named but not used."""
+    for name in ("Old", "New"):
+        text = GOOD.replace("Birds", name).replace("plain", name)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    files = [str(tmp_path / f"{name}.yaml") for name in ("Old", "New")]
+    run = load_run(load_configfile(files[1]), files)
+    assert set(run.datasets) == {"New", "Trees"}
+    assert list(run.configurations) == ["New"]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +351,8 @@ def test_the_file_that_has_the_last_word_is_blamed(tmp_path: Path) -> None:
     assert line.startswith("first.yaml: seed: -1 ")
     (line,) = complaints(tmp_path, GOOD + "epochs: 0\n", "epochs: -1\n")
     assert line.startswith("second.yaml: epochs: -1 ")
+    (line,) = complaints(tmp_path, GOOD + "epochs: 0\n", "epochs: 0\n")
+    assert line.startswith("second.yaml: epochs: 0 ")
 
 
 def test_the_command_line_is_blamed_for_its_values(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_json_reads_back(tmp_path_factory, content: Any) -> None:
     assert read_json(path) == content
 
 
-@pytest.mark.parametrize("name", ["[\n  1,\n  2\n]", 'say "ñ"', "\\", "\u2028", "\x00", "猫", " "])
+@pytest.mark.parametrize("name", ["[\n  1,\n  2\n]", 'say "ñ"', "\\", "\u2028", "\x00", "猫"])
 def test_odd_class_names_read_back(tmp_path: Path, name: str) -> None:
     """The names of a stranger's folders."""
     write_json(tmp_path / "a.json", {"class_names": [name], "indices": [1, 2], name: {name: -1}})

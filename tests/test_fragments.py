@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,8 @@ class Experiment:
     subset: Path
     features: Path
     head: Path
-    arrays: dict[str, Any]
-    parameters: dict[str, Any]
+    arrays: dict[str, Any] = field(repr=False)
+    parameters: dict[str, Any] = field(repr=False)
 
     def fragment(self, **changes: Any) -> dict[str, Any]:
         arguments = {
@@ -96,6 +96,7 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
     names = ["crow", "duck", "owl"]
     subset = {"task_id": "Birds", "seed": seed, "sampling": "random", "pretext": None}
     subset |= {"class_count": CLASSES, "class_names": names}
+    subset |= {"partial": False, "read_as": "folder"}
     for part, count in IMAGES.items():
         labels = arrays[f"{part}_labels"]
         subset[part] = subsets.part(part, np.arange(count), labels, names)
@@ -187,6 +188,8 @@ def test_fragment_says_where_it_comes_from(birds: Experiment, tmp_path: Path) ->
         "configuration": "plain",
         "family": "corvids",
         "class_count": 3,
+        "partial": False,
+        "read_as": "folder",
         "train_images": 30,
         "test_images": 20,
         "sampling": "random",

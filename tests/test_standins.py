@@ -13,8 +13,6 @@ import pytest
 import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
-from torchvision import datasets as tv
-
 from standins import (
     CLASSES,
     COUNTS,
@@ -26,6 +24,7 @@ from standins import (
 from standins.class_folders import CALTECH101_FOLDER_WITH_STRAY_FILE
 from standins.names import CALTECH101
 from standins.pictures import pattern
+from torchvision import datasets as tv
 
 Parts = dict[str, list[Callable[..., Any]]]
 SIDE = 32

@@ -223,6 +223,12 @@ def test_official_parts_are_drawn_from_their_own_pools() -> None:
     assert max(subset["test"]["indices"]) < 45
 
 
+def test_parts_are_drawn_independently() -> None:
+    """One stream for both parts: equal indices in both, say frames of the same film."""
+    subset = draw_subset(official([90, 40], [90, 40]), sizes={"train": 20, "test": 20})
+    assert subset["train"]["indices"] != subset["test"]["indices"]
+
+
 def test_smaller_pool_is_taken_whole() -> None:
     """An error, or images drawn twice, where there are fewer than asked for."""
     subset = draw_subset(official([20, 5], [4, 2]))
@@ -448,9 +454,9 @@ def test_classes_without_training_images_are_named() -> None:
     """A class that is only tested; a user who has to search which of 200 folders is empty."""
     dataset = Dataset(["a", "b", "c", "d"], {"pool": pool(shuffled([5, 5, 5]))})
     for declared in (3, 4):
-        with pytest.raises(UserError, match=r"Birds: 3 classes have images.*without: d\)"):
+        with pytest.raises(UserError, match=r"Birds: 3 classes have images.*without.* d\)"):
             check(dataset, classes=declared)
-    with pytest.raises(UserError, match=r"Birds: 1 classes have images.*without: class 1\)"):
+    with pytest.raises(UserError, match=r"Birds: 1 classes have images.*without.* class 1\)"):
         check(official([20, 0], [10, 10]), classes=2)
 
 

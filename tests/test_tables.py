@@ -17,7 +17,8 @@ from workflow.metaprobe.tables import row, to_csv, write_partial_table, write_ta
 
 HEADER = (
     "task_id,architecture,learning_rate,optimizer,batch_size,weight_decay,momentum,dropout_rate,"
-    "alpha,label_smoothing,grad_clip,test_accuracy,train_accuracy,test_loss,training_time_sec,epochs"
+    "alpha,label_smoothing,grad_clip,test_accuracy,train_accuracy,test_loss,training_time_sec,"
+    "epochs"
 )
 SAMPLE = """
 MNIST,ResNet18,0.01,Adam,64,0.0001,,,1.0,,,0.947,0.9232,0.1997,295.4,3
@@ -58,6 +59,8 @@ def fragment(
         "configuration": configuration,
         "class_count": 10,
         "pretext": None,
+        "partial": False,
+        "read_as": "torchvision",
         "family": "digits",
         "train_images": 5000,
         "test_images": 1000,

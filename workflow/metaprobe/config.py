@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from workflow.metaprobe.errors import UserError
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 SECTIONS = ("config", "datasets", "configurations")
+ENTRIES = ("datasets", "sources", "configurations")
+NUMBERS = {"integer": int, "number": float}
 Keys = Sequence[str | int]
 
 
@@ -37,15 +39,14 @@ def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
     Raises:
         UserError: one line per mistake: file, path inside it, value, what is allowed.
     """
-    files = list(files)
-    contents = {file: read_strictly(file) for file in files}
+    contents = {file: read_strictly(file) or {} for file in files}
     schema = _merged_schema()
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path))
-    )
-    complaints = [_explain(error) for error in errors]
+    errors = Draft202012Validator(schema).iter_errors(config)
+    complaints = [*_infinities(config)]
+    complaints += [one for error in sorted(errors, key=_place) for one in _explain(error)]
     if not complaints:
-        _fill_defaults(config, schema, schema)
+        _complete(config, schema, schema)
+        _order_as_declared(config, contents)
         complaints = list(_inconsistencies(config))
     if complaints:
         raise UserError(
@@ -93,39 +94,56 @@ def _merged_schema() -> dict[str, Any]:
     return merged
 
 
-def _fill_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
-    """Set absent keys to their schema's `default`, at every depth."""
+def _complete(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
+    """At every depth, set absent keys to their `default` and give numbers their schema's type."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
     if not isinstance(value, dict):
         return
     properties = schema.get("properties", {})
+    others = schema.get("additionalProperties", {})
     for key, subschema in properties.items():
         if "default" in subschema:
             value.setdefault(key, subschema["default"])
-    others = schema.get("additionalProperties", {})
+        if key in value and subschema.get("type") in NUMBERS:
+            value[key] = NUMBERS[subschema["type"]](value[key])
     for key, item in value.items():
         if key in properties or isinstance(others, dict):
-            _fill_defaults(item, properties.get(key, others), root)
+            _complete(item, properties.get(key, others), root)
 
 
-def _explain(error: ValidationError) -> tuple[Keys, str]:
-    """Where a schema error is and what it says, in words."""
+def _order_as_declared(config: dict[str, Any], contents: dict[str, Any]) -> None:
+    """Entries in the order of the files; Snakemake puts those of the command line first."""
+    for section in ("datasets", "configurations"):
+        declared = [name for content in contents.values() for name in content.get(section) or ()]
+        names = dict.fromkeys([*declared, *config[section]])
+        config[section] = {name: config[section][name] for name in names}
+
+
+def _place(error: ValidationError) -> list[str]:
+    return [str(key) for key in error.absolute_path]
+
+
+def _explain(error: ValidationError) -> Iterator[tuple[Keys, str]]:
+    """Where a schema error is and what it says, in words: one place and text per mistake."""
     keys: list[str | int] = list(error.absolute_path)
     limit: Any = error.validator_value
     value: Any = error.instance
     schema: Any = error.schema
     if error.validator == "additionalProperties":
         known = sorted(schema["properties"])
-        unknown = next(key for key in value if key not in known)
-        near = difflib.get_close_matches(str(unknown), known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        return [*keys, unknown], f"unknown key; {hint}allowed: {', '.join(known)}"
+        for unknown in (key for key in value if key not in known):
+            near = difflib.get_close_matches(str(unknown), known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            yield [*keys, unknown], f"unknown key; {hint}allowed: {', '.join(known)}"
+        return
     if error.validator == "required":
-        missing = next(key for key in limit if key not in value)
-        return [*keys, missing], "is missing"
+        yield [*keys, error.message.split("'")[1]], "is missing"
+        return
     if "propertyNames" in error.absolute_schema_path:
-        return [*keys, value], "not an id; allowed: letters, digits, - and _"
+        quotes = "" if isinstance(value, str) else " (in quotes, as YAML reads it as another type)"
+        yield [*keys, value], f"not an id; allowed: letters, digits, - and _{quotes}"
+        return
     words: dict[str, Callable[[], str]] = {
         "enum": lambda: " or ".join(str(item) for item in limit),
         "type": lambda: f"{limit}" + (" (write 0.01, not 1e-2)" if _is_exponent(value) else ""),
@@ -142,7 +160,16 @@ def _explain(error: ValidationError) -> tuple[Keys, str]:
     allowed = words.get(str(error.validator), lambda: description)()
     if error.validator == "enum" and "alpha" in keys:
         allowed += "; no pretrained weights exist for another width multiplier"
-    return keys, f"{value!r} is not allowed; allowed: {allowed}"
+    yield keys, f"{value!r} is not allowed; allowed: {allowed}"
+
+
+def _infinities(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
+    """Numbers that no schema bounds: infinite, or not a number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield keys, f"{value!r} is not allowed; allowed: finite numbers"
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _infinities(item, [*keys, key])
 
 
 def _is_exponent(value: Any) -> bool:
@@ -173,12 +200,6 @@ def _inconsistencies(config: dict[str, Any]) -> Iterable[tuple[Keys, str]]:
         if entry["kind"] == "torchvision" and ("train" in entry) != ("test" in entry):
             yield keys, "needs both train and test"
     for name, entry in config["configurations"].items():
-        for key, value in entry.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                yield (
-                    ["configurations", name, key],
-                    f"{value!r} is not allowed; allowed: finite numbers",
-                )
         if entry["momentum"] and entry["optimizer"] not in ("SGD", "RMSprop"):
             yield (
                 ["configurations", name, "momentum"],
@@ -194,7 +215,7 @@ def _file_of(keys: Keys, config: dict[str, Any], contents: dict[str, Any]) -> st
         keys = keys[:-1]
     for file, content in reversed(contents.items()):
         found = _at(keys, content, missing)
-        if found is not missing and (isinstance(found, dict) or found == value):
+        if found is not missing and (isinstance(found, dict) or repr(found) == repr(value)):
             return file
     return "--config"
 
@@ -212,33 +233,11 @@ def _select(config: dict[str, Any]) -> Run:
     datasets = {
         name: config["datasets"][name] for name in config.get("only_datasets", config["datasets"])
     }
-    names = config.get("only_configurations", config["configurations"])
     configurations = {
-        name: _complete(config["configurations"][name], config["epochs"]) for name in names
+        name: dict(sorted(({"epochs": config["epochs"]} | config["configurations"][name]).items()))
+        for name in config.get("only_configurations", config["configurations"])
     }
     used = {entry["source"] for entry in datasets.values() if "source" in entry}
-    sources = {name: source for name, source in config.get("sources", {}).items() if name in used}
-    settings = {
-        key: value
-        for key, value in config.items()
-        if key not in ("datasets", "sources", "configurations")
-    }
+    sources = {name: config["sources"][name] for name in config.get("sources", {}) if name in used}
+    settings = {key: value for key, value in config.items() if key not in ENTRIES}
     return Run(settings, datasets, sources, configurations)
-
-
-def _complete(configuration: dict[str, Any], epochs: int) -> dict[str, Any]:
-    """Hyperparameters in one order and one type each, so that equal ones look equal."""
-    complete = {"epochs": epochs} | configuration
-    for key in ("batch_size", "epochs"):
-        complete[key] = int(complete[key])
-    for key in (
-        "learning_rate",
-        "weight_decay",
-        "momentum",
-        "dropout_rate",
-        "alpha",
-        "label_smoothing",
-        "grad_clip",
-    ):
-        complete[key] = float(complete[key])
-    return dict(sorted(complete.items()))

@@ -1,5 +1,6 @@
 """A data set as the pipeline sees it: opened, checked, its subset drawn, its images handed out."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,20 +51,23 @@ def has_tree(task_id: str, entry: Entry, data: Path) -> bool:
 def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
     """Compare class count, label range and image counts with the entry.
 
-    With `partial: true` there may be fewer classes and any number of images.
+    With `partial: true` there may be fewer classes, but two, and any number of images.
 
     Raises:
         UserError: naming the data set, what was found and what was declared.
     """
-    source = "" if dataset.read_as == entry["kind"] else f" in the folder tree {task_id}"
+    partial = entry.get("partial", False)
+    for name, count in Counter(dataset.class_names).items():
+        if count > 1:
+            raise UserError(f"{task_id}: {count} classes are called {name!r}; rename all but one")
+    tree = "" if dataset.read_as == entry["kind"] else f" in the folder tree {task_id}"
     for part, pool in dataset.pools.items():
         if not len(pool.labels):
-            raise UserError(f"{task_id}: there are no {part} images{source}; complete the files")
+            raise UserError(f"{task_id}: there are no {part} images{tree}; complete the files")
         _check_range(task_id, entry["classes"], pool)
-    if len(dataset.class_names) > entry["classes"] or not entry.get("partial", False):
-        _check_classes(task_id, entry["classes"], dataset, source)
-    if not entry.get("partial", False):
-        _check_counts(task_id, entry.get("images", {}), dataset, source)
+    _check_classes(task_id, entry["classes"], dataset, tree, partial)
+    if not partial:
+        _check_counts(task_id, entry.get("images", {}), dataset, tree)
 
 
 def _check_range(task_id: str, declared: int, pool: Pool) -> None:
@@ -75,33 +79,35 @@ def _check_range(task_id: str, declared: int, pool: Pool) -> None:
         )
 
 
-def _check_classes(task_id: str, declared: int, dataset: Dataset, source: str) -> None:
+def _check_classes(task_id: str, declared: int, dataset: Dataset, tree: str, partial: bool) -> None:
     """See that every declared class, and no other, has images to train on."""
-    training = dataset.pools.get("train", dataset.pools.get("pool"))
-    assert training is not None
-    names = dataset.class_names
+    training = dataset.pools["train" if "train" in dataset.pools else "pool"]
     found = set(training.labels.tolist())
-    if len(found) != declared or len(names) != declared:
-        without = [name for number, name in enumerate(names) if number not in found]
-        without += dataset.empty_folders
-        listed = f" (without: {', '.join(without[:5])})" if without else ""
-        raise UserError(
-            f"{task_id}: {len(found)} classes have images{source}, but datasets.yaml declares "
-            f"classes: {declared}{listed}; complete the files or correct the entry"
-        )
+    names = dataset.class_names
+    whole = len(found) == len(names) == declared
+    if whole or (partial and len(found) > 1 and len(names) <= declared):
+        return
+    without = [name for number, name in enumerate(names) if number not in found]
+    without += dataset.empty_folders
+    listed = f" (without images: {', '.join(without[:5])})" if without else ""
+    raise UserError(
+        f"{task_id}: {len(found)} classes have images{tree}, but datasets.yaml declares "
+        f"classes: {declared}{listed}; complete the files or correct the entry"
+    )
 
 
-def _check_counts(task_id: str, declared: dict[str, int], dataset: Dataset, source: str) -> None:
+def _check_counts(task_id: str, declared: dict[str, int], dataset: Dataset, tree: str) -> None:
     """Compare the images of each part, or, where the entry has other parts, of all together."""
     found = {part: len(pool.labels) for part, pool in dataset.pools.items()}
     expected = {part: declared[part] for part in found if part in declared}
     if declared and not expected:
-        found, expected = {"pool": sum(found.values())}, {"pool": sum(declared.values())}
+        together = " and ".join(found)
+        found, expected = {together: sum(found.values())}, {together: sum(declared.values())}
     for part, count in expected.items():
         if found[part] != count:
             raise UserError(
-                f"{task_id}: the {part} images number {found[part]}{source}, but datasets.yaml "
-                f"declares {count}; complete the files, or correct images: {part}, or write "
+                f"{task_id}: the {part} images number {found[part]}{tree}, but datasets.yaml "
+                f"declares {count}; complete the files, or correct images, or write "
                 "partial: true to work with what is there"
             )
 
@@ -124,6 +130,8 @@ def draw_subset(
         draws = generator(seed, task_id, f"{part} subset")
         indices = subsets.draw(candidates, pool.labels[candidates], sizes[part], sampling, draws)
         chosen[part] = subsets.part(pool_name, indices, pool.labels, dataset.class_names)
+        if not len(indices):
+            raise UserError(f"{task_id}: no image is left for the {part} part; add images to it")
     if shared := subsets.overlap(chosen["train"], chosen["test"]):
         raise AssertionError(f"{task_id}: {len(shared)} images in both parts")
     return subsets.seal(

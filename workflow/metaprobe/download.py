@@ -66,7 +66,7 @@ def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
     Args:
         folders: counted as if they were merged.
     """
-    counts = {pattern: _count(pattern, *folders) for pattern in entry.get("provides", {})}
+    counts = {pattern: count_files(pattern, *folders) for pattern in entry.get("provides", {})}
     return [
         f"{pattern} matches {counts[pattern]} files, not {expected}"
         for pattern, expected in entry.get("provides", {}).items()
@@ -74,7 +74,8 @@ def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
     ]
 
 
-def _count(pattern: str, *folders: Path) -> int:
+def count_files(pattern: str, *folders: Path) -> int:
+    """Files below `folders` that match `pattern`, counted as if the folders were merged."""
     paths = {path.relative_to(folder) for folder in folders for path in folder.glob(pattern)}
     return sum(path.parts[0] not in (PARTIAL, ARCHIVES) for path in paths)
 
@@ -87,7 +88,7 @@ def _is_complete(source: str, entry: dict[str, Any], data: Path) -> bool:
     """
     missing = missing_files(entry, data)
     for pattern, expected in entry.get("provides", {}).items():
-        if (found := _count(pattern, data)) > expected:
+        if (found := count_files(pattern, data)) > expected:
             raise UserError(
                 f"{source}: {pattern} below {data} matches {found} files, not {expected}:"
                 " take away those that do not belong there"

@@ -55,11 +55,15 @@ def read_json(path: str | Path) -> Any:
         UserError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: start the run again to make it") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise broken(path, str(error)) from None
+
+
+def _refuse_constant(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def broken(path: str | Path, reason: str) -> UserError:
@@ -92,12 +96,13 @@ def digest_file(path: str | Path) -> str:
 def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
     """Write named arrays and JSON `facts` about them as one safetensors file.
 
-    The file carries a digest of its arrays, which `read_arrays` checks.
+    The file carries a digest of both, which `read_arrays` checks.
     """
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    metadata = {"facts": json.dumps(facts, allow_nan=False), "sha256": digest_arrays(arrays)}
+    text = json.dumps(facts, allow_nan=False)
+    metadata = {"facts": text, "sha256": digest_json([text, digest_arrays(arrays)])}
     with replacing(path) as temporary:
         save_file(arrays, temporary, metadata=metadata)
 
@@ -106,7 +111,7 @@ def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     """Read what `write_arrays` wrote: the arrays and the facts.
 
     Raises:
-        UserError: the file is missing, truncated, or its arrays do not match their digest.
+        UserError: the file is missing, truncated, or does not match its digest.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -116,10 +121,9 @@ def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        facts = json.loads(metadata["facts"])
-        expected = metadata["sha256"]
+        text, expected = metadata["facts"], metadata["sha256"]
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise broken(path, str(error)) from None
-    if digest_arrays(arrays) != expected:
-        raise broken(path, "its arrays do not match their digest")
-    return arrays, facts
+    if digest_json([text, digest_arrays(arrays)]) != expected:
+        raise broken(path, "its content does not match its digest")
+    return arrays, json.loads(text)

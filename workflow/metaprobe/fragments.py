@@ -70,6 +70,8 @@ def build_fragment(
         "configuration": configuration,
         "class_count": subset["class_count"],
         "pretext": subset["pretext"],
+        "partial": subset["partial"],
+        "read_as": subset["read_as"],
         "family": family,
         "train_images": subset["train"]["images"],
         "test_images": subset["test"]["images"],

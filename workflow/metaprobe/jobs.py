@@ -30,11 +30,11 @@ def logged(log: str) -> Iterator[None]:
             yield
             print(cost(time.perf_counter() - start))
         except UserError as error:
-            print(f"{MARK}{error}")
+            print(f"\n{MARK}{error}")
             sys.exit(1)
         except Exception as error:
             traceback.print_exc()
-            print(f"{MARK}{type(error).__name__}: {error}")
+            print(f"\n{MARK}{type(error).__name__}: {error}")
             sys.exit(1)
 
 

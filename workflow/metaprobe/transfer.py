@@ -143,7 +143,8 @@ def _innermost(error: BaseException) -> str:
     """The words of the first of a chain of errors: `Connection refused`, not how it was wrapped."""
     while inner := error.__cause__ or error.__context__:
         error = inner
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(words.split())
 
 
 class Progress:

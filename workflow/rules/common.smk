@@ -6,35 +6,32 @@ import time
 from pathlib import Path
 
 from workflow.metaprobe import config as configuration_files
-from workflow.metaprobe import jobs, tables
+from workflow.metaprobe import datasets, jobs, tables
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.fingerprints import fingerprint
 
 STARTED = time.time()
 
+
+def files_by_precedence():
+    """The configuration files, those of the command line last, as they override the others."""
+    given = [str(file) for file in workflow.overwrite_configfiles]
+    return [f for f in map(str, workflow.configfiles) if f not in given] + given
+
+
 try:
-    RUN = configuration_files.load_run(
-        config, [*workflow.configfiles, *workflow.overwrite_configfiles]
-    )
+    RUN = configuration_files.load_run(config, files_by_precedence())
 except UserError as error:
     sys.exit(str(error))
 
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
+DATA = Path(RUN.settings["data"]).expanduser()
+QUESTIONS = ("doctor",)
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
-READING = (
-    "kind",
-    "class",
-    "train",
-    "test",
-    "pool",
-    "labels",
-    "first_label",
-    "omit_classes",
-)
-READING += ("minimum_class_images", "pretext", "split", "classes", "images")
+NOT_READ = ("family", "licence", "note", "sampling", "source", "transform")
 
 
 wildcard_constraints:
@@ -55,7 +52,8 @@ def entry(wildcards):
 def reading(wildcards):
     """Of a data set's entry, what decides which labels and pixels are read; never where they lie."""
     dataset = entry(wildcards)
-    return {key: dataset[key] for key in sorted(READING) if key in dataset}
+    passed_over = (*NOT_READ, "path") if dataset["kind"] == "folder" else NOT_READ
+    return {key: dataset[key] for key in sorted(dataset) if key not in passed_over}
 
 
 def reading_code(script):
@@ -64,10 +62,11 @@ def reading_code(script):
 
 
 def manifest(wildcards):
-    """The manifest of the source a data set is read from; none for data that is already there."""
-    if "source" in entry(wildcards):
-        return f"<results>/sources/{entry(wildcards)['source']}.json"
-    return []
+    """The manifest of the source a data set is read from; none for data the user has put there."""
+    dataset = entry(wildcards)
+    if "source" not in dataset or datasets.has_tree(wildcards.dataset, dataset, DATA):
+        return []
+    return f"<results>/sources/{dataset['source']}.json"
 
 
 def sampling(wildcards):
@@ -97,6 +96,8 @@ def report_success():
 
 def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
+    if set(QUESTIONS) & set(workflow.dag_settings.targets):
+        return
     table = RESULTS / "target_representations.partial.csv"
     finished = tables.write_partial_table(table, RESULTS / "metrics", EXPERIMENTS)
     lines = [
