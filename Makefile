@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: setup demo test check timings lock clean
+.PHONY: setup demo test test-slow check timings lock clean
 
 setup: .venv/installed
 
@@ -20,7 +20,10 @@ demo: setup
 	@$(BIN)/python -c 'import pandas as p; print(p.read_csv("results/demo/target_representations.csv").to_string(na_rep="", index=False))'
 
 test: setup
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
 
 check: setup
 	$(BIN)/ruff check .

@@ -33,7 +33,7 @@ def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.Compl
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=600,
+        timeout=1200,
         check=False,
     )
 

@@ -241,7 +241,7 @@ SETTING_MISTAKES = {
     "sampling: stratify": ("sampling: 'stratify' ", "random or stratified"),
     "seed: -1": ("seed: -1 ", "0 or more"),
     "train_images: many": ("train_images: 'many' ", "integer"),
-    "data: 7": ("data: 7 ", "string"),
+    "data: 7": ("data: 7 ", "a text"),
 }
 
 

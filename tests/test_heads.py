@@ -218,6 +218,14 @@ def test_divergence_is_named() -> None:
         train_head(train, train, 2, PLAIN | {"optimizer": "SGD"}, Draws(0, "data"))
 
 
+def test_divergence_in_the_last_step_is_named() -> None:
+    """A head whose weights overflow after the last loss that was looked at."""
+    train = LabelledFeatures(features_of(16).features * 1000, features_of(16).labels)
+    runaway = PLAIN | {"optimizer": "SGD", "learning_rate": 1e38, "epochs": 1, "batch_size": 16}
+    with pytest.raises(UserError, match="diverged at epoch 1: the test loss is"):
+        train_head(train, train, CLASSES, runaway, Draws(0, "data"))
+
+
 def test_train_on_file_notes_what_it_was_trained_on(tmp_path) -> None:
     """A head that cannot be told from one trained on other features."""
     part = features_of(40)

@@ -16,6 +16,7 @@ from workflow.metaprobe.errors import UserError
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 SECTIONS = ("config", "datasets", "configurations")
 ENTRIES = ("datasets", "sources", "configurations")
+TYPES = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false"}
 NUMBERS = {"integer": int, "number": float}
 Keys = Sequence[str | int]
 
@@ -117,7 +118,8 @@ def _order_as_declared(config: dict[str, Any], contents: dict[str, Any]) -> None
     for section in ("datasets", "configurations"):
         declared = [name for content in contents.values() for name in content.get(section) or ()]
         names = dict.fromkeys([*declared, *config[section]])
-        config[section] = {name: config[section][name] for name in names}
+        entries = config[section]
+        config[section] = {name: entries[name] for name in names if name in entries}
 
 
 def _place(error: ValidationError) -> list[str]:
@@ -142,11 +144,17 @@ def _explain(error: ValidationError) -> Iterator[tuple[Keys, str]]:
         return
     if "propertyNames" in error.absolute_schema_path:
         quotes = "" if isinstance(value, str) else " (in quotes, as YAML reads it as another type)"
-        yield [*keys, value], f"not an id; allowed: letters, digits, - and _{quotes}"
+        yield (
+            [*keys, value],
+            f"not an id; allowed: letters, digits, - and _{quotes}; not NA, nan, None or null",
+        )
         return
     words: dict[str, Callable[[], str]] = {
         "enum": lambda: " or ".join(str(item) for item in limit),
-        "type": lambda: f"{limit}" + (" (write 0.01, not 1e-2)" if _is_exponent(value) else ""),
+        "type": lambda: (
+            TYPES.get(limit, str(limit))
+            + (" (write 0.01, not 1e-2)" if _is_exponent(value) else "")
+        ),
         "minimum": lambda: f"{limit} or more",
         "maximum": lambda: f"{limit} or less",
         "exclusiveMinimum": lambda: f"more than {limit}",

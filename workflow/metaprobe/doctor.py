@@ -101,7 +101,7 @@ def _state(task_id: str, entry: dict[str, Any], sources: Entries, data: Path) ->
         return "broken", f"needs {' and '.join(missing_packages)}: pip install them"
     if has_tree(task_id, entry, data):
         return "ready", f"folder tree {data / task_id}"
-    if "source" not in entry:
+    if "source" not in entry or entry.get("partial"):
         return _without_source(task_id, entry, data)
     source = sources[entry["source"]]
     missing = missing_files(source, data)
@@ -127,7 +127,7 @@ def _without_source(task_id: str, entry: dict[str, Any], data: Path) -> tuple[st
         read(task_id, entry, data)
     except (UserError, OSError) as error:
         return "manual", str(error)
-    return "ready", "the files are there"
+    return "ready", "a part, as you wish" if entry.get("partial") else "the files are there"
 
 
 def _missing_packages(entry: dict[str, Any], sources: Entries) -> Iterator[str]:

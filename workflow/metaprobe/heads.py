@@ -95,7 +95,7 @@ def train_head(
     leave the evaluations out.
 
     Raises:
-        UserError: the loss became infinite or not a number.
+        UserError: the training or the test loss became infinite or not a number.
     """
     head = draws.linear(train.features.shape[1], class_count)
     optimizer = build_optimizer(head, hyperparameters)
@@ -107,6 +107,8 @@ def train_head(
             train_loss = train_one_epoch(head, optimizer, train, hyperparameters, draws, epoch)
         seconds += time.perf_counter() - start
         test_loss, test_accuracy = evaluate(head, test)
+        if not math.isfinite(test_loss):
+            raise diverged(f"epoch {epoch}", f"the test loss is {test_loss}")
         curve.append(
             {
                 "epoch": epoch,
@@ -147,10 +149,7 @@ def train_one_epoch(
             label_smoothing=hyperparameters["label_smoothing"],
         )
         if not torch.isfinite(loss):
-            raise UserError(
-                f"diverged at epoch {epoch}, step {step}: the training loss is {loss.item()}; "
-                "a smaller learning_rate or a grad_clip may help"
-            )
+            raise diverged(f"epoch {epoch}, step {step}", f"the training loss is {loss.item()}")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if hyperparameters["grad_clip"]:
@@ -158,6 +157,12 @@ def train_one_epoch(
         optimizer.step()
         total += loss.item() * len(batch)
     return total / count
+
+
+def diverged(where: str, what: str) -> UserError:
+    """The error of a training that has run away; it must not become a row of the table."""
+    advice = "a smaller learning_rate or a grad_clip may help"
+    return UserError(f"diverged at {where}: {what}; {advice}")
 
 
 @torch.inference_mode()

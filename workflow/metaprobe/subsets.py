@@ -105,15 +105,17 @@ def read_subset(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, is not as it was written, or its parts overlap.
     """
-    subset = read_json(path)
+    subset: dict[str, Any] = read_json(path)
     try:
-        if subset["sha256"] != _digest(subset):
-            raise broken(path, "its content does not match its digest")
+        intact = subset["sha256"] == _digest(subset)
+        shared = overlap(subset["train"], subset["test"])
     except (KeyError, TypeError):
         raise broken(path, "it is not a subset") from None
-    if shared := overlap(subset["train"], subset["test"]):
+    if not intact:
+        raise broken(path, "its content does not match its digest")
+    if shared:
         raise broken(path, f"image {min(shared)} is in both training and test part")
-    return subset  # type: ignore[no-any-return]
+    return subset
 
 
 def overlap(train: dict[str, Any], test: dict[str, Any]) -> set[int]:

@@ -64,7 +64,8 @@ def reading_code(script):
 def manifest(wildcards):
     """The manifest of the source a data set is read from; none for data the user has put there."""
     dataset = entry(wildcards)
-    if "source" not in dataset or datasets.has_tree(wildcards.dataset, dataset, DATA):
+    brought = dataset.get("partial") or datasets.has_tree(wildcards.dataset, dataset, DATA)
+    if "source" not in dataset or brought:
         return []
     return f"<results>/sources/{dataset['source']}.json"
 
