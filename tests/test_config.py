@@ -117,7 +117,7 @@ def test_defaults_are_filled(tmp_path: Path) -> None:
     run = load_texts(tmp_path, GOOD)
     assert run.settings | {"seed": 0, "epochs": 3, "data": "data", "device": "auto"} == run.settings
     assert run.datasets["Birds"]["transform"] == "colour"
-    assert run.datasets["Birds"]["first_label"] == 0
+    assert run.datasets["Birds"]["partial"] is False
     assert run.configurations["plain"]["optimizer"] == "Adam"
     assert run.configurations["plain"]["batch_size"] == 64
     assert run.configurations["plain"]["epochs"] == 3
@@ -208,7 +208,7 @@ CONFIGURATION_MISTAKES = {
         "'ResNet50'",
         "ResNet18 or EfficientNetB0 or MobileNetV2",
     ),
-    "alpha: 0.5": ("alpha", "0.5", "1.0; no pretrained weights"),
+    "alpha: 0.5": ("alpha", "0.5", "1.0, as no pretrained weights"),
     "batch_size: 0": ("batch_size", "0", "1 or more"),
     "batch_size: 6.5": ("batch_size", "6.5", "integer"),
     "dropout_rate: 1.5": ("dropout_rate", "1.5", "less than 1"),

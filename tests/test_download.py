@@ -439,7 +439,7 @@ def test_error_tells_every_mirrors_reason(host: Host, data: Path) -> None:
     assert first == "s: set/pictures.zip cannot be fetched:"
     assert gone == f"  {urls[0]}: 404 Not Found"
     assert closed == f"  {CLOSED}: Connection refused (given up after 3 tries)"
-    assert f"{data.resolve()}/pictures.zip, MD5 {hashlib.md5(body).hexdigest()}" in advice
+    assert f"{data.resolve()}/set/pictures.zip, MD5 {hashlib.md5(body).hexdigest()}" in advice
     assert manual == f"Unpack it in {data.resolve()}/set/."
     assert below(data) == {}
 

@@ -96,7 +96,7 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
     names = ["crow", "duck", "owl"]
     subset = {"task_id": "Birds", "seed": seed, "sampling": "random", "pretext": None}
     subset |= {"class_count": CLASSES, "class_names": names}
-    subset |= {"partial": False, "read_as": "folder"}
+    subset |= {"split": {"rule": "official"}, "partial": False, "read_as": "folder"}
     for part, count in IMAGES.items():
         labels = arrays[f"{part}_labels"]
         subset[part] = subsets.part(part, np.arange(count), labels, names)
@@ -109,6 +109,7 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
         "architecture": "ResNet18",
         "class_count": CLASSES,
         "subset_sha256": subset["sha256"],
+        "pixels_sha256": "1" * 64,
         "features_sha256": digest_arrays(arrays),
         "weights": {"id": "random (seed 0)", "file": None, "sha256": "0" * 64},
         "device": "cpu",
@@ -188,8 +189,10 @@ def test_fragment_says_where_it_comes_from(birds: Experiment, tmp_path: Path) ->
         "configuration": "plain",
         "family": "corvids",
         "class_count": 3,
+        "split": {"rule": "official"},
         "partial": False,
         "read_as": "folder",
+        "pixels_sha256": "1" * 64,
         "train_images": 30,
         "test_images": 20,
         "sampling": "random",
@@ -370,9 +373,44 @@ def test_damaged_fragment_is_refused(tmp_path: Path, birds: Experiment, damage) 
 def test_fragment_without_git_or_epochs_is_sound(tmp_path: Path, birds: Experiment) -> None:
     """A sound fragment refused: no git, no family, everything classified correctly."""
     fragment = birds.fragment(git_commit=None)
-    fragment |= {"test_accuracy": 1.0, "train_accuracy": 0.0, "test_loss": 0.0}
+    last = {"test_accuracy": 1.0, "test_loss": 0.0}
+    fragment |= {"train_accuracy": 0.0} | last
+    fragment["learning_curve"][-1] |= last
     write_json(tmp_path / "plain.json", fragment)
     assert FragmentReader().read(tmp_path / "plain.json", "Birds", "plain") == fragment
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"optimizer": "Banana"}, "optimizer"),
+        ({"architecture": "VGG99"}, "architecture"),
+        ({"epochs": 7}, "7 epochs"),
+        ({"test_accuracy": 0.123}, "test_accuracy"),
+        ({"train_accuracy": 0.123}, "no fraction of 30 images"),
+        ({"test_loss": 9.0}, "test_loss"),
+        ({"training_time_sec": 1e6}, "sum of its parts"),
+        ({"momentum": 0.9}, "momentum means nothing to Adam"),
+    ],
+)
+def test_contradictions_are_named(
+    tmp_path: Path, birds: Experiment, change: dict[str, Any], reason: str
+) -> None:
+    """A fragment edited by hand, or of two runs, that becomes a row."""
+    path = tmp_path / "plain.json"
+    write_json(path, birds.fragment() | change)
+    with pytest.raises(UserError, match=reason):
+        FragmentReader().read(path, "Birds", "plain")
+
+
+def test_fragment_of_another_run_is_refused(tmp_path: Path, birds: Experiment) -> None:
+    """The row of an earlier learning rate, seed or of other weights."""
+    path = tmp_path / "plain.json"
+    write_json(path, birds.fragment())
+    others = {"learning_rate": 0.123, "seed": 1, "weights": "another", "epochs": 2.0}
+    for key, other in others.items():
+        with pytest.raises(UserError, match=f"its {key} is"):
+            FragmentReader().read(path, "Birds", "plain", {key: other})
 
 
 def test_reading_experiments_needs_no_torch(birds: Experiment) -> None:

@@ -59,6 +59,14 @@ def test_an_interrupted_job_is_not_a_failure(tmp_path: Path) -> None:
     assert failures(tmp_path, since=0) == []
 
 
+def test_a_killed_job_is_a_failure(tmp_path: Path) -> None:
+    """A job that the system killed for want of memory, and of which nobody says a word."""
+    (tmp_path / "a.log").write_text("Reading pictures\n")
+    assert failures(tmp_path, since=0) == [
+        "a: ended without a word: killed, perhaps for want of memory"
+    ]
+
+
 def test_failures_are_listed_with_their_reasons(tmp_path: Path) -> None:
     """A successful job among the failures, or a failure without the rule that it is of."""
     run(tmp_path / "train_head" / "Birds" / "plain.log", UserError("diverged"))

@@ -133,7 +133,7 @@ def test_task(data: Path, task: str) -> None:
     for part, built in own_datasets(task, data).items():
         items = [dataset[index] for dataset in built for index in range(len(dataset))]
         pool = dataset.pools[part]
-        assert pool.labels.tolist() == [int(y) - entry["first_label"] for _, y in items]
+        assert pool.labels.tolist() == [int(y) - entry.get("first_label", 0) for _, y in items]
         for index, (picture, _) in enumerate(items):
             assert np.array_equal(np.asarray(pool.image(index)), np.asarray(picture))
 

@@ -228,6 +228,64 @@ def test_one_broken_data_set_stops_nothing_but_itself(checkout) -> None:
     assert len(table(checkout)) == 6
 
 
+def test_experiments_of_an_earlier_run_are_not_counted(checkout) -> None:
+    """Rows of the old learning rate in the table of a run whose new experiments failed."""
+
+    def change(content):
+        content["configurations"] = {"resnet18-plain": {"learning_rate": 1e38, "optimizer": "SGD"}}
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    assert "diverged at epoch 1" in result.stdout
+    assert "4 of 6 experiments are finished" in result.stdout
+    assert "target_representations.csv is of an earlier run" in result.stdout
+    partial = checkout / "results/target_representations.partial.csv"
+    assert len(partial.read_text().splitlines()) == 1 + 4
+
+
+def test_features_of_other_pictures_never_share_a_table(checkout) -> None:
+    """Half of a data set's rows from pictures that have since been replaced."""
+    for file in (checkout / "data/Tints").glob("*/*.png"):
+        Image.new("RGB", (30, 40)).save(file)
+
+    def change(content):
+        content["only_configurations"].append("efficientnetb0-plain")
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    assert "the pictures of Tints changed between its architectures" in result.stdout
+
+
+def test_path_inside_the_data_folder_is_part_of_the_task(checkout) -> None:
+    """Another folder's pictures under the old numbers."""
+    shutil.copytree(checkout / "data/Tints", checkout / "data/Other")
+
+    def change(content):
+        content["datasets"]["Tints"]["path"] = "Other"
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    assert planned(checkout, *TINY)["subset_index"] == 1
+
+
+def test_order_of_keys_reruns_nothing(checkout) -> None:
+    """A backbone run again because two lines of YAML were exchanged."""
+
+    def change(content):
+        for entry in (content["datasets"], content["configurations"]):
+            for name, value in entry.items():
+                entry[name] = dict(reversed(value.items()))
+
+    for file in ("config/datasets.yaml", "config/configurations.yaml"):
+        edit_yaml(
+            checkout / file,
+            lambda content: change({"datasets": {}, "configurations": {}} | content),
+        )
+    edit_yaml(checkout / "tiny.yaml", lambda content: change({"configurations": {}} | content))
+    assert planned(checkout, *TINY) == {}
+
+
 def test_second_run_from_nothing_gives_the_same_metrics(finished, tmp_path) -> None:
     """Results that depend on the order of jobs, on their number at a time, or on global state."""
     folder = copy_workflow(tmp_path / "again")

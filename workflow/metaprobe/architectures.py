@@ -35,6 +35,11 @@ ARCHITECTURES = {
 }
 
 
+def weights_id(architecture: str, weights: str, seed: int) -> str:
+    """How fragments name the weights: torchvision's enum member, or `random` with its seed."""
+    return ARCHITECTURES[architecture].weights if weights == "imagenet" else f"random (seed {seed})"
+
+
 def build_network(architecture: str, state: dict[str, "torch.Tensor"]) -> "torch.nn.Module":
     """The whole classifier with the weights of `state`, in evaluation mode, nothing trainable."""
     network = _untrained(architecture)

@@ -16,6 +16,21 @@ from workflow.metaprobe.errors import UserError
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 SECTIONS = ("config", "datasets", "configurations")
 ENTRIES = ("datasets", "sources", "configurations")
+GENERATORS = ("handwritten_digits", "generated_shapes", "generated_gratings")
+KEYS_OF_ALL = {"kind", "classes", "images", "partial", "transform", "sampling", "source"}
+KEYS_OF_ALL |= {"family", "licence", "note"}
+KEYS_OF_KIND = {
+    "torchvision": {"class", "train", "test", "pool", "labels", "first_label", "split"},
+    "folder": {"path", "train", "test", "split", "omit_classes", "minimum_class_images"},
+    "huggingface": {"path", "revision", "config_name", "image_column", "label_column"}
+    | {"train", "test", "pool", "split"},
+    "medmnist": {"path"},
+    "embedded": {"class", "split"},
+    "stl10": {"pretext", "split"},
+    "fer2013": {"split"},
+    "omniglot": set[str](),
+    "pcam": set[str](),
+}
 TYPES = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false"}
 NUMBERS = {"integer": int, "number": float}
 Keys = Sequence[str | int]
@@ -67,7 +82,7 @@ def read_strictly(file: str | Path) -> Any:
     """
     try:
         return yaml.load(Path(file).read_text(encoding="utf-8"), Loader=_StrictLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: {' '.join(str(error).split())}") from None
 
 
@@ -75,6 +90,8 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 line = key_node.start_mark.line + 1
@@ -167,7 +184,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[Keys, str]]:
     description: str = schema.get("description", error.message)
     allowed = words.get(str(error.validator), lambda: description)()
     if error.validator == "enum" and "alpha" in keys:
-        allowed += "; no pretrained weights exist for another width multiplier"
+        allowed += ", as no pretrained weights exist for any other width multiplier"
     yield keys, f"{value!r} is not allowed; allowed: {allowed}"
 
 
@@ -201,8 +218,7 @@ def _inconsistencies(config: dict[str, Any]) -> Iterable[tuple[Keys, str]]:
         source = entry.get("source")
         if source is not None and source not in config.get("sources", {}):
             yield [*keys, "source"], f"{source!r} is not declared in sources"
-        if entry["kind"] in ("torchvision", "embedded") and "class" not in entry:
-            yield [*keys, "class"], f"is missing, as kind is {entry['kind']}"
+        yield from _misfits(keys, entry)
         if entry["kind"] == "torchvision" and ("pool" in entry) == ("train" in entry):
             yield keys, "needs either train and test, or pool"
         if entry["kind"] == "torchvision" and ("train" in entry) != ("test" in entry):
@@ -213,6 +229,24 @@ def _inconsistencies(config: dict[str, Any]) -> Iterable[tuple[Keys, str]]:
                 ["configurations", name, "momentum"],
                 f"{entry['momentum']!r} means nothing to {entry['optimizer']}; allowed: only with SGD or RMSprop",
             )
+
+
+def _misfits(keys: Keys, entry: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Keys of a data set that mean nothing to its kind, or whose values are of another kind's."""
+    kind = entry["kind"]
+    parts = {"torchvision": (dict, list), "folder": (str,), "huggingface": (str,)}.get(kind, ())
+    for key in entry:
+        if key not in KEYS_OF_ALL and key not in KEYS_OF_KIND[kind]:
+            allowed = ", ".join(sorted(KEYS_OF_KIND[kind])) or "none"
+            yield [*keys, key], f"means nothing to kind {kind}; its own keys: {allowed}"
+        elif key in ("train", "test", "pool") and not isinstance(entry[key], parts):
+            wanted = "arguments of the class" if kind == "torchvision" else "a name"
+            yield [*keys, key], f"{entry[key]!r} is not allowed; allowed: {wanted}"
+    if kind in ("torchvision", "embedded") and "class" not in entry:
+        yield [*keys, "class"], f"is missing, as kind is {kind}"
+    if kind == "embedded" and entry.get("class", GENERATORS[0]) not in GENERATORS:
+        allowed = " or ".join(GENERATORS)
+        yield [*keys, "class"], f"{entry['class']!r} is not allowed; allowed: {allowed}"
 
 
 def _file_of(keys: Keys, config: dict[str, Any], contents: dict[str, Any]) -> str:

@@ -34,6 +34,11 @@ def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
         dataset = readers.read(task_id, described, data)
     except OSError as error:
         raise UserError(f"{task_id}: its files below {data} cannot be read: {error}") from error
+    except UserError as error:
+        if "source" not in entry:
+            raise
+        advice = f"to fetch its files again, delete sources/{entry['source']}.json in the results"
+        raise UserError(f"{error}; {advice}") from error
     check(task_id, entry, dataset)
     return dataset
 
@@ -43,7 +48,10 @@ def has_tree(task_id: str, entry: Entry, data: Path) -> bool:
 
     Of an entry that describes another folder, that folder goes first.
     """
-    if entry["kind"] == "folder" and (data / entry.get("path", task_id)).expanduser().is_dir():
+    if (
+        entry["kind"] == "folder"
+        and (data / Path(entry.get("path", task_id)).expanduser()).is_dir()
+    ):
         return False
     return folder.holds_tree(data / task_id)
 
@@ -142,7 +150,7 @@ def draw_subset(
             "read_as": dataset.read_as,
             "partial": entry.get("partial", False),
             "split": split_rule(entry, dataset),
-            "pretext": entry.get("pretext"),
+            "pretext": dataset.pretext,
             "class_count": len(dataset.class_names),
             "class_names": dataset.class_names,
             "pools": {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workflow.metaprobe.datasets import has_tree
+from workflow.metaprobe.datasets import has_tree, open_dataset
 from workflow.metaprobe.download import count_files, missing_files
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.readers import read
@@ -32,6 +32,7 @@ class Finding:
     detail: str
     licence: str
     family: str
+    source: str
 
 
 def examine(datasets: Entries, sources: Entries, data: Path) -> list[Finding]:
@@ -45,13 +46,15 @@ def examine(datasets: Entries, sources: Entries, data: Path) -> list[Finding]:
             if state == "will download" and first != task_id:
                 detail = f"with {first}"
         licence, family = entry.get("licence", "unknown"), entry.get("family", "-")
-        findings.append(Finding(task_id, state, detail, licence, family))
+        source = entry.get("source", "")
+        findings.append(Finding(task_id, state, detail, licence, family, source))
     return findings
 
 
 def needs_user(findings: Iterable[Finding], sources: Entries, data: Path) -> bool:
     """Whether a run would fail without the user: files to bring, to mend, or no room on the disk."""
-    needed, _ = to_fetch(sources, data)
+    findings = list(findings)
+    needed, _ = to_fetch(findings, sources)
     return needed > free_megabytes(data) or any(f.state in NEEDS_USER for f in findings)
 
 
@@ -68,12 +71,13 @@ def report(findings: list[Finding], sources: Entries, data: Path) -> str:
         f"{sum(f.state == state for f in findings)} {state}"
         for state in ("ready", "will download", *NEEDS_USER)
     )
-    needed, download = to_fetch(sources, data)
+    needed, download = to_fetch(findings, sources)
     free = free_megabytes(data)
     room = "" if needed <= free else "  That is too little room."
     return "\n".join(
         [
             *lines,
+            *_by_hand(findings, sources, data),
             "",
             counts,
             f"to download: {download / 1000:.1f} GB; room needed for it: {needed / 1000:.1f} GB; "
@@ -82,9 +86,17 @@ def report(findings: list[Finding], sources: Entries, data: Path) -> str:
     )
 
 
-def to_fetch(sources: Entries, data: Path) -> tuple[float, float]:
+def _by_hand(findings: list[Finding], sources: Entries, data: Path) -> Iterator[str]:
+    for finding in findings:
+        if finding.state == "manual" and "manual" in sources.get(finding.source, {}):
+            yield f"\n{finding.task_id}:"
+            yield sources[finding.source]["manual"].strip().replace("<data>", str(data))
+
+
+def to_fetch(findings: Iterable[Finding], sources: Entries) -> tuple[float, float]:
     """Megabytes that must be free (archives and their content), and megabytes to download."""
-    incomplete = [s for s in sources.values() if "files" in s and missing_files(s, data)]
+    wanted = {f.source for f in findings if f.state == "will download"}
+    incomplete = [source for name, source in sources.items() if name in wanted]
     download: float = sum(s["download_mb"] for s in incomplete)
     return download + sum(s["extracted_mb"] for s in incomplete), download
 
@@ -100,6 +112,10 @@ def _state(task_id: str, entry: dict[str, Any], sources: Entries, data: Path) ->
     if missing_packages:
         return "broken", f"needs {' and '.join(missing_packages)}: pip install them"
     if has_tree(task_id, entry, data):
+        try:
+            open_dataset(task_id, entry, data)
+        except UserError as error:
+            return "broken", str(error)
         return "ready", f"folder tree {data / task_id}"
     if "source" not in entry or entry.get("partial"):
         return _without_source(task_id, entry, data)
@@ -109,10 +125,10 @@ def _state(task_id: str, entry: dict[str, Any], sources: Entries, data: Path) ->
         return "ready", "all files are there"
     expected = source["provides"]
     found = {pattern: count_files(pattern, data) for pattern in expected}
-    if any(found[pattern] > expected[pattern] for pattern in expected):
+    if "files" in source and any(found[pattern] > expected[pattern] for pattern in expected):
         return "broken", f"too many files: {missing[0]}"
     if "files" not in source:
-        return "manual", missing[0]
+        return "manual", "to be fetched by hand, see below"
     host = urlsplit(source["files"][0]["urls"][0]).hostname
     begun = "; incomplete now" if any(found.values()) else ""
     return "will download", f"{source['download_mb']:,.1f} MB from {host}{begun}"

@@ -63,6 +63,8 @@ def fetch_source(
 def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
     """What of `provides` is not there: one sentence per pattern whose count differs.
 
+    Where there is no download, more files than expected are the user's own affair.
+
     Args:
         folders: counted as if they were merged.
     """
@@ -70,7 +72,7 @@ def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
     return [
         f"{pattern} matches {counts[pattern]} files, not {expected}"
         for pattern, expected in entry.get("provides", {}).items()
-        if counts[pattern] != expected
+        if counts[pattern] < expected or (counts[pattern] > expected and "files" in entry)
     ]
 
 
@@ -88,7 +90,7 @@ def _is_complete(source: str, entry: dict[str, Any], data: Path) -> bool:
     """
     missing = missing_files(entry, data)
     for pattern, expected in entry.get("provides", {}).items():
-        if (found := count_files(pattern, data)) > expected:
+        if (found := count_files(pattern, data)) > expected and "files" in entry:
             raise UserError(
                 f"{source}: {pattern} below {data} matches {found} files, not {expected}:"
                 " take away those that do not belong there"
@@ -245,7 +247,7 @@ def _download(
     digests = "".join(f", {algorithm.upper()} {file[algorithm]}" for algorithm in _digests(file))
     raise UserError(
         f"{source}: {file['name']} cannot be fetched:{reasons}\n"
-        f"Start again later, or put the file there yourself ({places[-1]}{digests})."
+        f"Start again later, or put the file there yourself ({data / file['name']}{digests})."
         f"{_manual(entry, data)}"
     )
 

@@ -1,6 +1,7 @@
 """One pass of a frozen backbone over a subset: images in, feature vectors out."""
 
 import ctypes
+import hashlib
 import itertools
 import platform
 import time
@@ -48,7 +49,7 @@ def extract_features(
 
     Returns:
         Arrays `train_features` (N, feature_width) float32, `train_labels` (N,) int64, the same
-        for `test`; and facts with the digests of subset, weights and features, device, seconds
+        for `test`; and facts with the digests of subset, pictures, weights and features, device, seconds
         by part and versions.
     """
     subset = read_subset(subset_path)
@@ -63,8 +64,9 @@ def extract_features(
     chosen = choose_device(device)
     arrays: Arrays = {}
     seconds = {}
+    pixels = hashlib.sha256()
     for part in ("train", "test"):
-        images = subset_images(subset, part, dataset, entry["transform"])
+        images = hashed(subset_images(subset, part, dataset, entry["transform"]), pixels)
         features, seconds[f"{part}_features"] = extract(backbone, images, chosen)
         arrays |= {f"{part}_features": features, f"{part}_labels": np.array(subset[part]["labels"])}
     facts = {
@@ -72,6 +74,7 @@ def extract_features(
         "architecture": architecture,
         "class_count": subset["class_count"],
         "subset_sha256": subset["sha256"],
+        "pixels_sha256": pixels.hexdigest(),
         "features_sha256": digest_arrays(arrays),
         "weights": weights,
         "device": describe_device(chosen),
@@ -99,6 +102,13 @@ def extract(
             batch = normalise(pixels).to(device, memory_format=torch.channels_last)
             features.append(backbone(batch).float().cpu().numpy())
     return np.concatenate(features), time.perf_counter() - start
+
+
+def hashed(images: Iterable[Pixels], digest: "hashlib._Hash") -> Iterator[Pixels]:
+    """Pass images through and take their bytes into `digest` on the way."""
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+        yield image
 
 
 def choose_device(name: str) -> "torch.device":

@@ -1,6 +1,9 @@
 """The JSON fragment of one experiment: put together from its files, and read back with suspicion."""
 
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -57,7 +60,7 @@ def build_fragment(
         raise broken(head_path, f"it was trained on other features than {features_path}")
     measured = measure(features, head)
     last = training["learning_curve"][-1]
-    if abs(last["test_loss"] - measured["test_loss"]) > SAME_LOSS * max(1, last["test_loss"]):
+    if not _same_loss(last["test_loss"], measured["test_loss"]):
         raise broken(head_path, "its learning curve ends elsewhere than its weights")
     seconds = extraction["seconds"] | {"head": training["seconds"]}
     columns = (
@@ -70,6 +73,7 @@ def build_fragment(
         "configuration": configuration,
         "class_count": subset["class_count"],
         "pretext": subset["pretext"],
+        "split": subset["split"],
         "partial": subset["partial"],
         "read_as": subset["read_as"],
         "family": family,
@@ -77,6 +81,7 @@ def build_fragment(
         "test_images": subset["test"]["images"],
         "sampling": subset["sampling"],
         "subset_sha256": subset["sha256"],
+        "pixels_sha256": extraction["pixels_sha256"],
         "weights": extraction["weights"],
         "seed": subset["seed"],
         "device": extraction["device"],
@@ -107,18 +112,59 @@ class FragmentReader:
         schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
         self._validator = Draft202012Validator(schema)
 
-    def read(self, path: str | Path, task_id: str, configuration: str) -> dict[str, Any]:
+    def read(
+        self,
+        path: str | Path,
+        task_id: str,
+        configuration: str,
+        expected: Mapping[str, Any] = MappingProxyType({}),
+    ) -> dict[str, Any]:
         """Read one fragment.
 
+        Args:
+            expected: values it must have beside its ids; `weights` means their id.
+
         Raises:
-            UserError: a value is missing, extra or impossible, or it is another experiment's.
+            UserError: a value is missing, extra, impossible or at odds with another, or it is
+                another experiment's.
         """
-        fragment = read_json(path)
+        fragment: dict[str, Any] = read_json(path)
         for error in sorted(self._validator.iter_errors(fragment), key=str):
             where = "/".join(map(str, error.absolute_path))
             raise broken(path, f"{where}: {error.message}" if where else error.message)
-        for key, expected in (("task_id", task_id), ("configuration", configuration)):
-            if fragment[key] != expected:
-                raise broken(path, f"its {key} is {fragment[key]}, not {expected}")
-        checked: dict[str, Any] = fragment
-        return checked
+        for key, value in {"task_id": task_id, "configuration": configuration, **expected}.items():
+            found = fragment["weights"]["id"] if key == "weights" else fragment[key]
+            if repr(found) != repr(value):
+                raise broken(path, f"its {key} is {found}, not {value}")
+        if trouble := next(contradictions(fragment), None):
+            raise broken(path, trouble)
+        return fragment
+
+
+def contradictions(fragment: dict[str, Any]) -> Iterator[str]:
+    """What in a fragment cannot be true together."""
+    curve, seconds = fragment["learning_curve"], fragment["seconds"]
+    if [point["epoch"] for point in curve] != list(range(1, fragment["epochs"] + 1)):
+        yield f"its learning_curve has not the {fragment['epochs']} epochs it names"
+        return
+    if not _same_loss(curve[-1]["test_loss"], fragment["test_loss"]):
+        yield "its test_loss is not the last of its learning_curve"
+    rounding_images = 2  # a tie may fall otherwise in single and in double precision
+    apart = abs(curve[-1]["test_accuracy"] - fragment["test_accuracy"]) * fragment["test_images"]
+    if apart > rounding_images:
+        yield "its test_accuracy is not the last of its learning_curve"
+    for part in ("train", "test"):
+        right = fragment[f"{part}_accuracy"] * fragment[f"{part}_images"]
+        if abs(right - round(right)) > 1e-6:
+            yield f"its {part}_accuracy is no fraction of {fragment[f'{part}_images']} images"
+    if not math.isclose(
+        fragment["training_time_sec"], seconds["train_features"] + seconds["head"], abs_tol=1e-6
+    ):
+        yield "its training_time_sec is not the sum of its parts"
+    if fragment["momentum"] and fragment["optimizer"] not in ("SGD", "RMSprop"):
+        yield f"momentum means nothing to {fragment['optimizer']}"
+
+
+def _same_loss(first: float, second: float) -> bool:
+    """Equal but for single against double precision."""
+    return math.isclose(first, second, rel_tol=SAME_LOSS, abs_tol=SAME_LOSS)

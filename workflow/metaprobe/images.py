@@ -16,9 +16,22 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+def eight_bits(image: Image.Image) -> Image.Image:
+    """The image, if it has 8 bits a channel; Pillow would clip others to white without a word.
+
+    Raises:
+        ValueError: it has more.
+    """
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"its mode is {image.mode}: convert it to 8 bits a channel")
+    return image
+
+
 def grey(image: Image.Image) -> NDArray[np.uint8]:
     """One luminance channel three times, resized to 224 × 224, nothing cropped: (3, 224, 224)."""
-    channel = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    channel = np.asarray(
+        eight_bits(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    )
     return np.broadcast_to(channel, (3, SIDE, SIDE))
 
 
@@ -27,7 +40,7 @@ def colour(image: Image.Image) -> NDArray[np.uint8]:
 
     Sizes and offsets are rounded as torchvision's Resize(256) and CenterCrop(224) do.
     """
-    image = image.convert("RGB")
+    image = eight_bits(image).convert("RGB")
     short, long = sorted(image.size)
     resized = (RESIZED_SIDE, int(RESIZED_SIDE * long / short))
     size = resized if image.width <= image.height else resized[::-1]

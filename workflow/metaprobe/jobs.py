@@ -11,6 +11,8 @@ from pathlib import Path
 from workflow.metaprobe.errors import UserError
 
 MARK = "error: "
+COST = "cost: "
+INTERRUPTED = "interrupted"
 
 
 @contextmanager
@@ -29,6 +31,9 @@ def logged(log: str) -> Iterator[None]:
         try:
             yield
             print(cost(time.perf_counter() - start))
+        except KeyboardInterrupt:
+            print(f"\n{INTERRUPTED}")
+            raise
         except UserError as error:
             print(f"\n{MARK}{error}")
             sys.exit(1)
@@ -42,7 +47,7 @@ def cost(seconds: float) -> str:
     """Wall seconds, and this process's CPU seconds and largest resident memory so far."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    return f"cost: {seconds:.2f} s, {time.process_time():.2f} CPU s, {gigabytes:.2f} GB"
+    return f"{COST}{seconds:.2f} s, {time.process_time():.2f} CPU s, {gigabytes:.2f} GB"
 
 
 def failures(logs: Path, since: float) -> list[str]:
@@ -52,6 +57,8 @@ def failures(logs: Path, since: float) -> list[str]:
         if log.stat().st_mtime >= since:
             text = "\n" + log.read_text(encoding="utf-8", errors="replace")
             _, mark, reason = text.rpartition(f"\n{MARK}")
+            if not mark and COST not in text and not text.endswith(f"\n{INTERRUPTED}\n"):
+                mark, reason = MARK, "ended without a word: killed, perhaps for want of memory"
             if mark:
                 found.append(f"{log.relative_to(logs).with_suffix('')}: {reason.strip()}")
     return found

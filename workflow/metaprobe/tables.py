@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from workflow.metaprobe.errors import UserError
@@ -13,6 +14,7 @@ from workflow.metaprobe.fragments import COLUMNS, FragmentReader
 DECIMALS = {"test_accuracy": 4, "train_accuracy": 4, "test_loss": 4, "training_time_sec": 1}
 EMPTY_WHEN_ZERO = ("weight_decay", "momentum", "dropout_rate", "label_smoothing", "grad_clip")
 Experiment = tuple[str, str]
+Expected = Mapping[Experiment, Mapping[str, Any]]
 
 
 def row(fragment: dict[str, Any]) -> list[str]:
@@ -29,42 +31,65 @@ def to_csv(fragments: Iterable[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def write_table(path: str | Path, folder: str | Path, experiments: Sequence[Experiment]) -> None:
+def write_table(
+    path: str | Path,
+    folder: str | Path,
+    experiments: Sequence[Experiment],
+    expected: Expected = MappingProxyType({}),
+) -> None:
     """Write the table of all `experiments`, in their order.
 
     Args:
         folder: holds the fragments as `<task_id>/<configuration>.json`.
+        expected: what the fragment of an experiment must say to be of this run: hyperparameters,
+            `seed`, `sampling`, and `weights`, their id.
 
     Raises:
-        UserError: fragments are missing or broken, all of them named.
+        UserError: fragments are missing, broken or of another run, all of them named.
     """
-    fragments, complaints = read_fragments(folder, experiments)
+    fragments, complaints = read_fragments(folder, experiments, expected)
     if complaints:
         raise UserError("\n".join(complaints))
     write_text(path, to_csv(fragments))
 
 
 def write_partial_table(
-    path: str | Path, folder: str | Path, experiments: Sequence[Experiment]
+    path: str | Path,
+    folder: str | Path,
+    experiments: Sequence[Experiment],
+    expected: Expected = MappingProxyType({}),
 ) -> int:
-    """Write the table of those fragments that are there and sound; return their number."""
-    fragments, _ = read_fragments(folder, experiments)
+    """Write the table of those fragments that are there, sound and of this run; return their number."""
+    fragments, _ = read_fragments(folder, experiments, expected)
     write_text(path, to_csv(fragments))
     return len(fragments)
 
 
 def read_fragments(
-    folder: str | Path, experiments: Sequence[Experiment]
+    folder: str | Path,
+    experiments: Sequence[Experiment],
+    expected: Expected = MappingProxyType({}),
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The sound fragments, in order, and a complaint about each of the others."""
     reader = FragmentReader()
     fragments, complaints = [], []
+    pictures: dict[str, str] = {}
     for task_id, configuration in experiments:
+        path = Path(folder, task_id, f"{configuration}.json")
         try:
-            path = Path(folder, task_id, f"{configuration}.json")
-            fragments.append(reader.read(path, task_id, configuration))
+            fragment = reader.read(
+                path, task_id, configuration, expected.get((task_id, configuration), {})
+            )
         except UserError as error:
             complaints.append(str(error))
+            continue
+        if pictures.setdefault(task_id, fragment["pixels_sha256"]) != fragment["pixels_sha256"]:
+            complaints.append(
+                f"{path}: the pictures of {task_id} changed between its architectures: delete "
+                f"its subset and start the run again"
+            )
+            continue
+        fragments.append(fragment)
     return fragments, complaints
 
 

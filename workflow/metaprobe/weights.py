@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow.metaprobe.architectures import ARCHITECTURES, random_state
+from workflow.metaprobe.architectures import ARCHITECTURES, random_state, weights_id
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import digest_arrays, digest_file
 from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, transfer
@@ -34,8 +34,7 @@ def fetch_imagenet(
     """
     from torchvision.models import get_weight
 
-    weights_id = ARCHITECTURES[architecture].weights
-    url = get_weight(weights_id).url
+    url = get_weight(ARCHITECTURES[architecture].weights).url
     file = folder / url.rpartition("/")[2]
     if not file.is_file():
         advice = f"put {url} there as {file}"
@@ -55,7 +54,7 @@ def fetch_imagenet(
     sha256 = _published(file, file.name)
     if sha256 is None:
         raise UserError(f"{file} is not the published file: delete it and start the run again")
-    return {"id": weights_id, "file": file.name, "sha256": sha256}
+    return {"id": weights_id(architecture, "imagenet", 0), "file": file.name, "sha256": sha256}
 
 
 def load_imagenet(facts: dict[str, Any], folder: Path) -> State:
@@ -75,7 +74,7 @@ def load_random(architecture: str, seed: int) -> tuple[State, dict[str, Any]]:
     """Seeded random weights and their facts."""
     state = random_state(architecture, seed)
     sha256 = digest_arrays({name: tensor.numpy() for name, tensor in state.items()})
-    return state, {"id": f"random (seed {seed})", "file": None, "sha256": sha256}
+    return state, {"id": weights_id(architecture, "random", seed), "file": None, "sha256": sha256}
 
 
 def _published(file: Path, name: str) -> str | None:

@@ -1,5 +1,6 @@
 """What all rules share: the validated run, the wildcards' values, and the functions of the rules."""
 
+import json
 import re
 import sys
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from workflow.metaprobe import config as configuration_files
 from workflow.metaprobe import datasets, jobs, tables
+from workflow.metaprobe.architectures import weights_id
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.fingerprints import fingerprint
 
@@ -31,7 +33,7 @@ QUESTIONS = ("doctor",)
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
-NOT_READ = ("family", "licence", "note", "sampling", "source", "transform")
+NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 
 
 wildcard_constraints:
@@ -50,10 +52,15 @@ def entry(wildcards):
 
 
 def reading(wildcards):
-    """Of a data set's entry, what decides which labels and pixels are read; never where they lie."""
-    dataset = entry(wildcards)
-    passed_over = (*NOT_READ, "path") if dataset["kind"] == "folder" else NOT_READ
-    return {key: dataset[key] for key in sorted(dataset) if key not in passed_over}
+    """Of a data set's entry, what decides which labels and pixels are read; of a path outside the
+    data folder its last part, as the same folder may lie elsewhere on another machine.
+    """
+    read = {
+        key: value for key, value in entry(wildcards).items() if key not in NOT_READ
+    }
+    if Path(read.get("path", "")).expanduser().is_absolute():
+        read["path"] = Path(read["path"]).name
+    return json.dumps(read, sort_keys=True)
 
 
 def reading_code(script):
@@ -64,14 +71,36 @@ def reading_code(script):
 def manifest(wildcards):
     """The manifest of the source a data set is read from; none for data the user has put there."""
     dataset = entry(wildcards)
-    brought = dataset.get("partial") or datasets.has_tree(wildcards.dataset, dataset, DATA)
+    brought = dataset.get("partial") or datasets.has_tree(
+        wildcards.dataset, dataset, DATA
+    )
     if "source" not in dataset or brought:
         return []
     return f"<results>/sources/{dataset['source']}.json"
 
 
+def sampling_of(task_id):
+    return RUN.datasets[task_id].get("sampling", RUN.settings["sampling"])
+
+
 def sampling(wildcards):
-    return entry(wildcards).get("sampling", RUN.settings["sampling"])
+    return sampling_of(wildcards.dataset)
+
+
+def expected_of_fragments():
+    """What the fragment of each experiment says if it is of this run and not of an earlier one."""
+    seed, weights = RUN.settings["seed"], RUN.settings["weights"]
+    return {
+        (task_id, name): {
+            **RUN.configurations[name],
+            "seed": seed,
+            "sampling": sampling_of(task_id),
+            "weights": weights_id(
+                RUN.configurations[name]["architecture"], weights, seed
+            ),
+        }
+        for task_id, name in EXPERIMENTS
+    }
 
 
 def weights_receipt(wildcards):
@@ -100,7 +129,9 @@ def report_failure():
     if set(QUESTIONS) & set(workflow.dag_settings.targets):
         return
     table = RESULTS / "target_representations.partial.csv"
-    finished = tables.write_partial_table(table, RESULTS / "metrics", EXPERIMENTS)
+    finished = tables.write_partial_table(
+        table, RESULTS / "metrics", EXPERIMENTS, expected_of_fragments()
+    )
     lines = [
         f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
     ]
@@ -110,5 +141,7 @@ def report_failure():
             "What failed, and why (the rest of each log is in the file of that name):",
         ]
         lines += [f"  {LOGS}/{failure}" for failure in failed]
+    if (whole := RESULTS / "target_representations.csv").is_file():
+        lines += ["", f"{whole} is of an earlier run."]
     lines += ["", "Start the same command again to run only what is missing."]
     print("\n".join(lines), file=sys.stderr)

@@ -13,6 +13,7 @@ rule aggregate:
         "../../envs/tables.yaml"
     params:
         experiments=EXPERIMENTS,
+        expected=expected_of_fragments(),
         code=fingerprint("aggregate"),
     script:
         "../scripts/aggregate.py"

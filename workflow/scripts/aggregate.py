@@ -8,4 +8,5 @@ with logged(snakemake.log[0]):
     from workflow.metaprobe.tables import write_table
 
     folder = Path(snakemake.input[0]).parent.parent
-    write_table(snakemake.output[0], folder, snakemake.params.experiments)
+    params = snakemake.params
+    write_table(snakemake.output[0], folder, params.experiments, params.expected)

@@ -7,8 +7,6 @@ from workflow.metaprobe.doctor import examine, needs_user, report
 
 data = Path(snakemake.config["data"]).expanduser()
 findings = examine(snakemake.params.datasets, snakemake.params.sources, data)
-text = report(findings, snakemake.params.sources, data)
-print(text)
-Path(snakemake.log[0]).write_text(text + "\n", encoding="utf-8")
+print(report(findings, snakemake.params.sources, data))
 if needs_user(findings, snakemake.params.sources, data):
     sys.exit("Some data sets need you: see `manual` and `broken` above.")

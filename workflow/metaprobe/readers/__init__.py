@@ -40,12 +40,14 @@ class Dataset:
 
     Attributes:
         empty_folders: class folders passed over, as they hold no pictures.
+        pretext: the self-supervised task that the labels are of; None: the data set's own labels.
         read_as: the kind of reader that made it.
     """
 
     class_names: list[str]
     pools: dict[str, Pool]
     empty_folders: Sequence[str] = field(default=())
+    pretext: str | None = None
     read_as: str = ""
 
 

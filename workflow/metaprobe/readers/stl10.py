@@ -35,7 +35,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     root = data / "stl10_binary"
     if entry.get("pretext") == "rotation":
         pool = _rotated(task_id, root / "unlabeled_X.bin")
-        return Dataset(["0", "90", "180", "270"], {"pool": pool})
+        return Dataset(["0", "90", "180", "270"], {"pool": pool}, pretext="rotation")
     class_names = numbered_classes(entry["classes"])
     if (names := root / "class_names.txt").is_file():
         class_names = names.read_text(encoding="utf-8").split()

@@ -1,5 +1,6 @@
 """Reader of any torchvision classification data set, built from its entry alone."""
 
+import inspect
 import os
 import traceback
 from pathlib import Path
@@ -58,6 +59,13 @@ def build(task_id: str, class_name: str, data: Path, arguments: dict[str, Any]) 
     data_class = getattr(datasets, class_name, None)
     if data_class is None:
         raise UserError(f"{task_id}: torchvision.datasets has no class {class_name}")
+    try:
+        inspect.signature(data_class).bind(str(data), **arguments)
+    except TypeError as error:
+        raise UserError(
+            f"{task_id}: torchvision's {class_name} does not take {arguments} ({error}); correct "
+            "train, test or pool in datasets.yaml"
+        ) from None
     try:
         return data_class(str(data), **arguments)
     except ImportError as error:
@@ -120,7 +128,13 @@ def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
     values = getattr(dataset, attribute)
     if isinstance(values, list) and values and isinstance(values[0], (tuple, list)):
         values = [pair[-1] for pair in values]
-    labels: NDArray[np.int64] = np.asarray(values).astype(np.int64)
+    try:
+        labels: NDArray[np.int64] = np.asarray(values).astype(np.int64)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{task_id}: {attribute} of torchvision's {entry['class']} holds no class numbers; "
+            "correct labels in datasets.yaml, or leave it out"
+        ) from None
     if labels.ndim > 1:
         labels = labels[:, 0]
     return labels - first
