@@ -53,6 +53,9 @@ def test_readme_and_ci_name_the_commands_that_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     readme = (ROOT / "README.md").read_text()
     assert set(re.findall(r"^make (\w+)", readme, re.MULTILINE)) <= targets
+    assert not re.search(r"^[A-Z_]+$", readme, re.MULTILINE)
+    for path in re.findall(r"`((?:config|workflow|tests|profiles)/[\w./-]+)`", readme):
+        assert (ROOT / path).exists(), path
     ci = (ROOT / ".ci/run").read_text()
     assert {"make test", "make demo"} <= set(ci.splitlines())
 
