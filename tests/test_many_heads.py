@@ -1,0 +1,304 @@
+"""Many heads at once: each is the head that torch.optim trains alone, up to torch's own rounding."""
+
+import math
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflow.metaprobe import head_steps, many_heads
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.heads import (
+    OPTIMIZERS,
+    Draws,
+    LabelledFeatures,
+    build_optimizer,
+    train_head,
+    train_one_epoch,
+)
+from workflow.metaprobe.many_heads import TrainedHead, blocks, iterate_heads, train_heads
+
+ENGINES = [head_steps.ENGINE]
+if many_heads.head_kernels is not None:
+    ENGINES.append(many_heads.head_kernels.ENGINE)
+each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+
+PLAIN = {
+    "optimizer": "Adam",
+    "learning_rate": 0.01,
+    "batch_size": 16,
+    "weight_decay": 0.0001,
+    "momentum": 0.0,
+    "dropout_rate": 0.0,
+    "label_smoothing": 0.0,
+    "grad_clip": 0.0,
+    "epochs": 2,
+}
+RUNAWAY = PLAIN | {"optimizer": "SGD", "learning_rate": 1e38}
+
+configurations = st.lists(
+    st.fixed_dictionaries(
+        {
+            "optimizer": st.sampled_from(list(OPTIMIZERS)),
+            "learning_rate": st.sampled_from([0.0001, 0.003, 0.1]),
+            "batch_size": st.sampled_from([5, 16]),
+            "weight_decay": st.sampled_from([0.0, 0.0001, 0.1]),
+            "momentum": st.sampled_from([0.0, 0.5, 0.9]),
+            "dropout_rate": st.sampled_from([0.0, 0.3]),
+            "label_smoothing": st.sampled_from([0.0, 0.1, 0.5]),
+            "grad_clip": st.sampled_from([0.0, 0.05, 1.0]),
+            "epochs": st.integers(1, 3),
+        }
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def part(count: int, width: int, class_count: int, seed: int = 0) -> LabelledFeatures:
+    """Features of which some are often 0, as behind a ReLU, and labels that follow from them."""
+    rng = torch.Generator().manual_seed(seed)
+    features = torch.randn(count, width, generator=rng).relu()
+    noise = torch.randn(count, class_count, generator=rng)
+    directions = torch.randn(width, class_count, generator=torch.Generator().manual_seed(7))
+    return LabelledFeatures(features, (features @ directions + noise).argmax(1))
+
+
+def train_in_double(
+    train: LabelledFeatures, class_count: int, configuration: dict[str, Any], seed: int
+) -> np.ndarray:
+    """torch.optim's head (C, D + 1) without float32's rounding."""
+    draws = Draws(seed, "data")
+    head = draws.linear(train.features.shape[1], class_count).double()
+    optimizer = build_optimizer(head, configuration)
+    exact = LabelledFeatures(train.features.double(), train.labels)
+    for epoch in range(configuration["epochs"]):
+        train_one_epoch(head, optimizer, exact, configuration, draws, epoch)
+    return torch.cat([head.weight, head.bias[:, None]], 1).detach().numpy()
+
+
+class Alone:
+    """One configuration's head as torch.optim trains it, and how far its own rounding takes it."""
+
+    def __init__(self, train, test, class_count, configuration, seed) -> None:
+        head, self.curve, _ = train_head(
+            train, test, class_count, configuration, Draws(seed, "data")
+        )
+        self.parameters = torch.cat([head.weight, head.bias[:, None]], 1).detach().numpy()
+        exact = train_in_double(train, class_count, configuration, seed)
+        self.norm = np.linalg.norm(exact)
+        self.gap = np.linalg.norm(self.parameters - exact)
+
+    def assert_same(self, head: TrainedHead) -> None:
+        assert head.weight is not None and head.bias is not None
+        assert head.weight.dtype == head.bias.dtype == np.float32
+        ours = np.concatenate([head.weight, head.bias[:, None]], 1)
+        assert np.linalg.norm(ours - self.parameters) <= 50 * self.gap + 1e-6 * self.norm
+        assert [point["epoch"] for point in head.learning_curve] == [
+            point["epoch"] for point in self.curve
+        ]
+        if self.gap < 1e-5 * self.norm:
+            for point, expected in zip(head.learning_curve, self.curve, strict=True):
+                assert point == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 40),
+    st.sampled_from([1, 3, 20]),
+    st.integers(2, 5),
+    configurations,
+    st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
+    st.sampled_from([1, 6, 1000]),
+    st.sampled_from([1, 6, 1000]),
+)
+def test_each_head_is_torchs_own(
+    count: int,
+    width: int,
+    class_count: int,
+    chosen: list[dict[str, Any]],
+    seeds: list[int],
+    block_rows: int,
+    tile_rows: int,
+) -> None:
+    """An option of one head reaching another, other batches or masks, a block's end cut off."""
+    train, test = part(count, width, class_count), part(30, width, class_count, seed=1)
+    limits = {"BLOCK_ROWS": block_rows, "TILE_ROWS": tile_rows, "TEST_BATCH": 7}
+    alone = {
+        (i, seed): Alone(train, test, class_count, configuration, seed)
+        for i, configuration in enumerate(chosen)
+        for seed in seeds
+    }
+    for engine in ENGINES:
+        with patch.multiple(many_heads, **limits):
+            heads = train_heads(train, test, class_count, chosen, seeds, "data", engine=engine)
+        assert list(heads) == list(alone)
+        for key, head in heads.items():
+            alone[key].assert_same(head)
+
+
+@each_engine
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_each_option_of_each_optimizer(optimizer: str, engine: head_steps.Engine) -> None:
+    """A formula that is another optimiser's, or an option that this optimiser forgets."""
+    train, test = part(150, 48, 10), part(60, 48, 10, seed=1)
+    chosen = [
+        PLAIN | {"optimizer": optimizer} | option
+        for option in (
+            {},
+            {"learning_rate": 0.001},
+            {"weight_decay": 0.3},
+            {"momentum": 0.9},
+            {"label_smoothing": 0.2},
+            {"grad_clip": 0.1},
+            {"dropout_rate": 0.4},
+            {"batch_size": 64},
+            {"batch_size": 200},
+            {"epochs": 5},
+        )
+    ]
+    heads = train_heads(train, test, 10, chosen, [3], "data", engine=engine)
+    for (i, seed), head in heads.items():
+        Alone(train, test, 10, chosen[i], seed).assert_same(head)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(2, 5), configurations)
+def test_without_rounding_the_heads_are_torchs_own(
+    count: int, class_count: int, chosen: list[dict[str, Any]]
+) -> None:
+    """A formula that is wrong by less than float32 shows; numba's kernels are held to torch's."""
+    train, test = part(count, 6, class_count), part(30, 6, class_count, seed=1)
+    exact, tested = (replace(p, features=p.features.double()) for p in (train, test))
+    engine = head_steps.ENGINE
+    heads = train_heads(exact, tested, class_count, chosen, [0], "data", engine=engine)
+    for (i, seed), head in heads.items():
+        expected = train_in_double(train, class_count, chosen[i], seed)
+        assert head.weight is not None and head.bias is not None
+        ours = np.concatenate([head.weight, head.bias[:, None]], 1)
+        assert np.linalg.norm(ours - expected) <= 1e-8 * np.linalg.norm(expected)
+
+
+@each_engine
+def test_a_class_that_no_batch_has(engine: head_steps.Engine) -> None:
+    """Classes counted in the labels rather than given."""
+    train, test = part(50, 8, 3), part(20, 8, 3, seed=1)
+    heads = train_heads(train, test, 6, [PLAIN], [0], "data", engine=engine)
+    Alone(train, test, 6, PLAIN, 0).assert_same(heads[0, 0])
+
+
+@each_engine
+@settings(max_examples=10, deadline=None)
+@given(chosen=configurations, random=st.randoms(use_true_random=False))
+def test_order_does_not_matter(engine, chosen: list[dict[str, Any]], random: Any) -> None:
+    """A head whose rounding, or more, depends on who stands before it."""
+    train, test = part(40, 8, 4), part(20, 8, 4, seed=1)
+    order = random.sample(range(len(chosen)), len(chosen))
+    shuffled = [chosen[i] for i in order]
+    assert [[shuffled[i] for i in block] for block in blocks(shuffled, 400)] == [
+        [chosen[i] for i in block] for block in blocks(chosen, 400)
+    ]
+    first = train_heads(train, test, 4, chosen, [0], "data", engine=engine)
+    second = train_heads(train, test, 4, shuffled, [0], "data", engine=engine)
+    for position, i in enumerate(order):
+        np.testing.assert_array_equal(first[i, 0].weight, second[position, 0].weight)
+        assert first[i, 0].learning_curve == second[position, 0].learning_curve
+
+
+@each_engine
+@pytest.mark.parametrize("batch_size", [16, 40], ids=["while training", "in the last step"])
+def test_a_diverging_head_leaves_the_others_alone(
+    engine: head_steps.Engine, batch_size: int
+) -> None:
+    """NaN that spreads, or a runaway head that becomes a row of the table."""
+    train, test = part(40, 8, 4), part(20, 8, 4, seed=1)
+    train = replace(train, features=train.features * 1000)
+    shared = {"batch_size": batch_size, "epochs": 1}
+    healthy = PLAIN | {"optimizer": "SGD", "learning_rate": 1e-5, "grad_clip": 1.0} | shared
+    chosen = [healthy, RUNAWAY | shared, healthy | {"learning_rate": 1e-6}]
+    heads = train_heads(train, test, 4, chosen, [0, 1], "data", engine=engine)
+    for (i, seed), head in heads.items():
+        if i != 1:
+            assert head.divergence is None
+            Alone(train, test, 4, chosen[i], seed).assert_same(head)
+            continue
+        with pytest.raises(UserError) as raised:
+            train_head(train, test, 4, chosen[i], Draws(seed, "data"))
+        assert head.divergence is not None
+        assert str(head.divergence.error()) == str(raised.value)
+        assert (head.weight, head.bias, head.learning_curve) == (None, None, [])
+
+
+@each_engine
+def test_a_late_divergence_keeps_the_curve_before_it(engine: head_steps.Engine) -> None:
+    """Steps counted over all epochs, finite epochs thrown away, or the last NaN named."""
+    train, test = part(40, 8, 4), part(20, 8, 4, seed=1)
+    growing = PLAIN | {"optimizer": "SGD", "learning_rate": 3e6, "weight_decay": 1.0, "epochs": 9}
+    with pytest.raises(UserError) as raised:
+        train_head(train, test, 4, growing, Draws(0, "data"))
+    chosen = [growing, growing | {"learning_rate": 0.001}]
+    heads = train_heads(train, test, 4, chosen, [0], "data", engine=engine)
+    head = heads[0, 0]
+    assert heads[1, 0].divergence is None
+    assert head.divergence is not None
+    assert head.divergence.epoch == 2
+    assert str(head.divergence.error()) == str(raised.value)
+    assert [point["epoch"] for point in head.learning_curve] == [1]
+
+
+@each_engine
+def test_denormals_are_flushed_while_training_and_only_then(engine: head_steps.Engine) -> None:
+    """Nine times the time for moments that decay to nothing; or a state that leaks out."""
+
+    def flushed() -> bool:
+        return bool((torch.tensor([1e-38]) / 10 == 0).all())
+
+    seen = []
+
+    def watched(tile: head_steps.Tile, gradients: torch.Tensor, step: int) -> None:
+        seen.append(flushed())
+        engine.adam(tile, gradients, step)
+
+    train = part(40, 8, 4)
+    watching = replace(engine, adam=watched)
+    heads = iterate_heads(train, train, 4, [PLAIN], [0, 1], "data", engine=watching)
+    next(heads)
+    assert all(seen) and len(seen) == PLAIN["epochs"] * math.ceil(40 / PLAIN["batch_size"])
+    assert not flushed()
+    heads.close()
+    assert not flushed()
+
+
+@settings(max_examples=50, deadline=None)
+@given(configurations, st.integers(1, 2000))
+def test_blocks_hold_each_configuration_once(chosen: list[dict[str, Any]], classes: int) -> None:
+    """Heads lost at a block's end, trained twice, or among heads that see other batches."""
+    chosen = chosen * 3
+    found = list(blocks(chosen, classes))
+    assert sorted(i for block in found for i in block) == list(range(len(chosen)))
+    for block in found:
+        assert len(block) <= max(1, many_heads.BLOCK_ROWS // classes)
+        for name in ("optimizer", "batch_size", "dropout_rate", "epochs"):
+            assert len({chosen[i][name] for i in block}) == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), min_size=1, max_size=5),
+)
+def test_the_first_maximum_is_argmax(logits: list[list[int]]) -> None:
+    """Ties that go to another class than torch gives them."""
+    values = torch.tensor(logits, dtype=torch.float32)
+    assert torch.equal(many_heads.first_maximum(values.T[None])[0].long(), values.argmax(1))
+
+
+def test_torch_steps_in_where_numba_cannot(monkeypatch) -> None:
+    """A machine without numba, or a GPU, that gets no head at all."""
+    assert many_heads.default_engine(torch.device("cuda")) is head_steps.ENGINE
+    monkeypatch.setattr(many_heads, "head_kernels", None)
+    assert many_heads.default_engine(torch.device("cpu")) is head_steps.ENGINE
