@@ -1,5 +1,8 @@
 """Print where the demo's time goes: by stage, per job, and for a run with nothing to do.
 
+Wall seconds are summed over a stage's jobs, which run side by side; they leave out the start of
+Python, which the CPU seconds contain.
+
 Usage: python benchmarks/demo_timings.py [cores]
 """
 
@@ -37,18 +40,20 @@ def main(cores: str) -> None:
         shutil.copy(ROOT / "Snakefile", folder)
         wall, cpu = timed_run(folder, cores)
         idle_wall, idle_cpu = timed_run(folder, cores)
-        print(f"{'stage':<18}{'jobs':>6}{'CPU s':>9}{'CPU s/job':>11}{'GB at most':>12}")
+        print(
+            f"{'stage':<18}{'jobs':>6}{'wall s':>9}{'CPU s':>9}{'CPU s/job':>11}{'GB at most':>12}"
+        )
         in_jobs = 0.0
         count = 0
         for stage in STAGES:
             logs = (folder / "results/demo/logs" / stage).glob("**/*.log")
             costs = [COST.search(log.read_text()) for log in logs]
-            seconds = [float(c[2]) for c in costs if c]
-            memory = max(float(c[3]) for c in costs if c)
-            in_jobs += sum(seconds)
-            count += len(seconds)
-            mean = sum(seconds) / len(seconds)
-            print(f"{stage:<18}{len(seconds):>6}{sum(seconds):>9.1f}{mean:>11.2f}{memory:>12.2f}")
+            walls, cpus, memory = zip(*(map(float, c.groups()) for c in costs if c), strict=True)
+            in_jobs += sum(cpus)
+            count += len(cpus)
+            mean = sum(cpus) / len(cpus)
+            row = f"{stage:<18}{len(cpus):>6}{sum(walls):>9.1f}{sum(cpus):>9.1f}{mean:>11.2f}"
+            print(f"{row}{max(memory):>12.2f}")
     outside = cpu - in_jobs - idle_cpu
     print(f"whole run: {wall:.0f} s on {cores} cores, {cpu:.0f} CPU s; {in_jobs:.0f} inside jobs")
     print(f"Snakemake's overhead: {outside / count:.2f} CPU s per job over {count} jobs")
