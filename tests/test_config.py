@@ -365,3 +365,26 @@ def test_the_command_line_is_blamed_for_its_values(tmp_path: Path) -> None:
     assert line.startswith("--config: configurations/plain/learning_rate: 'fast' ")
     (line,) = complaints(tmp_path, GOOD, configurations={"new": {"learning_rate": 0.1}})
     assert line.startswith("--config: configurations/new/architecture: is missing")
+
+
+@pytest.mark.parametrize(
+    ("entry", "end"),
+    [
+        ("kind: folder, classes: 2, labels: targets", "means nothing to kind folder"),
+        ("kind: folder, classes: 2, pretext: rotation", "means nothing to kind folder"),
+        ("kind: folder, classes: 2, train: {a: 1}", "allowed: a name"),
+        ("kind: torchvision, class: MNIST, classes: 2, train: a, test: {}", "arguments of the"),
+        ("kind: embedded, classes: 2, class: foo", "handwritten_digits"),
+    ],
+)
+def test_key_of_another_kind_is_one_line(tmp_path: Path, entry: str, end: str) -> None:
+    """A key that is silently ignored, or a traceback inside a job hours later."""
+    (line,) = complaints(tmp_path, f"datasets:\n  Birds: {{{entry}}}\n{CONFIGURATIONS}")
+    assert line.startswith("first.yaml: datasets/Birds/")
+    assert end in line
+
+
+def test_unknown_path_variable_is_refused(tmp_path: Path) -> None:
+    """Results written to the default place because of a slip in `pathvars`."""
+    (line,) = complaints(tmp_path, f"{GOOD}\npathvars: {{resluts: out}}\n")
+    assert "pathvars/resluts: unknown key; did you mean results?" in line

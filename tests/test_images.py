@@ -12,7 +12,7 @@ from torchvision import transforms
 from torchvision.models import get_weight
 
 from workflow.metaprobe.architectures import ARCHITECTURES
-from workflow.metaprobe.images import colour, grey, normalise, open_image
+from workflow.metaprobe.images import TRANSFORMS, colour, grey, normalise, open_image
 
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "LA": 2, "CMYK": 4, "1": 1, "P": 1}
 SIZES = st.integers(5, 400)
@@ -126,3 +126,11 @@ def test_truncated_picture_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises((OSError, SyntaxError)):
         open_image(path)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+@pytest.mark.parametrize("transform", ["grey", "colour"])
+def test_more_than_eight_bits_are_refused(mode: str, transform: str) -> None:
+    """Medical or satellite pictures that Pillow clips to white, and a head trained on blanks."""
+    with pytest.raises(ValueError, match="convert it to 8 bits"):
+        TRANSFORMS[transform](Image.new(mode, (30, 40)))
