@@ -68,6 +68,14 @@ def test_a_plain_folder_tree_is_ready(tmp_path) -> None:
     assert states(tmp_path)["Hand"] == ("ready", f"folder tree {tmp_path / 'Hand'}")
 
 
+def test_own_folder_with_too_few_classes_is_not_ready(tmp_path) -> None:
+    """A folder called ready that the run then refuses."""
+    write(tmp_path / "Mine/a/1.png", tmp_path / "Mine/a/2.png")
+    assert "1 classes have images" in states(tmp_path)["Mine"][1]
+    write(tmp_path / "Mine/b/1.png")
+    assert states(tmp_path)["Mine"][0] == "ready"
+
+
 def test_missing_package_is_named(tmp_path) -> None:
     """A run that fails after the download for want of a package."""
     found = states(tmp_path, Hub={"kind": "huggingface", "path": "a/b", "revision": "main"})

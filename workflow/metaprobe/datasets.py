@@ -153,10 +153,7 @@ def draw_subset(
             "pretext": dataset.pretext,
             "class_count": len(dataset.class_names),
             "class_names": dataset.class_names,
-            "pools": {
-                name: {"images": len(pool.labels), "sha256": pool_digest(pool)}
-                for name, pool in dataset.pools.items()
-            },
+            "pools": pool_facts(dataset),
             **chosen,
         }
     )
@@ -184,9 +181,15 @@ def split(
     return {"train": ("pool", train), "test": ("pool", test)}
 
 
-def pool_digest(pool: Pool) -> str:
-    """A digest of what can be known of a pool without decoding: labels, file names, their order."""
-    return digest_json([digest_arrays({"labels": pool.labels}), list(pool.names)])
+def pool_facts(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Of each pool its size, and a digest of what can be known without decoding: labels, names."""
+    return {
+        name: {
+            "images": len(pool.labels),
+            "sha256": digest_json([digest_arrays({"labels": pool.labels}), list(pool.names)]),
+        }
+        for name, pool in dataset.pools.items()
+    }
 
 
 def check_fit(subset: dict[str, Any], dataset: Dataset, path: str | Path) -> None:
@@ -195,11 +198,7 @@ def check_fit(subset: dict[str, Any], dataset: Dataset, path: str | Path) -> Non
     Raises:
         UserError: the data have other images, labels or file names than when it was drawn.
     """
-    found = {
-        name: {"images": len(pool.labels), "sha256": pool_digest(pool)}
-        for name, pool in dataset.pools.items()
-    }
-    if found != subset["pools"]:
+    if pool_facts(dataset) != subset["pools"]:
         raise UserError(
             f"{path} no longer fits the data of {subset['task_id']}: their images or labels have "
             "changed since it was drawn; delete it and start the run again"

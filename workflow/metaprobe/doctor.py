@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from workflow.metaprobe.datasets import has_tree, open_dataset
 from workflow.metaprobe.download import count_files, missing_files
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.readers import read
 
 Entries = dict[str, dict[str, Any]]
 NEEDS_USER = ("manual", "broken")
@@ -140,8 +139,8 @@ def _without_source(task_id: str, entry: dict[str, Any], data: Path) -> tuple[st
     if entry["kind"] == "huggingface":
         return "will download", f"{entry['path']} from huggingface.co, if not cached"
     try:
-        read(task_id, entry, data)
-    except (UserError, OSError) as error:
+        open_dataset(task_id, entry, data)
+    except UserError as error:
         return "manual", str(error)
     return "ready", "a part, as you wish" if entry.get("partial") else "the files are there"
 
