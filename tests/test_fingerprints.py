@@ -83,7 +83,7 @@ def test_words_change_nothing(code: Copy, change: Callable[[str], str]) -> None:
 
 def test_a_string_that_is_no_docstring_counts(code: Copy) -> None:
     """Every text of the source taken for a docstring."""
-    assert code.edit("metaprobe/heads.py", replace('"shuffling"', '"mixing"')) == {"train_head"}
+    assert code.edit("metaprobe/draws.py", replace('"shuffling"', '"mixing"')) == {"train_head"}
 
 
 READING = {"subset_index", "subset_index of PCAM", "extract_features"}
@@ -99,7 +99,9 @@ REACH = {
     "metaprobe/architectures.py": {"extract_features"},
     "metaprobe/randomness.py": READING | {"train_head"},
     "metaprobe/subsets.py": READING | {"metrics_json", "aggregate"},
-    "metaprobe/metrics.py": {"metrics_json", "aggregate"},
+    "metaprobe/metrics.py": {"train_head", "metrics_json", "aggregate"},
+    "metaprobe/optimizers.py": {"train_head"},
+    "metaprobe/draws.py": {"train_head"},
     "metaprobe/tables.py": {"aggregate"},
     "scripts/train_head.py": {"train_head"},
     "scripts/metrics_json.py": {"metrics_json"},

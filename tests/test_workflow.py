@@ -174,7 +174,7 @@ def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
     ("file", "expected"),
     [
         ("heads", {"train_head": 6, "metrics_json": 6}),
-        ("metrics", {"metrics_json": 6}),
+        ("metrics", {"train_head": 6, "metrics_json": 6}),
         ("features", {"extract_features": 4, "train_head": 6, "metrics_json": 6}),
     ],
 )

@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from torch.nn.functional import pad
 
 from workflow.metaprobe import head_steps
+from workflow.metaprobe.draws import Draws
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.head_steps import Engine, Tile, build_tile
-from workflow.metaprobe.heads import Draws, LabelledFeatures, denormals_flushed, diverged
+from workflow.metaprobe.heads import LabelledFeatures, diverged
 
 try:
     from workflow.metaprobe import head_kernels
@@ -123,7 +125,7 @@ def iterate_heads(
     """Yield the heads block by block as they are trained, in no order to rely on.
 
     Args:
-        train: features (N, D) float32 and labels (N,); torch's engine also takes float64.
+        train: features (N, D) float32; torch's engine also takes float64.
         configurations: hyperparameters as in `config.Run.configurations`; equal ones are trained
             as often as they stand there.
         engine: what steps the optimisers; numba's kernels if numba and a CPU are there.
@@ -131,13 +133,12 @@ def iterate_heads(
     """
     device = torch.device(device)
     engine = engine or default_engine(device)
-    train = LabelledFeatures(append_one(train.features), train.labels)
-    test = LabelledFeatures(append_one(test.features).to(device), test.labels.to(device))
+    tested = Tensors.of(test).to(device)
     for seed in seeds:
         for block in blocks(configurations, class_count):
             heads = train_block(
                 train,
-                test,
+                tested,
                 class_count,
                 [configurations[i] for i in block],
                 Draws(seed, dataset),
@@ -148,9 +149,22 @@ def iterate_heads(
                 yield (i, seed), head
 
 
-def append_one(features: torch.Tensor) -> torch.Tensor:
-    """Features (N, D) with a 1 at the end, whose weight is the bias: (N, D + 1)."""
-    return pad(features, (0, 1), value=1.0)
+@dataclass(frozen=True)
+class Tensors:
+    """Features with a 1 at the end, whose weight is the bias (N, D + 1), and labels (N,) int64."""
+
+    features: torch.Tensor
+    labels: torch.Tensor
+
+    @classmethod
+    def of(cls, part: LabelledFeatures) -> "Tensors":
+        """The same in torch, on the CPU."""
+        features = pad(torch.from_numpy(part.features), (0, 1), value=1.0)
+        return cls(features, torch.from_numpy(part.labels))
+
+    def to(self, device: torch.device) -> "Tensors":
+        """The same on a device."""
+        return Tensors(self.features.to(device), self.labels.to(device))
 
 
 def default_engine(device: torch.device) -> Engine:
@@ -179,21 +193,30 @@ def blocks(configurations: Sequence[dict[str, Any]], class_count: int) -> Iterat
         yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Treat numbers below 1e-38 as 0: optimisers' moments decay to them, which is slow."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
 @denormals_flushed()
 def train_block(
     train: LabelledFeatures,
-    test: LabelledFeatures,
+    test: Tensors,
     class_count: int,
     configurations: Sequence[dict[str, Any]],
     draws: Draws,
     engine: Engine,
     device: torch.device,
 ) -> list[TrainedHead]:
-    """Train K heads that differ in nothing of SHARED, on features with a 1 at the end (N, D + 1)."""
-    head = draws.linear(train.features.shape[1] - 1, class_count)
-    start = torch.cat([head.weight.detach(), head.bias.detach()[:, None]], 1)
-    start = start.to(device, train.features.dtype)
-    weights = start.repeat(len(configurations), 1, 1)  # (K, C, D + 1)
+    """Train K heads that differ in nothing of SHARED."""
+    weight, bias = draws.initial_head(train.features.shape[1], class_count)
+    start = np.concatenate([weight, bias[:, None]], 1).astype(train.features.dtype)
+    weights = torch.from_numpy(start).to(device).repeat(len(configurations), 1, 1)  # (K, C, D + 1)
     tiles = build_tiles(weights, configurations)
     curves: list[list[dict[str, float]]] = [[] for _ in configurations]
     divergences: dict[int, Divergence] = {}
@@ -268,11 +291,9 @@ def train_one_epoch(
     batches = draws.batches(len(train.labels), shared["batch_size"])
     losses = []
     for step, batch in enumerate(batches, start=steps + 1):
-        features = train.features[batch]
-        if shared["dropout_rate"]:
-            features = append_one(draws.dropout(features[:, :-1], shared["dropout_rate"]))
-        features = features.to(weights.device)
-        labels = train.labels[batch].to(weights.device)
+        seen = draws.dropout(train.features[batch], shared["dropout_rate"])
+        tensors = Tensors.of(LabelledFeatures(seen, train.labels[batch])).to(weights.device)
+        features, labels = tensors.features, tensors.labels
         logits = (rows @ features.T).view(*weights.shape[:2], len(batch))
         loss, gradient = softmax_gradient(logits, labels, smoothing)
         losses.append(loss)
@@ -319,7 +340,7 @@ def softmax_gradient(
 
 
 def evaluate(
-    weights: torch.Tensor, part: LabelledFeatures
+    weights: torch.Tensor, part: Tensors
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Plain cross-entropy and accuracy of every head of (K, C, D + 1), without dropout: (K,) each."""
     rows = weights.view(-1, weights.shape[2])

@@ -9,7 +9,7 @@ rule train_head:
     log:
         "<logs>/train_head/{dataset}/{configuration}.log",
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem="2GB",
