@@ -97,6 +97,8 @@ REACH = {
     "metaprobe/images.py": READING,
     "metaprobe/features.py": {"extract_features"},
     "metaprobe/architectures.py": {"extract_features"},
+    "metaprobe/engines.py": {"extract_features"},
+    "metaprobe/devices.py": {"extract_features"},
     "metaprobe/randomness.py": READING | {"train_head"},
     "metaprobe/subsets.py": READING | {"metrics_json", "aggregate"},
     "metaprobe/metrics.py": {"train_head", "metrics_json", "aggregate"},

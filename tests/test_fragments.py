@@ -112,8 +112,10 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
         "pixels_sha256": "1" * 64,
         "features_sha256": digest_arrays(arrays),
         "weights": {"id": "random (seed 0)", "file": None, "sha256": "0" * 64},
+        "engine": {"name": "torch", "version": "2.14.1"},
+        "precision": "float32",
         "device": "cpu",
-        "seconds": {"train_features": 12.5, "test_features": 3.25},
+        "seconds": {"train_features": 12.5, "test_features": 3.25, "waiting": 0.5},
         "versions": {"python": "3.11.7", "torch": "2.14.1", "pillow": "13.0.0"},
     }
     write_arrays(made.features, arrays, extraction)
@@ -177,7 +179,12 @@ def test_training_time_is_that_of_training(birds: Experiment) -> None:
     """The features of the test images counted as training."""
     fragment = birds.fragment()
     assert fragment["training_time_sec"] == 12.5 + 0.75
-    assert fragment["seconds"] == {"train_features": 12.5, "test_features": 3.25, "head": 0.75}
+    assert fragment["seconds"] == {
+        "train_features": 12.5,
+        "test_features": 3.25,
+        "waiting": 0.5,
+        "head": 0.75,
+    }
 
 
 def test_fragment_says_where_it_comes_from(birds: Experiment, tmp_path: Path) -> None:
@@ -198,6 +205,8 @@ def test_fragment_says_where_it_comes_from(birds: Experiment, tmp_path: Path) ->
         "sampling": "random",
         "subset_sha256": json.loads(birds.subset.read_text())["sha256"],
         "seed": 0,
+        "engine": {"name": "torch", "version": "2.14.1"},
+        "precision": "float32",
         "device": "cpu",
         "git_commit": "0" * 40,
         "versions": {"python": "3.11.7", "torch": "2.14.1", "pillow": "13.0.0"},

@@ -17,6 +17,7 @@ from workflow.metaprobe.architectures import (
     random_state,
 )
 from workflow.metaprobe.draws import Draws
+from workflow.metaprobe.engines import TorchEngine
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.features import extract
 from workflow.metaprobe.files import write_arrays
@@ -81,7 +82,9 @@ def train_inside_network(
     )
     for _ in range(hyperparameters["epochs"]):
         for batch in draws.batches(len(labels), hyperparameters["batch_size"]):
-            loss = criterion(network(normalise(images[batch])), torch.tensor(labels[batch]))
+            loss = criterion(
+                network(normalise(torch.from_numpy(images[batch]))), torch.tensor(labels[batch])
+            )
             optimizer.zero_grad()
             loss.backward()
             if hyperparameters["grad_clip"]:
@@ -91,9 +94,13 @@ def train_inside_network(
 
 
 def cached(architecture: str, images: np.ndarray, labels: np.ndarray) -> LabelledFeatures:
-    backbone = build_backbone(architecture, random_state(architecture, 0))
-    features, _ = extract(backbone, images, torch.device("cpu"))
+    features = extract(torch_engine(architecture), images).features
     return LabelledFeatures(features.astype(np.float64), labels)
+
+
+def torch_engine(architecture: str) -> TorchEngine:
+    backbone = build_backbone(architecture, random_state(architecture, 0))
+    return TorchEngine(backbone, torch.device("cpu"), "float32", threads=1)
 
 
 @pytest.mark.parametrize("hyperparameters", [PLAIN, REGULARIZED], ids=["plain", "regularized"])
@@ -123,10 +130,10 @@ def test_features_are_what_enters_the_last_layer(architecture: str) -> None:
     seen: list[torch.Tensor] = []
     linear = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
     linear.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    network(normalise(images))
-    features, _ = extract(build_backbone(architecture, state), images, torch.device("cpu"))
+    network(normalise(torch.from_numpy(images)))
+    features = extract(torch_engine(architecture), images).features
     assert features.shape == (5, ARCHITECTURES[architecture].feature_width)
-    np.testing.assert_allclose(features, seen[0].numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features, seen[0].numpy(), rtol=1e-3, atol=1e-4)
 
 
 def features_of(count: int, width: int = 8, seed: int = 0) -> LabelledFeatures:

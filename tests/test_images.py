@@ -90,7 +90,7 @@ def test_normalise_is_torchvisions(count: int, side: int, seed: int) -> None:
     one = transforms.Compose(steps)
     images = [Image.fromarray(image.transpose(1, 2, 0)) for image in pixels]
     expected = torch.stack([one(image) for image in images])
-    assert torch.equal(normalise(pixels), expected)
+    assert torch.equal(normalise(torch.from_numpy(pixels)), expected)
     np.testing.assert_array_equal(pixels, before)
 
 
@@ -102,7 +102,7 @@ def test_protocol_is_that_of_the_weights(architecture: str) -> None:
     expected = transforms.Normalize(published.mean, published.std)(
         transforms.ToTensor()(COLOUR(image))
     )
-    assert torch.equal(normalise(np.stack([colour(image)]))[0], expected)
+    assert torch.equal(normalise(torch.from_numpy(np.stack([colour(image)])))[0], expected)
     assert published.crop_size == [224]
     assert published.resize_size == [256]
 

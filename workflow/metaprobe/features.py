@@ -1,33 +1,42 @@
 """One pass of a frozen backbone over a subset: images in, feature vectors out."""
 
-import ctypes
 import hashlib
 import itertools
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workflow.metaprobe.architectures import build_backbone
 from workflow.metaprobe.datasets import check_fit, open_dataset, subset_images
+from workflow.metaprobe.devices import (
+    choose_device,
+    describe_device,
+    is_out_of_memory,
+    keep_freed_memory,
+)
+from workflow.metaprobe.engines import Engine, Features, Pixels, build_engine
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import Arrays, digest_arrays, read_json
-from workflow.metaprobe.images import normalise
 from workflow.metaprobe.provenance import versions
 from workflow.metaprobe.subsets import read_subset
 from workflow.metaprobe.weights import load_imagenet, load_random
 
-if TYPE_CHECKING:
-    import torch
+BATCHES_AHEAD = 2
 
-BATCH_IMAGES = 32
 
-Pixels = NDArray[np.uint8]
-Features = NDArray[np.float32]
+@dataclass(frozen=True)
+class Extraction:
+    """Features (N, feature_width), the wall seconds, and those of them the network had to wait."""
+
+    features: Features
+    seconds: float
+    waiting: float
 
 
 def extract_features(
@@ -41,6 +50,9 @@ def extract_features(
     weights_receipt: str | None,
     weights_folder: Path,
     device: str,
+    engine: str,
+    precision: str,
+    threads: int,
 ) -> tuple[Arrays, dict[str, Any]]:
     """Features and labels of both parts of a subset, and the facts of their extraction.
 
@@ -49,8 +61,8 @@ def extract_features(
 
     Returns:
         Arrays `train_features` (N, feature_width) float32, `train_labels` (N,) int64, the same
-        for `test`; and facts with the digests of subset, pictures, weights and features, device, seconds
-        by part and versions.
+        for `test`; and facts with the digests of subset, pictures, weights and features, engine,
+        precision, device, seconds by part and versions.
     """
     subset = read_subset(subset_path)
     dataset = open_dataset(task_id, entry, data)
@@ -60,15 +72,26 @@ def extract_features(
     else:
         weights = read_json(weights_receipt)
         state = load_imagenet(weights, weights_folder)
-    backbone = build_backbone(architecture, state)
+    keep_freed_memory()
     chosen = choose_device(device)
+    runner = build_engine(
+        engine,
+        build_backbone(architecture, state),
+        architecture,
+        device=chosen,
+        precision=precision,
+        threads=threads,
+    )
     arrays: Arrays = {}
-    seconds = {}
+    seconds = {"waiting": 0.0}
     pixels = hashlib.sha256()
     for part in ("train", "test"):
         images = hashed(subset_images(subset, part, dataset, entry["transform"]), pixels)
-        features, seconds[f"{part}_features"] = extract(backbone, images, chosen)
-        arrays |= {f"{part}_features": features, f"{part}_labels": np.array(subset[part]["labels"])}
+        extraction = extract(runner, images)
+        seconds[f"{part}_features"] = extraction.seconds
+        seconds["waiting"] += extraction.waiting
+        arrays[f"{part}_features"] = extraction.features
+        arrays[f"{part}_labels"] = np.array(subset[part]["labels"])
     facts = {
         "task_id": task_id,
         "architecture": architecture,
@@ -77,6 +100,8 @@ def extract_features(
         "pixels_sha256": pixels.hexdigest(),
         "features_sha256": digest_arrays(arrays),
         "weights": weights,
+        "engine": runner.facts,
+        "precision": precision,
         "device": describe_device(chosen),
         "seconds": seconds,
         "versions": versions("torch", "torchvision", "pillow", "numpy"),
@@ -84,24 +109,63 @@ def extract_features(
     return arrays, facts
 
 
-def extract(
-    backbone: "torch.nn.Module", images: Iterable[Pixels], device: "torch.device"
-) -> tuple[Features, float]:
-    """Features (N, feature_width) of N images (3, 224, 224), and the seconds it took.
-
-    The seconds include the preparation of the images, as the iterable does it on the way.
-    """
-    import torch
-
-    keep_freed_memory()
-    backbone = backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def extract(engine: Engine, images: Iterable[Pixels]) -> Extraction:
+    """The features of N images (3, 224, 224), which are prepared while the network runs."""
     start = time.perf_counter()
+    waiting = 0.0
     features = []
-    with torch.inference_mode():
-        for pixels in _batches(images):
-            batch = normalise(pixels).to(device, memory_format=torch.channels_last)
-            features.append(backbone(batch).float().cpu().numpy())
-    return np.concatenate(features), time.perf_counter() - start
+    batches = ahead(stacked(images, engine.batch_images))
+    while True:
+        began = time.perf_counter()
+        batch = next(batches, None)
+        waiting += time.perf_counter() - began
+        if batch is None:
+            break
+        features += run_in_memory(engine, batch)
+    return Extraction(np.concatenate(features), time.perf_counter() - start, waiting)
+
+
+def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
+    """The features of a batch, in parts; for want of memory the engine's batch is halved.
+
+    Raises:
+        UserError: there is not even memory for one image.
+    """
+    features: list[Features] = []
+    done = 0
+    while done < len(pixels):
+        size = engine.batch_images
+        try:
+            features.append(engine(pixels[done : done + size]))
+            done += size
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise UserError(
+                    "the memory does not suffice for one image: run fewer jobs at a time "
+                    "(--cores), or use another device"
+                ) from None
+            engine.batch_images = size // 2
+            print(f"out of memory with {size} images at once; going on with {size // 2}")
+    return features
+
+
+def ahead(batches: Iterable[Pixels]) -> Iterator[Pixels]:
+    """The same batches, prepared by a thread of their own, BATCHES_AHEAD of those asked for."""
+    iterator = iter(batches)
+    with ThreadPoolExecutor(1) as thread:
+        coming = deque(thread.submit(next, iterator, None) for _ in range(BATCHES_AHEAD))
+        while (batch := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, iterator, None))
+            yield batch
+
+
+def stacked(images: Iterable[Pixels], size: int) -> Iterator[Pixels]:
+    """Batches (at most `size`, 3, 224, 224)."""
+    iterator = iter(images)
+    while batch := list(itertools.islice(iterator, size)):
+        yield np.stack(batch)
 
 
 def hashed(images: Iterable[Pixels], digest: "hashlib._Hash") -> Iterator[Pixels]:
@@ -109,52 +173,3 @@ def hashed(images: Iterable[Pixels], digest: "hashlib._Hash") -> Iterator[Pixels
     for image in images:
         digest.update(np.ascontiguousarray(image).data)
         yield image
-
-
-def choose_device(name: str) -> "torch.device":
-    """`auto` is CUDA where there is one, then Apple's MPS, then the CPU.
-
-    Raises:
-        UserError: the device asked for by name is not there.
-    """
-    import torch
-
-    there: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "cpu": lambda: True,
-    }
-    if name == "auto":
-        name = next(device for device, available in there.items() if available())
-    elif not there[name]():
-        raise UserError(f"device: {name} is not available on this machine; use auto or cpu")
-    return torch.device(name)
-
-
-def describe_device(device: "torch.device") -> str:
-    """`cpu`, or the device and the name of the card."""
-    import torch
-
-    if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
-    return str(device)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep the memory of freed activations instead of faulting it in again.
-
-    Worth a factor of two for the mobile networks on Linux; elsewhere it does nothing.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
-    libc = ctypes.CDLL(None)
-    libc.mallopt(m_mmap_max, 0)
-    libc.mallopt(m_trim_threshold, 2**31 - 1)
-    libc.mallopt(m_top_pad, 300_000_000)
-
-
-def _batches(images: Iterable[Pixels]) -> Iterator[Pixels]:
-    iterator = iter(images)
-    while batch := list(itertools.islice(iterator, BATCH_IMAGES)):
-        yield np.stack(batch)

@@ -15,6 +15,7 @@ from workflow.metaprobe.subsets import read_subset
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "fragment.schema.yaml"
 SAME_LOSS = 1e-4
+NAMED_BY = {"weights": "id", "engine": "name"}
 COLUMNS = (
     "task_id",
     "architecture",
@@ -84,6 +85,8 @@ def build_fragment(
         "pixels_sha256": extraction["pixels_sha256"],
         "weights": extraction["weights"],
         "seed": subset["seed"],
+        "engine": extraction["engine"],
+        "precision": extraction["precision"],
         "device": extraction["device"],
         "seconds": seconds,
         "learning_curve": training["learning_curve"],
@@ -122,7 +125,8 @@ class FragmentReader:
         """Read one fragment.
 
         Args:
-            expected: values it must have beside its ids; `weights` means their id.
+            expected: values it must have beside its ids; `weights` means their id, `engine` its
+                name.
 
         Raises:
             UserError: a value is missing, extra, impossible or at odds with another, or it is
@@ -133,7 +137,9 @@ class FragmentReader:
             where = "/".join(map(str, error.absolute_path))
             raise broken(path, f"{where}: {error.message}" if where else error.message)
         for key, value in {"task_id": task_id, "configuration": configuration, **expected}.items():
-            found = fragment["weights"]["id"] if key == "weights" else fragment[key]
+            found = fragment[key]
+            if key in NAMED_BY:
+                found = found[NAMED_BY[key]]
             if repr(found) != repr(value):
                 raise broken(path, f"its {key} is {found}, not {value}")
         if trouble := next(contradictions(fragment), None):

@@ -93,7 +93,7 @@ def expected_of_fragments():
     return {
         (task_id, name): {
             **RUN.configurations[name],
-            "seed": seed,
+            **{key: RUN.settings[key] for key in ("seed", "engine", "precision")},
             "sampling": sampling_of(task_id),
             "weights": weights_id(
                 RUN.configurations[name]["architecture"], weights, seed

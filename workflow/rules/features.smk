@@ -34,6 +34,8 @@ rule extract_features:
         transform=lambda wildcards: entry(wildcards)["transform"],
         weights=RUN.settings["weights"],
         seed=RUN.settings["seed"],
+        engine=RUN.settings["engine"],
+        precision=RUN.settings["precision"],
         code=reading_code("extract_features"),
     script:
         "../scripts/extract_features.py"

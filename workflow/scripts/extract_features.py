@@ -20,6 +20,9 @@ with logged(snakemake.log[0]):
         weights_receipt=snakemake.input.get("weights") or None,
         weights_folder=weights_folder(snakemake.config)[0],
         device=snakemake.config["device"],
+        engine=snakemake.params.engine,
+        precision=snakemake.params.precision,
+        threads=snakemake.threads,
     )
     write_arrays(snakemake.output[0], arrays, facts)
     print(facts)

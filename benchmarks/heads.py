@@ -1,0 +1,121 @@
+"""CPU milliseconds per head: one at a time with torch.optim, one at a time ours, many at once.
+
+Each figure is the median of interleaved rounds over STEPS steps of one epoch, given for the
+3 × 79 steps of 5,000 images in batches of 64; evaluation is left out.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from workflow.metaprobe import head_steps, many_heads
+from workflow.metaprobe.draws import Draws
+from workflow.metaprobe.heads import LabelledFeatures, train_head
+
+WIDTH, BATCH, STEPS = 1280, 64, 20
+FULL_STEPS = 3 * 79
+CLASS_COUNTS = (10, 102, 964)
+HEAD_COUNTS = (1, 6, 48, 512)
+ROUNDS = 3
+
+
+def configuration(number: int) -> dict[str, Any]:
+    """Adam with options that differ from head to head, as in a grid."""
+    return {
+        "optimizer": "Adam",
+        "learning_rate": 0.0001 * (1 + number),
+        "batch_size": BATCH,
+        "weight_decay": 0.0001 * (number % 4),
+        "momentum": 0.0,
+        "dropout_rate": 0.0,
+        "label_smoothing": 0.1 * (number % 2),
+        "grad_clip": 1.0 * (number % 3 == 0),
+        "epochs": 1,
+    }
+
+
+def train_in_a_loop(train: LabelledFeatures, class_count: int, chosen: dict[str, Any]) -> None:
+    """One head as a user of torch writes it: torch.nn.Linear and torch.optim.Adam."""
+    features, labels = torch.from_numpy(train.features), torch.from_numpy(train.labels)
+    head = torch.nn.Linear(WIDTH, class_count)
+    optimizer = torch.optim.Adam(
+        head.parameters(), lr=chosen["learning_rate"], weight_decay=chosen["weight_decay"]
+    )
+    for batch in torch.randperm(len(labels)).split(BATCH):
+        loss = cross_entropy(
+            head(features[batch]), labels[batch], label_smoothing=chosen["label_smoothing"]
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        if chosen["grad_clip"]:
+            torch.nn.utils.clip_grad_norm_(head.parameters(), chosen["grad_clip"])
+        optimizer.step()
+
+
+def cpu_milliseconds(train_all: Callable[[], object], count: int) -> float:
+    """CPU milliseconds per head for FULL_STEPS steps."""
+    start = time.process_time()
+    train_all()
+    return (time.process_time() - start) * 1000 / count * FULL_STEPS / STEPS
+
+
+def measure(class_count: int) -> dict[str, float]:
+    """Milliseconds per head of every way to train heads of `class_count` classes."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((STEPS * BATCH, WIDTH), np.float32).clip(0)
+    train = LabelledFeatures(features, rng.integers(0, class_count, len(features)))
+    exact = LabelledFeatures(features.astype(np.float64), train.labels)
+    test = train.select(np.arange(1))
+    engines = {"torch": head_steps.ENGINE}
+    if many_heads.head_kernels is not None:
+        engines["numba"] = many_heads.head_kernels.ENGINE
+
+    def together(count: int, engine: Any) -> Callable[[], object]:
+        chosen = [configuration(number) for number in range(count)]
+        return lambda: many_heads.train_heads(
+            train, test, class_count, chosen, [0], "bench", engine=engine
+        )
+
+    ways: dict[str, tuple[Callable[[], object], int]] = {
+        "loop": (lambda: train_in_a_loop(train, class_count, configuration(1)), 1),
+        "train_head": (
+            lambda: train_head(exact, exact, class_count, configuration(1), Draws(0, "bench")),
+            1,
+        ),
+    }
+    for name, engine in engines.items():
+        for count in HEAD_COUNTS:
+            ways[f"{name} K={count}"] = (together(count, engine), count)
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for way, _ in ways.values():
+        if way is not ways["loop"][0]:
+            continue
+        way()  # numba compiles and torch allocates outside the measurement
+    together(2, engines.get("numba", head_steps.ENGINE))()
+    for _ in range(ROUNDS):
+        for name, (way, count) in ways.items():
+            times[name].append(cpu_milliseconds(way, count))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    """Print one table: rows are ways, columns numbers of classes."""
+    torch.set_num_threads(1)
+    found = {class_count: measure(class_count) for class_count in CLASS_COUNTS}
+    print("Heads: CPU ms per head (D 1,280; 5,000 images, 3 epochs, batch 64; one thread)")
+    print(f"{'':<16}" + "".join(f"{f'C={c}':>10}{'× loop':>9}" for c in CLASS_COUNTS))
+    for name in found[CLASS_COUNTS[0]]:
+        cells = "".join(
+            f"{found[c][name]:>10.1f}{found[c]['loop'] / found[c][name]:>9.1f}"
+            for c in CLASS_COUNTS
+        )
+        print(f"{name:<16}{cells}")
+
+
+if __name__ == "__main__":
+    main()

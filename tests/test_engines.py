@@ -1,0 +1,203 @@
+"""Engines: each gives the features, and the heads, of plain torch in evaluation mode."""
+
+import importlib.util
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from workflow.metaprobe import engines
+from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone, random_state
+from workflow.metaprobe.draws import Draws
+from workflow.metaprobe.engines import Engine, build_engine
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.features import ahead, extract
+from workflow.metaprobe.heads import LabelledFeatures, train_head
+from workflow.metaprobe.images import normalise
+from workflow.metaprobe.readers.embedded import generated_shapes
+
+CPU = torch.device("cpu")
+TRAIN = 48
+CONFIGURATION = {
+    "optimizer": "Adam",
+    "learning_rate": 0.001,
+    "batch_size": 16,
+    "weight_decay": 0.0001,
+    "momentum": 0.0,
+    "dropout_rate": 0.1,
+    "label_smoothing": 0.1,
+    "grad_clip": 1.0,
+    "epochs": 5,
+}
+NAMES = ["torch"]
+if importlib.util.find_spec("openvino"):
+    NAMES.append("openvino")
+
+
+@pytest.fixture(scope="module")
+def pictures() -> tuple[np.ndarray, np.ndarray]:
+    """Real transforms of drawn shapes: 72 × (3, 224, 224), and 8 classes."""
+    from workflow.metaprobe.images import colour
+
+    pool = generated_shapes().pools["pool"]
+    chosen = np.arange(0, 72)
+    return np.stack([colour(pool.image(i)) for i in chosen]), pool.labels[chosen]
+
+
+@pytest.fixture(scope="module")
+def eager(pictures) -> dict[str, np.ndarray]:
+    """Features as plain torch computes them: float32, evaluation mode, nothing folded."""
+    features = {}
+    for architecture in ARCHITECTURES:
+        backbone = build_backbone(architecture, random_state(architecture, 0))
+        with torch.inference_mode():
+            images = normalise(torch.from_numpy(pictures[0]))
+            features[architecture] = backbone(images).numpy()
+    return features
+
+
+def engine(name: str, architecture: str, precision: str = "float32", threads: int = 1) -> Engine:
+    backbone = build_backbone(architecture, random_state(architecture, 0))
+    return build_engine(
+        name, backbone, architecture, device=CPU, precision=precision, threads=threads
+    )
+
+
+def distance(features: np.ndarray, reference: np.ndarray) -> float:
+    return float(np.linalg.norm(features - reference) / np.linalg.norm(reference))
+
+
+def curve(features: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:
+    whole = LabelledFeatures(features.astype(np.float64), labels)
+    train, test = whole.select(np.arange(TRAIN)), whole.select(np.arange(TRAIN, len(labels)))
+    return train_head(train, test, 8, CONFIGURATION, Draws(0, "data"))[1]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_engine_is_eager_torch(name: str, architecture: str, pictures, eager) -> None:
+    """BatchNorm folded wrongly, a layout misread, padding that leaks in, bf16 unasked, no name."""
+    images, labels = pictures
+    runner = engine(name, architecture)
+    assert runner.facts["name"] == name
+    found = extract(runner, images).features
+    assert distance(found, eager[architecture]) < 3e-5
+    for ours, theirs in zip(curve(found, labels), curve(eager[architecture], labels), strict=True):
+        assert ours["test_accuracy"] == theirs["test_accuracy"]
+        assert ours["test_loss"] == pytest.approx(theirs["test_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bfloat16_is_near_and_is_not_float32(name: str, pictures, eager) -> None:
+    """An option that does nothing, or that breaks the features."""
+    images, _ = pictures
+    runner = engine(name, "ResNet18", "bfloat16")
+    found = extract(runner, images[:8]).features
+    if name == "torch":
+        assert 1e-4 < distance(found, eager["ResNet18"][:8]) < 0.15
+    else:  # OpenVINO falls back to float32 on processors without bfloat16
+        assert distance(found, eager["ResNet18"][:8]) < 0.15
+
+
+def test_threads_and_batches_do_not_show_in_metrics(pictures) -> None:
+    """Metrics that depend on --cores, or on what memory was free."""
+    images, labels = pictures
+    one, four = (engine("torch", "ResNet18", threads=threads) for threads in (1, 4))
+    four.batch_images = 3
+    first, second = (extract(runner, images).features for runner in (one, four))
+    torch.set_num_threads(1)
+    assert distance(second, first) < 1e-5
+    for ours, theirs in zip(curve(first, labels), curve(second, labels), strict=True):
+        assert ours["test_accuracy"] == theirs["test_accuracy"]
+        assert ours["test_loss"] == pytest.approx(theirs["test_loss"], abs=1e-5)
+
+
+def test_a_missing_engine_is_named(monkeypatch) -> None:
+    """A traceback, or another engine taken in silence."""
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match="openvino is not installed: pip install"):
+        engine("openvino", "ResNet18")
+    with pytest.raises(UserError, match="set device: cpu"):
+        build_engine(
+            "openvino",
+            torch.nn.Identity(),
+            "ResNet18",
+            device=torch.device("cuda"),
+            precision="float32",
+            threads=1,
+        )
+
+
+@pytest.mark.skipif("openvino" not in NAMES, reason="openvino is not installed")
+def test_openvino_sends_no_statistics() -> None:
+    """A tool that calls home from a cluster."""
+    engines.import_openvino()
+    assert sys.modules["openvino_telemetry"] is None
+
+
+class Forgetful:
+    """An engine with memory for so many images; a feature is the image's mean."""
+
+    def __init__(self, room: int, error: Exception) -> None:
+        self.facts = {"name": "forgetful", "version": "1"}
+        self.batch_images, self.room, self.error = 32, room, error
+        self.sizes: list[int] = []
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        if len(pixels) > self.room:
+            raise self.error
+        self.sizes.append(len(pixels))
+        return pixels.mean((1, 2, 3), keepdims=True)[:, :, 0, 0].astype(np.float32)
+
+
+OUT_OF_MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory."),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 12 bytes."),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("room", [31, 5, 1])
+def test_out_of_memory_halves_the_batch(room: int, error: Exception, capsys) -> None:
+    """A night's work lost to one large batch; images lost, doubled or in another order."""
+    images = np.random.default_rng(0).integers(0, 256, (70, 3, 4, 4), dtype=np.uint8)
+    runner = Forgetful(room, error)
+    found = extract(runner, images).features
+    np.testing.assert_allclose(found[:, 0], images.mean((1, 2, 3)), rtol=1e-6)
+    assert max(runner.sizes) <= room
+    assert "out of memory with 32 images at once" in capsys.readouterr().out
+
+
+def test_no_memory_for_one_image_is_an_error_for_people() -> None:
+    """Halving for ever."""
+    images = np.zeros((3, 3, 4, 4), np.uint8)
+    with pytest.raises(UserError, match="memory does not suffice for one image"):
+        extract(Forgetful(0, MemoryError()), images)
+
+
+def test_other_errors_are_not_taken_for_want_of_memory() -> None:
+    """A bug that is tried again five times and then called a lack of memory."""
+    with pytest.raises(RuntimeError, match="shapes"):
+        extract(Forgetful(0, RuntimeError("shapes do not match")), np.zeros((3, 3, 4, 4), np.uint8))
+
+
+def test_preparation_runs_beside_the_network_and_carries_its_errors_over() -> None:
+    """Batches in another order, a picture's error lost in a thread, or all of them in memory."""
+    prepared: list[int] = []
+
+    def batches() -> Any:
+        for number in range(20):
+            if number == 9:
+                raise UserError("picture 9 does not decode")
+            prepared.append(number)
+            yield np.array([number])
+
+    seen = []
+    with pytest.raises(UserError, match="picture 9"):
+        for batch in ahead(batches()):
+            seen.append(int(batch[0]))
+            assert len(prepared) <= len(seen) + 3
+    assert seen == list(range(9))

@@ -1,0 +1,143 @@
+"""What runs a frozen backbone: torch, or OpenVINO, which is faster on CPUs and optional."""
+
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.images import SIDE, normalise
+from workflow.metaprobe.provenance import versions
+
+if TYPE_CHECKING:
+    import torch
+
+CPU_BATCH = 32  # small enough for the caches
+GPU_BATCH = 256
+OPENVINO_BATCH = {"ResNet18": 32}  # the mobile networks are fastest in the smallest cache
+OPENVINO_MOBILE_BATCH = 4
+
+Pixels = NDArray[np.uint8]
+Features = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A backbone that is ready to run.
+
+    Attributes:
+        facts: its name and version.
+        batch_images: how many images it takes at once; may be lowered.
+    """
+
+    facts: dict[str, str]
+    batch_images: int
+
+    def __call__(self, pixels: Pixels) -> Features:
+        """Images (N, 3, 224, 224), N at most `batch_images` → features (N, feature_width)."""
+
+
+def build_engine(
+    name: str,
+    backbone: "torch.nn.Module",
+    architecture: str,
+    *,
+    device: "torch.device",
+    precision: str,
+    threads: int,
+) -> Engine:
+    """The engine of that name.
+
+    Args:
+        name: `torch` or `openvino`.
+        precision: `float32` or `bfloat16`.
+        threads: of the CPU.
+
+    Raises:
+        UserError: OpenVINO is not installed, or asked for on a GPU.
+    """
+    if name == "torch":
+        return TorchEngine(backbone, device, precision, threads)
+    if device.type != "cpu":
+        raise UserError(f"engine: openvino runs on the CPU, not on {device}: set device: cpu")
+    batch = OPENVINO_BATCH.get(architecture, OPENVINO_MOBILE_BATCH)
+    return OpenVINOEngine(backbone, batch, precision, threads)
+
+
+class TorchEngine:
+    """torch in evaluation mode: BatchNorm folded into the convolutions, channels last."""
+
+    def __init__(
+        self, backbone: "torch.nn.Module", device: "torch.device", precision: str, threads: int
+    ) -> None:
+        import torch
+        from torch.fx.experimental.optimization import fuse
+
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # TF32 is not float32
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        self.facts = {"name": "torch", "version": versions("torch")["torch"]}
+        self.batch_images = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+        self.device, self.precision = device, precision
+        network = fuse(backbone).to(device)  # type: ignore[no-untyped-call]
+        self.network = network.to(memory_format=torch.channels_last)
+
+    def __call__(self, pixels: Pixels) -> Features:
+        """See `Engine`."""
+        import torch
+
+        batch = torch.from_numpy(pixels)
+        if self.device.type == "cuda":
+            batch = batch.pin_memory().to(self.device, non_blocking=True)
+        images = normalise(batch.to(self.device)).contiguous(memory_format=torch.channels_last)
+        half = self.precision == "bfloat16"
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            features: torch.Tensor = self.network(images)
+        return features.float().cpu().numpy()
+
+
+class OpenVINOEngine:
+    """OpenVINO on the CPU, compiled for batches of one size."""
+
+    def __init__(
+        self, backbone: "torch.nn.Module", batch_images: int, precision: str, threads: int
+    ) -> None:
+        import torch
+
+        openvino = import_openvino()
+        self.facts = {"name": "openvino", "version": versions("openvino")["openvino"]}
+        self.batch_images = self.compiled_batch = batch_images
+        shape = (batch_images, 3, SIDE, SIDE)
+        model = openvino.convert_model(backbone, example_input=torch.zeros(shape), input=shape)
+        options = {
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # two jobs would pin themselves to one core
+        }
+        self.network = openvino.Core().compile_model(model, "CPU", options)
+
+    def __call__(self, pixels: Pixels) -> Features:
+        """See `Engine`."""
+        import torch
+
+        missing = self.compiled_batch - len(pixels)
+        padded = np.pad(pixels, [(0, missing), (0, 0), (0, 0), (0, 0)])
+        features = self.network(normalise(torch.from_numpy(padded)).numpy())[0]
+        return np.array(features[: len(pixels)], np.float32)
+
+
+def import_openvino() -> Any:
+    """The package, kept from sending its usage statistics.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    except ImportError:
+        raise UserError(
+            'engine: openvino is not installed: pip install "openvino", or set engine: torch'
+        ) from None
+    return openvino
