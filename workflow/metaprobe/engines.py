@@ -74,12 +74,11 @@ class TorchEngine:
         from torch.fx.experimental.optimization import fuse
 
         torch.set_num_threads(threads)
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # TF32 is not float32
-        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        torch.backends.fp32_precision = "ieee"  # TF32 is not float32
         self.facts = {"name": "torch", "version": versions("torch")["torch"]}
         self.batch_images = CPU_BATCH if device.type == "cpu" else GPU_BATCH
         self.device, self.precision = device, precision
-        network = fuse(backbone).to(device)  # type: ignore[no-untyped-call]
+        network = fuse(backbone).to(device)
         self.network = network.to(memory_format=torch.channels_last)
 
     def __call__(self, pixels: Pixels) -> Features:
