@@ -15,9 +15,7 @@ rule sweep_heads:
         mem="2GB",
         runtime="4h",
     params:
-        grid={
-            key: values for key, values in RUN.grid.items() if key != "architecture"
-        },
+        grid={key: values for key, values in RUN.grid.items() if key != "architecture"},
         seed=RUN.settings["seed"],
         code=fingerprint("sweep_heads"),
     script:
