@@ -43,8 +43,8 @@ SCHEMA = pa.schema(
 )
 
 
-def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as one Parquet file of SCHEMA; an absent value is null.
+def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> str:
+    """Write rows as one Parquet file of SCHEMA, an absent value null; return a sentence about them.
 
     Raises:
         ValueError: a row has a value that SCHEMA does not know.
@@ -52,8 +52,7 @@ def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
     unknown = {name for row in rows for name in row} - set(SCHEMA.names)
     if unknown:
         raise ValueError(f"no columns for {sorted(unknown)}")
-    with replacing(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(rows), SCHEMA), temporary)
+    return _write(path, pa.Table.from_pylist(list(rows), SCHEMA))
 
 
 def concatenate(path: str | Path, parts: Iterable[str | Path]) -> str:
@@ -70,7 +69,10 @@ def concatenate(path: str | Path, parts: Iterable[str | Path]) -> str:
             complaints.append(str(error))
     if complaints:
         raise UserError("\n".join(complaints))
-    table = pa.concat_tables(tables)
+    return _write(path, pa.concat_tables(tables))
+
+
+def _write(path: str | Path, table: pa.Table) -> str:
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
     diverged = len(table) - table["diverged"].null_count

@@ -12,7 +12,5 @@ with logged(snakemake.log[0]):
     features, output, params = snakemake.input.features, snakemake.output[0], snakemake.params
     chunks = Path(output).with_suffix(".chunks")
     rows = sweep(features, params.grid, params.seed, chunks, params.code)
-    write_rows(output, rows)
+    print(write_rows(output, rows))
     shutil.rmtree(chunks)
-    diverged = sum("diverged" in row for row in rows)
-    print(f"{len(rows)} rows, {diverged} of them diverged")
