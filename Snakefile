@@ -8,6 +8,7 @@ min_version("9.25")
 configfile: "config/config.yaml"
 configfile: "config/datasets.yaml"
 configfile: "config/configurations.yaml"
+configfile: "config/grid.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -15,6 +16,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/heads.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/sweep.smk"
 include: "workflow/rules/questions.smk"
 
 

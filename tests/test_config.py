@@ -12,7 +12,9 @@ from workflow.metaprobe.config import Run, load_run, read_strictly
 from workflow.metaprobe.errors import UserError
 
 CONFIG = Path(__file__).parent.parent / "config"
-SHIPPED = [str(CONFIG / f"{name}.yaml") for name in ("config", "datasets", "configurations")]
+SHIPPED = [
+    str(CONFIG / f"{name}.yaml") for name in ("config", "datasets", "configurations", "grid")
+]
 DEMO = str(CONFIG / "demo.yaml")
 GREY = (
     "MNIST FashionMNIST KMNIST EMNIST EMNIST_Balanced EMNIST_Digits EMNIST_MNIST EMNIST_ByClass "
@@ -388,3 +390,59 @@ def test_unknown_path_variable_is_refused(tmp_path: Path) -> None:
     """Results written to the default place because of a slip in `pathvars`."""
     (line,) = complaints(tmp_path, f"{GOOD}\npathvars: {{resluts: out}}\n")
     assert "pathvars/resluts: unknown key; did you mean results?" in line
+
+
+GRID = "grid: {architecture: [ResNet18], learning_rate: [0.01]}\n"
+
+
+def test_shipped_grid_is_complete(tmp_path) -> None:
+    """A grid whose numbers change type with the way they are written, or that lacks a default."""
+    run = load(SHIPPED, command_line={"grid": {"weight_decay": [0, 1], "batch_size": [8.0]}})
+    assert run.grid["architecture"] == ["ResNet18", "EfficientNetB0", "MobileNetV2"]
+    assert [repr(value) for value in run.grid["weight_decay"]] == ["0.0", "1.0"]
+    assert [repr(value) for value in run.grid["batch_size"]] == ["8"]
+    assert run.grid["dropout_rate"] == run.grid["label_smoothing"] == run.grid["grad_clip"] == [0.0]
+    assert (run.grid["epochs"], run.grid["replicates"], run.grid["validation_folds"]) == ([3], 1, 0)
+    assert "grid" not in run.settings
+    short = load_texts(tmp_path, GOOD, GRID, epochs=7).grid
+    assert (short["optimizer"], short["batch_size"], short["epochs"]) == (["Adam"], [64], [7])
+
+
+def test_a_run_without_a_grid_has_none(tmp_path) -> None:
+    """A section that everybody must write."""
+    assert load_texts(tmp_path, GOOD).grid == {}
+
+
+@pytest.mark.parametrize(
+    ("grid", "complaint"),
+    [
+        ("{learning_rate: [0.1]}", "grid/architecture: is missing"),
+        (
+            "{learning_rates: [0.1]}",
+            "grid/learning_rates: unknown key; did you mean learning_rate?",
+        ),
+        ("{learning_rate: 0.1}", "grid/learning_rate: 0.1 is not allowed; allowed: a list"),
+        ("{learning_rate: []}", "grid/learning_rate: [] is not allowed; allowed: at least 1 item"),
+        (
+            "{learning_rate: [0.1, 0]}",
+            "grid/learning_rate/1: 0 is not allowed; allowed: more than 0",
+        ),
+        ("{learning_rate: [1e-2]}", "grid/learning_rate/0: '1e-2' is not allowed; allowed: number"),
+        ("{learning_rate: [.inf]}", "grid/learning_rate/0: inf is not allowed; allowed: finite"),
+        ("{momentum: [0, 0.0]}", "grid/momentum: [0, 0.0] is not allowed; allowed: each item once"),
+        ("{optimizer: [AdaGrad]}", "grid/optimizer/0: 'AdaGrad' is not allowed; allowed: Adam or"),
+        ("{batch_size: [16.5]}", "grid/batch_size/0: 16.5 is not allowed; allowed: integer"),
+        ("{validation_folds: 3}", "grid/validation_folds: 3 is not allowed; allowed: 0 or 5"),
+        ("{replicates: 0}", "grid/replicates: 0 is not allowed; allowed: 1 or more"),
+        (
+            "{architecture: [ResNet18], learning_rate: [0.1], optimizer: [Adam, Adagrad], momentum: [0.0, 0.9]}",
+            "grid/momentum: [0.0, 0.9] means nothing to Adam and Adagrad; allowed: only with SGD or",
+        ),
+    ],
+)
+def test_each_mistake_in_a_grid_names_file_key_and_value(tmp_path, grid, complaint) -> None:
+    """A mistake that is found after the backbones have run, or said of another file."""
+    with pytest.raises(UserError) as raised:
+        load_texts(tmp_path, GOOD, f"grid: {grid}\n")
+    lines = str(raised.value).splitlines()
+    assert any(line.startswith(f"{tmp_path / 'second.yaml'}: {complaint}") for line in lines), lines

@@ -16,6 +16,8 @@ STEPS = {
     "train_head": ("train_head",),
     "metrics_json": ("metrics_json",),
     "aggregate": ("aggregate",),
+    "sweep_heads": ("sweep_heads",),
+    "sweep": ("sweep",),
 }
 CODE = "\n\nANSWER = 42\n"
 
@@ -83,12 +85,19 @@ def test_words_change_nothing(code: Copy, change: Callable[[str], str]) -> None:
 
 def test_a_string_that_is_no_docstring_counts(code: Copy) -> None:
     """Every text of the source taken for a docstring."""
-    assert code.edit("metaprobe/draws.py", replace('"shuffling"', '"mixing"')) == {"train_head"}
+    assert code.edit("metaprobe/draws.py", replace('"shuffling"', '"mixing"')) == HEADS
 
 
+HEADS = {"train_head", "sweep_heads"}
 READING = {"subset_index", "subset_index of PCAM", "extract_features"}
 REACH = {
-    "metaprobe/heads.py": {"train_head"},
+    "metaprobe/heads.py": HEADS,
+    "metaprobe/many_heads.py": {"sweep_heads"},
+    "metaprobe/head_steps.py": {"sweep_heads"},
+    "metaprobe/head_kernels.py": {"sweep_heads"},
+    "metaprobe/outcomes.py": {"sweep_heads"},
+    "metaprobe/grid.py": {"sweep_heads"},
+    "metaprobe/sweep_table.py": {"sweep_heads", "sweep"},
     "metaprobe/readers/stl10.py": {"subset_index", "extract_features"},
     "metaprobe/readers/pcam.py": {"subset_index of PCAM"},
     "metaprobe/readers/__init__.py": READING,
@@ -99,11 +108,11 @@ REACH = {
     "metaprobe/architectures.py": {"extract_features"},
     "metaprobe/engines.py": {"extract_features"},
     "metaprobe/devices.py": {"extract_features"},
-    "metaprobe/randomness.py": READING | {"train_head"},
+    "metaprobe/randomness.py": READING | HEADS,
     "metaprobe/subsets.py": READING | {"metrics_json", "aggregate"},
-    "metaprobe/metrics.py": {"train_head", "metrics_json", "aggregate"},
-    "metaprobe/optimizers.py": {"train_head"},
-    "metaprobe/draws.py": {"train_head"},
+    "metaprobe/metrics.py": HEADS | {"metrics_json", "aggregate"},
+    "metaprobe/optimizers.py": HEADS,
+    "metaprobe/draws.py": HEADS,
     "metaprobe/tables.py": {"aggregate"},
     "scripts/train_head.py": {"train_head"},
     "scripts/metrics_json.py": {"metrics_json"},
@@ -126,7 +135,7 @@ def test_code_changes_the_steps_that_run_it(code: Copy, path: str) -> None:
 
 def test_an_undone_edit_is_no_edit(code: Copy) -> None:
     """A fingerprint of file times."""
-    assert code.edit("metaprobe/heads.py", append(CODE)) == {"train_head"}
+    assert code.edit("metaprobe/heads.py", append(CODE)) == HEADS
     assert code.edit("metaprobe/heads.py", replace(CODE, "")) == set()
 
 
@@ -135,9 +144,9 @@ def test_a_new_import_is_followed(code: Copy) -> None:
     late = '\n\ndef late():\n    """Import late."""\n    from workflow.metaprobe import added\n'
     (code.workflow / "metaprobe" / "added.py").write_text("import workflow.metaprobe.deeper\n")
     (code.workflow / "metaprobe" / "deeper.py").write_text("RATE = 1\n")
-    assert code.edit("metaprobe/heads.py", append(late)) == {"train_head"}
+    assert code.edit("metaprobe/heads.py", append(late)) == HEADS
     code.before = code.now()
-    assert code.edit("metaprobe/deeper.py", replace("1", "2")) == {"train_head"}
+    assert code.edit("metaprobe/deeper.py", replace("1", "2")) == HEADS
 
 
 def test_place_of_the_checkout_does_not_count(code: Copy, tmp_path: Path, monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """The merged configuration of a run: validated, completed with defaults, told apart by file."""
 
+import copy
 import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,10 +13,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.optimizers import MOMENTUM_OPTIMIZERS
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
-SECTIONS = ("config", "datasets", "configurations")
-ENTRIES = ("datasets", "sources", "configurations")
+SECTIONS = ("config", "datasets", "configurations", "grid")
+ENTRIES = ("datasets", "sources", "configurations", "grid")
 GENERATORS = ("handwritten_digits", "generated_shapes", "generated_gratings")
 KEYS_OF_ALL = {"kind", "classes", "images", "partial", "transform", "sampling", "source"}
 KEYS_OF_ALL |= {"family", "licence", "note"}
@@ -38,12 +40,16 @@ Keys = Sequence[str | int]
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be run: the selected entries, complete with defaults, in table order."""
+    """What is to be run: the selected entries, complete with defaults, in table order.
+
+    `grid` is empty if no file has one.
+    """
 
     settings: dict[str, Any]
     datasets: dict[str, dict[str, Any]]
     sources: dict[str, dict[str, Any]]
     configurations: dict[str, dict[str, Any]]
+    grid: dict[str, Any]
 
 
 def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
@@ -102,7 +108,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _merged_schema() -> dict[str, Any]:
-    """One schema of the three files' keys, as Snakemake merges the files into one mapping."""
+    """One schema of the files' keys, as Snakemake merges the files into one mapping."""
     merged: dict[str, Any] = {"type": "object", "additionalProperties": False}
     merged |= {"properties": {}, "$defs": {}, "required": ["datasets", "configurations"]}
     for section in SECTIONS:
@@ -114,20 +120,33 @@ def _merged_schema() -> dict[str, Any]:
 
 def _complete(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
     """At every depth, set absent keys to their `default` and give numbers their schema's type."""
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
-    if not isinstance(value, dict):
+    schema = _resolve(schema, root)
+    if isinstance(value, list):
+        parts = {i: schema.get("items", {}) for i in range(len(value))}
+    elif isinstance(value, dict):
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties", {})
+        for key, subschema in properties.items():
+            if "default" in subschema:
+                value.setdefault(key, copy.deepcopy(subschema["default"]))
+        parts = {key: properties.get(key, others) for key in value}
+    else:
         return
-    properties = schema.get("properties", {})
-    others = schema.get("additionalProperties", {})
-    for key, subschema in properties.items():
-        if "default" in subschema:
-            value.setdefault(key, subschema["default"])
-        if key in value and subschema.get("type") in NUMBERS:
-            value[key] = NUMBERS[subschema["type"]](value[key])
-    for key, item in value.items():
-        if key in properties or isinstance(others, dict):
-            _complete(item, properties.get(key, others), root)
+    for key, subschema in parts.items():
+        if isinstance(subschema, dict):
+            kind = _resolve(subschema, root).get("type")
+            if kind in NUMBERS:
+                value[key] = NUMBERS[kind](value[key])
+            _complete(value[key], subschema, root)
+
+
+def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """What a `$ref` of the form `#/$defs/...` points at; a schema without one is itself."""
+    if "$ref" not in schema:
+        return schema
+    for key in schema["$ref"].split("/")[1:]:
+        root = root[key]
+    return root
 
 
 def _order_as_declared(config: dict[str, Any], contents: dict[str, Any]) -> None:
@@ -192,8 +211,9 @@ def _infinities(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
     """Numbers that no schema bounds: infinite, or not a number."""
     if isinstance(value, float) and not math.isfinite(value):
         yield keys, f"{value!r} is not allowed; allowed: finite numbers"
-    if isinstance(value, dict):
-        for key, item in value.items():
+    if isinstance(value, (dict, list)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
             yield from _infinities(item, [*keys, key])
 
 
@@ -224,11 +244,18 @@ def _inconsistencies(config: dict[str, Any]) -> Iterable[tuple[Keys, str]]:
         if entry["kind"] == "torchvision" and ("train" in entry) != ("test" in entry):
             yield keys, "needs both train and test"
     for name, entry in config["configurations"].items():
-        if entry["momentum"] and entry["optimizer"] not in ("SGD", "RMSprop"):
+        if entry["momentum"] and entry["optimizer"] not in MOMENTUM_OPTIMIZERS:
             yield (
                 ["configurations", name, "momentum"],
                 f"{entry['momentum']!r} means nothing to {entry['optimizer']}; allowed: only with SGD or RMSprop",
             )
+    grid = config.get("grid")
+    if grid and any(grid["momentum"]) and not set(grid["optimizer"]) & set(MOMENTUM_OPTIMIZERS):
+        optimizers = " and ".join(grid["optimizer"])
+        yield (
+            ["grid", "momentum"],
+            f"{grid['momentum']!r} means nothing to {optimizers}; allowed: only with SGD or RMSprop",
+        )
 
 
 def _misfits(keys: Keys, entry: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
@@ -282,4 +309,5 @@ def _select(config: dict[str, Any]) -> Run:
     used = {entry["source"] for entry in datasets.values() if "source" in entry}
     sources = {name: config["sources"][name] for name in config.get("sources", {}) if name in used}
     settings = {key: value for key, value in config.items() if key not in ENTRIES}
-    return Run(settings, datasets, sources, configurations)
+    grid = {"epochs": [config["epochs"]]} | config["grid"] if "grid" in config else {}
+    return Run(settings, datasets, sources, configurations, grid)

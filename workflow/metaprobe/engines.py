@@ -74,7 +74,7 @@ class TorchEngine:
         from torch.fx.experimental.optimization import fuse
 
         torch.set_num_threads(threads)
-        torch.backends.fp32_precision = "ieee"  # TF32 is not float32
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # not TF32
         self.facts = {"name": "torch", "version": versions("torch")["torch"]}
         self.batch_images = CPU_BATCH if device.type == "cpu" else GPU_BATCH
         self.device, self.precision = device, precision

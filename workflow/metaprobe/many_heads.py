@@ -72,12 +72,15 @@ class Divergence:
     step: int | None
     loss: float
 
+    @property
+    def where(self) -> str:
+        """The epoch, and the step if it was in one."""
+        return f"epoch {self.epoch}" + (f", step {self.step}" if self.step is not None else "")
+
     def error(self) -> UserError:
         """The error that `heads.train_head` raises."""
-        if self.step is None:
-            return diverged(f"epoch {self.epoch}", f"the test loss is {self.loss}")
-        where = f"epoch {self.epoch}, step {self.step}"
-        return diverged(where, f"the training loss is {self.loss}")
+        loss = "test" if self.step is None else "training"
+        return diverged(self.where, f"the {loss} loss is {self.loss}")
 
 
 def train_heads(

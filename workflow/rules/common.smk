@@ -118,8 +118,16 @@ def features_of_experiment(wildcards):
     return f"<results>/features/{wildcards.dataset}/{architecture}.safetensors"
 
 
+def asked_for_experiments():
+    """Whether the run was for the table, and not for the sweep or an answer alone."""
+    targets = set(workflow.dag_settings.targets)
+    return not targets or not targets <= {"sweep", *QUESTIONS}
+
+
 def report_success():
     """Remove the partial table once the whole one exists."""
+    if not asked_for_experiments():
+        return
     if (RESULTS / "target_representations.csv").is_file():
         (RESULTS / "target_representations.partial.csv").unlink(missing_ok=True)
 
@@ -128,6 +136,21 @@ def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
     if set(QUESTIONS) & set(workflow.dag_settings.targets):
         return
+    lines = ["The sweep is not finished; what was trained is kept."]
+    if asked_for_experiments():
+        lines = table_of_finished()
+    if failed := jobs.failures(LOGS, STARTED):
+        lines += [
+            "",
+            "What failed, and why (the rest of each log is in the file of that name):",
+        ]
+        lines += [f"  {LOGS}/{failure}" for failure in failed]
+    lines += ["", "Start the same command again to run only what is missing."]
+    print("\n".join(lines), file=sys.stderr)
+
+
+def table_of_finished():
+    """Write the partial table; return lines that say what is in it."""
     table = RESULTS / "target_representations.partial.csv"
     finished = tables.write_partial_table(
         table, RESULTS / "metrics", EXPERIMENTS, expected_of_fragments()
@@ -135,13 +158,6 @@ def report_failure():
     lines = [
         f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
     ]
-    if failed := jobs.failures(LOGS, STARTED):
-        lines += [
-            "",
-            "What failed, and why (the rest of each log is in the file of that name):",
-        ]
-        lines += [f"  {LOGS}/{failure}" for failure in failed]
     if (whole := RESULTS / "target_representations.csv").is_file():
-        lines += ["", f"{whole} is of an earlier run."]
-    lines += ["", "Start the same command again to run only what is missing."]
-    print("\n".join(lines), file=sys.stderr)
+        lines += [f"{whole} is of an earlier run."]
+    return lines

@@ -1,0 +1,42 @@
+"""The whole grid on the cached features: asked for by `snakemake sweep`, no part of `rule all`."""
+
+
+rule sweep_heads:
+    input:
+        features="<results>/features/{dataset}/{architecture}.safetensors",
+    output:
+        "<results>/sweep/{dataset}/{architecture}.parquet",
+    log:
+        "<logs>/sweep_heads/{dataset}/{architecture}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem="2GB",
+        runtime="4h",
+    params:
+        grid={key: values for key, values in RUN.grid.items() if key != "architecture"},
+        seed=RUN.settings["seed"],
+        code=fingerprint("sweep_heads"),
+    script:
+        "../scripts/sweep_heads.py"
+
+
+rule sweep:
+    input:
+        expand(
+            "<results>/sweep/{dataset}/{architecture}.parquet",
+            dataset=RUN.datasets,
+            architecture=RUN.grid["architecture"],
+        ),
+    output:
+        "<results>/sweep.parquet",
+    log:
+        "<logs>/sweep.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("sweep"),
+    script:
+        "../scripts/sweep.py"
