@@ -1,10 +1,13 @@
 """Meta-features on data whose answer is known, and on data that have none."""
 
 import math
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
+from checkouts import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
@@ -375,6 +378,50 @@ def test_every_value_is_finite_whatever_the_data(
     assert all(type(v) in (int, float) and math.isfinite(v) for v in values.values()), values
     assert 0 <= values["intrinsic_dimension"] <= width
     assert 0 <= values["effective_rank"] <= min(images, width) * 1.0001
+
+
+COST = """
+import resource
+import sys
+import time
+
+import numpy as np
+
+from workflow.metaprobe.descriptors import Measurements, describe, pictures
+
+rng = np.random.default_rng(0)
+labels = rng.integers(0, 964, 5000)
+means = rng.normal(size=(964, 1280))
+widths = {"EfficientNetB0": 1280, "MobileNetV2": 1280, "ResNet18": 512}
+measured = Measurements(
+    labels=labels,
+    class_count=964,
+    pool_images=19280,
+    positions=np.arange(1000),
+    pictures=dict.fromkeys(("side", *pictures.COLUMNS[1:]), np.ones(1000)),
+    features={
+        name: (means[labels, :width] + rng.normal(size=(5000, width))).astype(np.float32)
+        for name, width in widths.items()
+    },
+    expected={"MobileNetV2": {"mean": np.zeros(1280), "std": np.ones(1280)}},
+)
+start = time.process_time()
+describe(measured, rng)
+unit = 1 if sys.platform == "darwin" else 1024
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+print(time.process_time() - start, memory)
+"""
+
+
+def test_largest_task_is_described_in_seconds() -> None:
+    """N × N × D at once, or a matrix per class: Omniglot's 964 classes that take the machine down."""
+    result = subprocess.run(
+        [sys.executable, "-c", COST], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    seconds, gigabytes = map(float, result.stdout.split())
+    print(f"{seconds:.1f} CPU s, {gigabytes:.2f} GB")
+    assert seconds < 20
+    assert gigabytes < 1.5
 
 
 def test_a_description_depends_on_nothing_but_its_arguments() -> None:

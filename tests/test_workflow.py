@@ -215,7 +215,7 @@ def test_both_tables_have_the_same_tasks_and_no_empty_cell(finished) -> None:
 def test_bootstrap_reads_no_picture_and_runs_no_backbone(checkout) -> None:
     """Resamples that cost what the data sets cost, or that have other columns."""
     (checkout / "data").rename(checkout / "gone")
-    tiny = ("bootstrap", *TINY, "--config", "bootstrap_resamples=2")
+    tiny = (*TINY, "--config", "bootstrap_resamples=2", "--", "bootstrap")
     assert planned(checkout, *tiny) == {"describe_resamples": 2, "bootstrap": 1}
     result = snakemake(checkout, *tiny)
     assert result.returncode == 0, result.stdout
@@ -294,6 +294,19 @@ def test_one_broken_data_set_stops_nothing_but_itself(checkout) -> None:
     assert result.returncode == 0, result.stdout
     assert not partial.exists()
     assert len(table(checkout)) == 6
+
+
+def test_failed_description_leaves_the_table_of_experiments_whole(checkout) -> None:
+    """A finished table called partial, or of an earlier run, for want of a meta-feature."""
+    (checkout / "results/descriptions/Tints.json").unlink()
+    (checkout / "results/pictures/Tints.safetensors").write_bytes(b"cut off")
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    table_of_all = "results/target_representations.csv"
+    assert f"6 of 6 experiments are finished; they are in {table_of_all}." in result.stdout
+    assert "describe_dataset/Tints: results/pictures/Tints.safetensors is broken" in result.stdout
+    assert "of an earlier run" not in result.stdout
+    assert not (checkout / "results/target_representations.partial.csv").exists()
 
 
 def test_experiments_of_an_earlier_run_are_not_counted(checkout) -> None:

@@ -161,6 +161,10 @@ def report_failure():
     finished = tables.write_partial_table(
         table, RESULTS / "metrics", EXPERIMENTS, expected_of_fragments()
     )
+    whole = RESULTS / "target_representations.csv"
+    if whole.is_file() and whole.read_bytes() == table.read_bytes():
+        table.unlink()
+        table = whole
     lines = [
         f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
     ]
@@ -170,7 +174,7 @@ def report_failure():
             "What failed, and why (the rest of each log is in the file of that name):",
         ]
         lines += [f"  {LOGS}/{failure}" for failure in failed]
-    if (whole := RESULTS / "target_representations.csv").is_file():
+    if table != whole and whole.is_file():
         lines += ["", f"{whole} is of an earlier run."]
     lines += ["", "Start the same command again to run only what is missing."]
     print("\n".join(lines), file=sys.stderr)
