@@ -15,6 +15,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/heads.smk"
+include: "workflow/rules/describe.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/sweep.smk"
 include: "workflow/rules/questions.smk"
@@ -24,6 +25,7 @@ rule all:
     default_target: True
     input:
         "<results>/target_representations.csv",
+        "<results>/basic_representations.csv",
         fragments(),
 
 

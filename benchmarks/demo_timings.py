@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "aggregate")
+STAGES += ("measure_pictures", "expect_features", "describe_dataset", "aggregate_descriptions")
 COST = re.compile(r"^cost: ([\d.]+) s, ([\d.]+) CPU s, ([\d.]+) GB$", re.MULTILINE)
 
 
@@ -41,7 +42,7 @@ def main(cores: str) -> None:
         wall, cpu = timed_run(folder, cores)
         idle_wall, idle_cpu = timed_run(folder, cores)
         print(
-            f"{'stage':<18}{'jobs':>6}{'wall s':>9}{'CPU s':>9}{'CPU s/job':>11}{'GB at most':>12}"
+            f"{'stage':<24}{'jobs':>6}{'wall s':>9}{'CPU s':>9}{'CPU s/job':>11}{'GB at most':>12}"
         )
         in_jobs = 0.0
         count = 0
@@ -52,7 +53,7 @@ def main(cores: str) -> None:
             in_jobs += sum(cpus)
             count += len(cpus)
             mean = sum(cpus) / len(cpus)
-            row = f"{stage:<18}{len(cpus):>6}{sum(walls):>9.1f}{sum(cpus):>9.1f}{mean:>11.2f}"
+            row = f"{stage:<24}{len(cpus):>6}{sum(walls):>9.1f}{sum(cpus):>9.1f}{mean:>11.2f}"
             print(f"{row}{max(memory):>12.2f}")
     outside = cpu - in_jobs - idle_cpu
     print(f"whole run: {wall:.0f} s on {cores} cores, {cpu:.0f} CPU s; {in_jobs:.0f} inside jobs")

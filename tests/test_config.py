@@ -239,7 +239,7 @@ SETTING_MISTAKES = {
     "only_datasets: [Birds, Bird]": ("only_datasets: 'Bird' ", "did you mean Birds?"),
     "only_datasets: []": ("only_datasets: [] ", "at least 1 item"),
     "only_configurations: [plane]": ("only_configurations: 'plane' ", "did you mean plain?"),
-    "epoch: 3": ("epoch: unknown key", "did you mean epochs? allowed: configurations, data, "),
+    "epoch: 3": ("epoch: unknown key", "did you mean epochs? allowed: bootstrap_resamples, "),
     "sampling: stratify": ("sampling: 'stratify' ", "random or stratified"),
     "seed: -1": ("seed: -1 ", "0 or more"),
     "train_images: many": ("train_images: 'many' ", "integer"),

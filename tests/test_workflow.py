@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import resource
 import shutil
@@ -12,8 +13,11 @@ import pytest
 from checkouts import ROOT, copy_workflow, edit_yaml, planned, snakemake
 from PIL import Image
 
+from workflow.metaprobe.descriptors import columns
+
 TINY = ("--configfile", "tiny.yaml")
 FINAL = {"aggregate": 1, "all": 1}
+DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1}
 SETTINGS = {
     "only_datasets": ["Digits", "Tints"],
     "only_configurations": ["resnet18-plain", "resnet18-regularized", "mobilenetv2-plain"],
@@ -80,6 +84,10 @@ def test_shipped_configuration_plans_the_documented_jobs(tmp_path) -> None:
         "extract_features": 90,
         "train_head": 180,
         "metrics_json": 180,
+        "measure_pictures": 30,
+        "expect_features": 2,
+        "describe_dataset": 30,
+        "aggregate_descriptions": 1,
     }
     assert after.ru_utime - before.ru_utime < 5
 
@@ -141,8 +149,8 @@ def test_added_architecture_runs_its_backbone(checkout) -> None:
         content["only_configurations"].append("efficientnetb0-plain")
 
     edit_yaml(checkout / "tiny.yaml", change)
-    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2}
-    assert planned(checkout, *TINY) == FINAL | expected
+    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2, "expect_features": 1}
+    assert planned(checkout, *TINY) == FINAL | DESCRIBED | expected
 
 
 def test_added_data_set_runs_its_own_jobs(checkout) -> None:
@@ -153,13 +161,71 @@ def test_added_data_set_runs_its_own_jobs(checkout) -> None:
 
     edit_yaml(checkout / "tiny.yaml", change)
     expected = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
+    expected |= {"measure_pictures": 1, "describe_dataset": 1, "aggregate_descriptions": 1}
     assert planned(checkout, *TINY) == FINAL | expected
 
 
 def test_removed_configuration_rewrites_the_table_only(checkout) -> None:
     """Rows of an experiment that is no longer asked for."""
-    edit_yaml(checkout / "tiny.yaml", lambda content: content["only_configurations"].pop())
+    edit_yaml(checkout / "tiny.yaml", lambda content: content["only_configurations"].pop(0))
     assert planned(checkout, *TINY) == FINAL
+
+
+def test_removed_architecture_is_removed_from_the_descriptions(checkout) -> None:
+    """Columns of an architecture that is no longer in the run."""
+    edit_yaml(checkout / "tiny.yaml", lambda content: content["only_configurations"].pop())
+    assert planned(checkout, *TINY) == FINAL | DESCRIBED
+
+
+def test_configurations_in_another_order_describe_nothing_again(checkout) -> None:
+    """Meta-features that depend on which configuration comes first."""
+    edit_yaml(checkout / "tiny.yaml", lambda content: content["only_configurations"].reverse())
+    assert planned(checkout, *TINY) == FINAL
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("descriptors/logme", DESCRIBED),
+        ("descriptors/pictures", DESCRIBED | {"measure_pictures": 2}),
+        ("basic_table", {"aggregate_descriptions": 1}),
+    ],
+)
+def test_edited_description_reruns_no_experiment(checkout, file, expected) -> None:
+    """A backbone or a head run again for a meta-feature."""
+    path = checkout / f"workflow/metaprobe/{file}.py"
+    path.write_text(path.read_text() + "\nNEW = 1\n")
+    assert planned(checkout, *TINY) == expected | {"all": 1}
+
+
+def test_both_tables_have_the_same_tasks_and_no_empty_cell(finished) -> None:
+    """Two files that a meta-learner cannot join."""
+    with open(finished / "results" / "basic_representations.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["task_id"] for row in rows] == ["Digits", "Tints"]
+    assert {row["task_id"] for row in rows} == {row["task_id"] for row in table(finished)}
+    assert list(rows[0])[1:] == columns(["ResNet18", "MobileNetV2"])
+    for row in rows:
+        assert all(math.isfinite(float(row[name])) for name in row if name != "task_id")
+    digits, tints = rows
+    assert float(tints["nearest_mean_accuracy"]) > float(digits["nearest_mean_accuracy"])
+    assert float(digits["colourfulness"]) == 0 < float(tints["colourfulness"])
+
+
+def test_bootstrap_reads_no_picture_and_runs_no_backbone(checkout) -> None:
+    """Resamples that cost what the data sets cost, or that have other columns."""
+    (checkout / "data").rename(checkout / "gone")
+    tiny = (*TINY, "--config", "bootstrap_resamples=2", "--", "bootstrap")
+    assert planned(checkout, *tiny) == {"describe_resamples": 2, "bootstrap": 1}
+    result = snakemake(checkout, *tiny)
+    assert result.returncode == 0, result.stdout
+    with open(checkout / "results" / "bootstrap_representations.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    basic = (checkout / "results" / "basic_representations.csv").read_text()
+    assert ",".join(header) == basic.splitlines()[0]
+    assert [row[0] for row in rows] == ["Digits", "Digits", "Tints", "Tints"]
+    assert all(math.isfinite(float(cell)) for row in rows for cell in row[1:])
+    assert planned(checkout, *TINY) == {}
 
 
 def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
@@ -175,7 +241,7 @@ def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
     [
         ("heads", {"train_head": 6, "metrics_json": 6}),
         ("metrics", {"train_head": 6, "metrics_json": 6}),
-        ("features", {"extract_features": 4, "train_head": 6, "metrics_json": 6}),
+        ("features", {"extract_features": 4, "train_head": 6, "metrics_json": 6} | DESCRIBED),
     ],
 )
 def test_edited_code_reruns_what_it_computes(checkout, file, expected) -> None:
@@ -195,6 +261,7 @@ def test_machine_settings_rerun_nothing(checkout) -> None:
 def test_changed_seed_reruns_everything(checkout) -> None:
     """A seed that does not reach the draws."""
     expected = {"subset_index": 2, "extract_features": 4, "train_head": 6, "metrics_json": 6}
+    expected |= DESCRIBED | {"measure_pictures": 2, "expect_features": 1}
     assert planned(checkout, *TINY, "--config", "seed=1") == FINAL | expected
 
 
@@ -221,11 +288,25 @@ def test_one_broken_data_set_stops_nothing_but_itself(checkout) -> None:
 
     shutil.move(checkout / "red", checkout / "data/Tints/red")
     expected = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
+    expected |= {"measure_pictures": 1, "describe_dataset": 1, "aggregate_descriptions": 1}
     assert planned(checkout, *TINY) == FINAL | expected
     result = snakemake(checkout, *TINY)
     assert result.returncode == 0, result.stdout
     assert not partial.exists()
     assert len(table(checkout)) == 6
+
+
+def test_failed_description_leaves_the_table_of_experiments_whole(checkout) -> None:
+    """A finished table called partial, or of an earlier run, for want of a meta-feature."""
+    (checkout / "results/descriptions/Tints.json").unlink()
+    (checkout / "results/pictures/Tints.safetensors").write_bytes(b"cut off")
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    table_of_all = "results/target_representations.csv"
+    assert f"6 of 6 experiments are finished; they are in {table_of_all}." in result.stdout
+    assert "describe_dataset/Tints: results/pictures/Tints.safetensors is broken" in result.stdout
+    assert "of an earlier run" not in result.stdout
+    assert not (checkout / "results/target_representations.partial.csv").exists()
 
 
 def test_experiments_of_an_earlier_run_are_not_counted(checkout) -> None:
@@ -294,6 +375,8 @@ def test_second_run_from_nothing_gives_the_same_metrics(finished, tmp_path) -> N
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
     result = snakemake(folder, *TINY, cores=1)
     assert result.returncode == 0, result.stdout
+    basic = "results/basic_representations.csv"
+    assert (folder / basic).read_bytes() == (finished / basic).read_bytes()
     for ours, theirs in zip(table(folder), table(finished), strict=True):
         assert {**ours, "training_time_sec": ""} == {**theirs, "training_time_sec": ""}
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from workflow.metaprobe import config as configuration_files
 from workflow.metaprobe import datasets, jobs, tables
-from workflow.metaprobe.architectures import weights_id
+from workflow.metaprobe.architectures import ARCHITECTURES, weights_id
+from workflow.metaprobe.descriptors import columns
+from workflow.metaprobe.descriptors.backbone_shift import ENDINGS
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.fingerprints import fingerprint
 
@@ -33,6 +35,12 @@ QUESTIONS = ("doctor",)
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
+DESCRIBED_BY = [
+    name
+    for name in ARCHITECTURES
+    if name in {c["architecture"] for c in RUN.configurations.values()}
+]
+WITH_ENDING = [name for name in DESCRIBED_BY if name in ENDINGS]
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 
 
@@ -124,6 +132,27 @@ def asked_for_experiments():
     return not targets or not targets <= {"sweep", *QUESTIONS}
 
 
+def features_of_dataset(wildcards):
+    return [
+        f"<results>/features/{wildcards.dataset}/{name}.safetensors"
+        for name in DESCRIBED_BY
+    ]
+
+
+def expected_features():
+    return [f"<results>/expected/{name}.safetensors" for name in WITH_ENDING]
+
+
+def expected_of_descriptions():
+    """What the description of each data set says if it is of this run and not of an earlier one."""
+    seed, weights = RUN.settings["seed"], RUN.settings["weights"]
+    ids = {name: weights_id(name, weights, seed) for name in DESCRIBED_BY}
+    return {
+        task_id: {"seed": seed, "sampling": sampling_of(task_id), "weights": ids}
+        for task_id in RUN.datasets
+    }
+
+
 def report_success():
     """Remove the partial table once the whole one exists."""
     if not asked_for_experiments():
@@ -155,9 +184,13 @@ def table_of_finished():
     finished = tables.write_partial_table(
         table, RESULTS / "metrics", EXPERIMENTS, expected_of_fragments()
     )
+    whole = RESULTS / "target_representations.csv"
+    if whole.is_file() and whole.read_bytes() == table.read_bytes():
+        table.unlink()
+        table = whole
     lines = [
         f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
     ]
-    if (whole := RESULTS / "target_representations.csv").is_file():
+    if table != whole and whole.is_file():
         lines += [f"{whole} is of an earlier run."]
     return lines

@@ -1,0 +1,81 @@
+"""Statistics of single pictures as the backbones see them, and of a data set from these."""
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLUMNS = (
+    "log10_side",
+    "colourfulness",
+    "luminance_mean",
+    "luminance_std",
+    "high_frequency_share",
+)
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
+HIGH_FREQUENCY = 1 / 8  # cycles per pixel: a quarter of what a grid of pixels can show
+Floats = NDArray[np.float64]
+
+
+def measure_picture(pixels: NDArray[np.uint8], size: tuple[int, int]) -> dict[str, float]:
+    """The statistics of one picture.
+
+    Args:
+        pixels: (3, H, W), after the transform of its data set.
+        size: width and height of the picture as it lies in its file.
+    """
+    rgb = (pixels / np.float32(255)).astype(np.float32)
+    luminance = np.tensordot(LUMA, rgb, axes=1).astype(np.float32)
+    return {
+        "side": math.sqrt(size[0] * size[1]),
+        "colourfulness": colourfulness(rgb),
+        "luminance_mean": float(luminance.mean(dtype=np.float64)),
+        "luminance_std": float(luminance.std(dtype=np.float64)),
+        "high_frequency_share": high_frequency_share(luminance),
+    }
+
+
+def describe_pictures(statistics: dict[str, Floats]) -> dict[str, float]:
+    """A data set's values from those of its P pictures, each statistic (P,)."""
+    median_side = float(np.median(statistics["side"]))
+    means = {name: float(statistics[name].mean()) for name in COLUMNS[1:]}
+    return {"log10_side": math.log10(median_side)} | means
+
+
+def colourfulness(rgb: NDArray[np.float32]) -> float:
+    """Hasler and Süsstrunk (2003), equation for M^(3), of (3, H, W) in [0, 1]; 0 for grey."""
+    red, green, blue = rgb
+    opponents = np.stack([red - green, (red + green) / 2 - blue])
+    deviations = opponents.std(axis=(1, 2), dtype=np.float64)
+    means = opponents.mean(axis=(1, 2), dtype=np.float64)
+    return float(np.linalg.norm(deviations) + 0.3 * np.linalg.norm(means))
+
+
+def high_frequency_share(luminance: NDArray[np.float32]) -> float:
+    """Share of the power spectrum beyond `HIGH_FREQUENCY` (after Torralba and Oliva 2003).
+
+    The mean is taken out and a Hann window laid over, so that neither brightness nor the seam
+    between opposite borders counts. 0 for a picture of one colour.
+    """
+    from scipy.fft import rfft2
+
+    window, weights, high = _spectrum_grid(*luminance.shape)
+    centred = luminance - luminance.mean()
+    power = np.abs(rfft2(centred * window)) ** 2 * weights
+    total = float(power.sum())
+    if np.ptp(luminance) == 0 or total == 0:
+        return 0.0
+    return float(power[high].sum()) / total
+
+
+@cache
+def _spectrum_grid(
+    height: int, width: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Window; how often each bin of the half spectrum stands for the whole; which bins are high."""
+    window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
+    columns = np.fft.rfftfreq(width)
+    weights = np.where((columns == 0) | (columns == 0.5), 1, 2).astype(np.float32)
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], columns)
+    return window, weights[None, :], radius > HIGH_FREQUENCY

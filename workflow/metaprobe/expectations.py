@@ -1,0 +1,30 @@
+"""What a backbone's weights say of the features it expects: read once per architecture."""
+
+from pathlib import Path
+from typing import Any
+
+from workflow.metaprobe.descriptors.backbone_shift import ENDINGS, expect_features
+from workflow.metaprobe.files import Arrays, read_json
+from workflow.metaprobe.provenance import versions
+from workflow.metaprobe.weights import load_imagenet, load_random
+
+
+def expected_features(
+    architecture: str, seed: int, weights_receipt: str | None, weights_folder: Path
+) -> tuple[Arrays, dict[str, Any]]:
+    """`mean` and `std` (D,) of the features expected by a backbone, and the facts of its weights.
+
+    Args:
+        weights_receipt: what `fetch_weights` wrote; None: seeded random weights.
+    """
+    if weights_receipt is None:
+        state, weights = load_random(architecture, seed)
+    else:
+        weights = read_json(weights_receipt)
+        state = load_imagenet(weights, weights_folder)
+    batchnorm = ENDINGS[architecture].batchnorm
+    statistics = {
+        name: tensor.numpy() for name, tensor in state.items() if name.startswith(f"{batchnorm}.")
+    }
+    facts = {"architecture": architecture, "batchnorm": batchnorm, "weights": weights}
+    return {**expect_features(architecture, statistics)}, facts | {"versions": versions("numpy")}

@@ -1,0 +1,19 @@
+"""Compute the meta-features of one data set from its cached files."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from workflow.metaprobe.descriptions import describe_dataset
+    from workflow.metaprobe.files import write_json
+
+    params = snakemake.params
+    description = describe_dataset(
+        task_id=snakemake.wildcards.dataset,
+        seed=params.seed,
+        subset_path=snakemake.input.subset,
+        pictures_path=snakemake.input.pictures,
+        features_paths=dict(zip(params.architectures, snakemake.input.features, strict=True)),
+        expected_paths=dict(zip(params.with_ending, snakemake.input.expected, strict=True)),
+    )
+    write_json(snakemake.output[0], description)
+    print(description["rows"][0])

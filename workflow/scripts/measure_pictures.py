@@ -1,0 +1,20 @@
+"""Measure a sample of one data set's training pictures."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from workflow.metaprobe.files import write_arrays
+    from workflow.metaprobe.pictures import measure_pictures
+
+    task_id = snakemake.wildcards.dataset
+    arrays, facts = measure_pictures(
+        task_id=task_id,
+        entry=snakemake.config["datasets"][task_id],
+        data=Path(snakemake.config["data"]).expanduser(),
+        subset_path=snakemake.input.subset,
+        seed=snakemake.params.seed,
+    )
+    write_arrays(snakemake.output[0], arrays, facts)
+    print(f"{len(arrays['positions'])} pictures measured")
