@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from workflow.metaprobe.descriptors.backbone_shift import ENDINGS, expect_features
-from workflow.metaprobe.files import Arrays, read_json
+from workflow.metaprobe.files import Arrays
 from workflow.metaprobe.provenance import versions
-from workflow.metaprobe.weights import load_imagenet, load_random
+from workflow.metaprobe.weights import load_weights
 
 
 def expected_features(
@@ -17,11 +17,7 @@ def expected_features(
     Args:
         weights_receipt: what `fetch_weights` wrote; None: seeded random weights.
     """
-    if weights_receipt is None:
-        state, weights = load_random(architecture, seed)
-    else:
-        weights = read_json(weights_receipt)
-        state = load_imagenet(weights, weights_folder)
+    state, weights = load_weights(architecture, seed, weights_receipt, weights_folder)
     batchnorm = ENDINGS[architecture].batchnorm
     statistics = {
         name: tensor.numpy() for name, tensor in state.items() if name.startswith(f"{batchnorm}.")

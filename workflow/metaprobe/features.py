@@ -22,10 +22,10 @@ from workflow.metaprobe.devices import (
 )
 from workflow.metaprobe.engines import Engine, Features, Pixels, build_engine
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import Arrays, digest_arrays, read_json
+from workflow.metaprobe.files import Arrays, digest_arrays
 from workflow.metaprobe.provenance import versions
 from workflow.metaprobe.subsets import read_subset
-from workflow.metaprobe.weights import load_imagenet, load_random
+from workflow.metaprobe.weights import load_weights
 
 BATCHES_AHEAD = 2
 
@@ -67,11 +67,7 @@ def extract_features(
     subset = read_subset(subset_path)
     dataset = open_dataset(task_id, entry, data)
     check_fit(subset, dataset, subset_path)
-    if weights_receipt is None:
-        state, weights = load_random(architecture, seed)
-    else:
-        weights = read_json(weights_receipt)
-        state = load_imagenet(weights, weights_folder)
+    state, weights = load_weights(architecture, seed, weights_receipt, weights_folder)
     keep_freed_memory()
     chosen = choose_device(device)
     runner = build_engine(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow.metaprobe.architectures import ARCHITECTURES, random_state, weights_id
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import digest_arrays, digest_file
+from workflow.metaprobe.files import digest_arrays, digest_file, read_json
 from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, transfer
 
 if TYPE_CHECKING:
@@ -55,6 +55,21 @@ def fetch_imagenet(
     if sha256 is None:
         raise UserError(f"{file} is not the published file: delete it and start the run again")
     return {"id": weights_id(architecture, "imagenet", 0), "file": file.name, "sha256": sha256}
+
+
+def load_weights(
+    architecture: str, seed: int, receipt: str | None, folder: Path
+) -> tuple[State, dict[str, Any]]:
+    """The weights of a run and their facts.
+
+    Args:
+        receipt: what `fetch_weights` wrote; None: seeded random weights.
+        folder: where the weight files are.
+    """
+    if receipt is None:
+        return load_random(architecture, seed)
+    facts = read_json(receipt)
+    return load_imagenet(facts, folder), facts
 
 
 def load_imagenet(facts: dict[str, Any], folder: Path) -> State:

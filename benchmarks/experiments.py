@@ -1,0 +1,107 @@
+"""Six configurations of one data set: the document's literal protocol against metaprobe's.
+
+Both run on the same pictures with the same seeded random weights and the same draws, one thread,
+each way in a process of its own (the literal one keeps the C library's default memory settings).
+CPU seconds leave out the start of Python and the building of the networks.
+
+Usage: python benchmarks/experiments.py literal | torch | openvino [float32 | bfloat16]
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.literal import run_literally
+from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone, random_state
+from workflow.metaprobe.config import read_strictly
+from workflow.metaprobe.devices import keep_freed_memory
+from workflow.metaprobe.draws import Draws
+from workflow.metaprobe.engines import build_engine
+from workflow.metaprobe.features import extract
+from workflow.metaprobe.heads import LabelledFeatures, train_head
+from workflow.metaprobe.images import grey
+from workflow.metaprobe.metrics import accuracy, cross_entropy, logits
+from workflow.metaprobe.readers.embedded import handwritten_digits
+
+TASK, SEED, CLASSES = "Digits", 0, 10
+SIZES = {"train": 100, "test": 20}
+NOT_IN_USE = {"momentum": 0.0, "dropout_rate": 0.0, "label_smoothing": 0.0, "grad_clip": 0.0}
+Outcome = dict[str, Any]
+
+
+def configurations() -> dict[str, dict[str, Any]]:
+    """The shipped six, complete."""
+    declared = read_strictly("config/configurations.yaml")["configurations"]
+    return {name: NOT_IN_USE | {"epochs": 3} | chosen for name, chosen in declared.items()}
+
+
+def run_all_literally() -> Outcome:
+    """Every image through the network in every epoch of every configuration."""
+    pool = handwritten_digits().pools["pool"]
+    indices = np.split(np.arange(sum(SIZES.values())), [SIZES["train"]])
+    parts = dict(zip(SIZES, indices, strict=True))
+    images = {part: [pool.image(i) for i in chosen] for part, chosen in parts.items()}
+    labels = {part: pool.labels[chosen] for part, chosen in parts.items()}
+    states = {name: random_state(name, SEED) for name in ARCHITECTURES}
+    metrics = {}
+    start = time.process_time()
+    for name, chosen in configurations().items():
+        state = states[chosen["architecture"]]
+        metrics[name] = run_literally(TASK, images, labels, CLASSES, state, chosen, SEED)
+    return {"seconds": time.process_time() - start, "metrics": metrics}
+
+
+def run_all_on_features(engine: str, precision: str) -> Outcome:
+    """Features once per architecture, then a head per configuration."""
+    keep_freed_memory()
+    pool = handwritten_digits().pools["pool"]
+    runners = {
+        name: build_engine(
+            engine,
+            build_backbone(name, random_state(name, SEED)),
+            name,
+            device=torch.device("cpu"),
+            precision=precision,
+            threads=1,
+        )
+        for name in ARCHITECTURES
+    }
+    metrics = {}
+    start = time.process_time()
+    count = sum(SIZES.values())
+    labels = pool.labels[:count]
+    features = {
+        name: extract(runner, (grey(pool.image(i)) for i in range(count))).features
+        for name, runner in runners.items()
+    }
+    extracted = time.process_time()
+    for name, chosen in configurations().items():
+        whole = LabelledFeatures(features[chosen["architecture"]].astype(np.float64), labels)
+        train = whole.select(np.arange(SIZES["train"]))
+        test = whole.select(np.arange(SIZES["train"], count))
+        head, _, _ = train_head(train, test, CLASSES, chosen, Draws(SEED, TASK))
+        scores = {
+            "train": logits(train.features, head.weight, head.bias),
+            "test": logits(test.features, head.weight, head.bias),
+        }
+        metrics[name] = {
+            "train_accuracy": accuracy(scores["train"], train.labels),
+            "test_accuracy": accuracy(scores["test"], test.labels),
+            "test_loss": cross_entropy(scores["test"], test.labels),
+        }
+    end = time.process_time()
+    return {"seconds": end - start, "heads": end - extracted, "metrics": metrics}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    way, *precision = sys.argv[1:]
+    if way == "literal":
+        outcome = run_all_literally()
+    else:
+        outcome = run_all_on_features(way, *precision or ["float32"])
+    print(json.dumps(outcome))
