@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check timings lock clean
+.PHONY: setup demo test test-slow check timings bench lock clean
 
 setup: .venv/installed
 
@@ -34,6 +34,9 @@ check: setup
 
 timings: setup
 	$(BIN)/python benchmarks/demo_timings.py $(CORES)
+
+bench: setup
+	$(BIN)/python -W ignore -m benchmarks.bench
 
 # Pin what pyproject.toml asks for to the newest versions that go together.
 lock:

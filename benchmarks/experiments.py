@@ -55,7 +55,7 @@ def run_all_literally() -> Outcome:
     return {"seconds": time.process_time() - start, "metrics": metrics}
 
 
-def run_all_on_features(engine: str, precision: str) -> Outcome:
+def run_all_on_features(engine: str, precision: str = "float32") -> Outcome:
     """Features once per architecture, then a head per configuration."""
     keep_freed_memory()
     pool = handwritten_digits().pools["pool"]
@@ -100,8 +100,6 @@ def run_all_on_features(engine: str, precision: str) -> Outcome:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     way, *precision = sys.argv[1:]
-    if way == "literal":
-        outcome = run_all_literally()
-    else:
-        outcome = run_all_on_features(way, *precision or ["float32"])
+    literally = way == "literal"
+    outcome = run_all_literally() if literally else run_all_on_features(way, *precision)
     print(json.dumps(outcome))

@@ -62,9 +62,7 @@ def measure(engines: list[str]) -> tuple[float, dict[str, dict[str, float]], dic
     rates, flops = {}, {}
     gemm = gemm_rate()
     for architecture in ARCHITECTURES:
-        flops[architecture] = gigaflops(
-            build_backbone(architecture, random_state(architecture, 0))
-        )
+        flops[architecture] = gigaflops(build_backbone(architecture, random_state(architecture, 0)))
         candidates = ways(architecture, engines)
         seconds: dict[str, list[float]] = {name: [] for name in candidates}
         for round_number in range(ROUNDS + 1):

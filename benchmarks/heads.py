@@ -92,8 +92,9 @@ def measure(class_count: int) -> dict[str, float]:
     }
     for name, engine in engines().items():
         for count in HEAD_COUNTS:
-            ways[f"{name}, K = {count}"] = together(min(count, 4 * block), engine), min(
-                count, 4 * block
+            ways[f"{name}, K = {count}"] = (
+                together(min(count, 4 * block), engine),
+                min(count, 4 * block),
             )
     times: dict[str, list[float]] = {name: [] for name in ways}
     for round_number in range(ROUNDS + 1):
