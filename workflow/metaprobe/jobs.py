@@ -1,5 +1,6 @@
 """What every job has in common: a log, plain words when it fails, and a list of failures at the end."""
 
+import os
 import resource
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from workflow.metaprobe import orphans
 from workflow.metaprobe.errors import UserError
 
 MARK = "error: "
@@ -22,10 +24,12 @@ def logged(log: str) -> Iterator[None]:
     A user's mistake ends it without a traceback; anything else is a bug and keeps its traceback
     above the sentence.
     """
+    Path(log).unlink(missing_ok=True)  # a new file, as an orphan may still write to the old one
     with (
-        open(log, "w", buffering=1, encoding="utf-8") as file,
+        open(log, "x", buffering=1, encoding="utf-8") as file,
         redirect_stdout(file),
         redirect_stderr(file),
+        orphans.ending_with_parent(Path(log), os.fstat(file.fileno()).st_ino),
     ):
         start = time.perf_counter()
         try:

@@ -1,0 +1,99 @@
+"""The smallest run that has every stage, and what of its table must always be the same."""
+
+import csv
+import json
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from checkouts import copy_workflow
+from test_workflow import write_pictures
+
+TINY = ("--configfile", "tiny.yaml")
+EXPERIMENTS = 4
+
+
+class Silent(SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@contextmanager
+def host(folder: Path) -> Iterator[str]:
+    """Serve the archive of the pictures on loopback; yield its address."""
+    write_pictures(folder / "Tints")
+    with zipfile.ZipFile(folder / "tints.zip", "w") as archive:
+        for file in sorted((folder / "Tints").glob("*/*.png")):
+            archive.write(file, file.relative_to(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/tints.zip"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def settings(address: str) -> dict[str, Any]:
+    """Two data sets, one of them downloaded, two configurations, one random backbone."""
+    return {
+        "only_datasets": ["Digits", "Tints"],
+        "only_configurations": ["resnet18-plain", "resnet18-regularized"],
+        "train_images": 8,
+        "test_images": 4,
+        "weights": "random",
+        "data": "data",
+        "pathvars": {"results": "results", "logs": "results/logs"},
+        "datasets": {
+            "Digits": {
+                "kind": "embedded",
+                "class": "handwritten_digits",
+                "classes": 10,
+                "transform": "grey",
+            },
+            "Tints": {"kind": "folder", "classes": 3, "source": "tints"},
+        },
+        "sources": {
+            "tints": {
+                "download_mb": 0.1,
+                "extracted_mb": 0.2,
+                "files": [{"name": "tints.zip", "urls": [address], "extract_to": "."}],
+                "provides": {"Tints/*/*.png": 45},
+            }
+        },
+    }
+
+
+def checkout(folder: Path, address: str, **changes: Any) -> Path:
+    """A copy of the workflow with the settings of the smallest run in `tiny.yaml`."""
+    copy_workflow(folder)
+    (folder / "tiny.yaml").write_text(json.dumps(settings(address) | changes), encoding="utf-8")
+    return folder
+
+
+def start(folder: Path, *arguments: str, cores: int = 2) -> subprocess.Popen[str]:
+    """Start Snakemake in `folder`, leader of a process group of its own."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *TINY, *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def metrics(folder: Path, results: str = "results") -> list[dict[str, str]]:
+    """The table but for the column of times."""
+    with open(folder / results / "target_representations.csv", newline="") as file:
+        return [row | {"training_time_sec": ""} for row in csv.DictReader(file)]
