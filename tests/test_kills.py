@@ -4,14 +4,13 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from checkouts import planned, snakemake
-from tiny_runs import EXPERIMENTS, TINY, checkout, host, metrics, start
+from tiny_runs import EXPERIMENTS, TINY, checkout, host, metrics, start, wait_for_job
 
 STAGES = (
     ("download", 1),
@@ -76,15 +75,6 @@ def jobs_of(controller: int) -> list[int]:
     return [pid for pid, parent in pairs if parent == controller]
 
 
-def wait_for(folder: Path, moment: Moment, running: subprocess.Popen[str], seconds: float) -> None:
-    """Return when the run has come to `moment`, or has ended."""
-    while running.poll() is None:
-        if len(list((folder / "results/logs" / moment.rule).glob("**/*.log"))) >= moment.number:
-            time.sleep(moment.share * seconds)
-            return
-        time.sleep(0.005)
-
-
 def kill(running: subprocess.Popen[str], victim: str) -> None:
     if victim == "everything":
         os.killpg(running.pid, signal.SIGKILL)
@@ -108,7 +98,8 @@ def check_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:
     checkout(folder, undisturbed.address)
     running = start(folder)
     with running:
-        wait_for(folder, moment, running, undisturbed.seconds[moment.rule])
+        seconds = moment.share * undisturbed.seconds[moment.rule]
+        wait_for_job(folder, running, moment.rule, moment.number, seconds)
         kill(running, moment.victim)
     result = restart(folder)
     assert result.returncode == 0, result.stdout

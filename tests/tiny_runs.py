@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,10 +88,21 @@ def start(folder: Path, *arguments: str, cores: int = 2) -> subprocess.Popen[str
         command,
         cwd=folder,
         text=True,
-        stdout=subprocess.PIPE,
+        stdout=open(folder / "output.txt", "w"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+
+
+def wait_for_job(
+    folder: Path, running: subprocess.Popen[str], rule: str, number: int = 1, seconds: float = 0
+) -> None:
+    """Return `seconds` after the `number`-th job of a rule has begun, or when the run has ended."""
+    while running.poll() is None:
+        if len(list((folder / "results/logs" / rule).glob("**/*.log"))) >= number:
+            time.sleep(seconds)
+            return
+        time.sleep(0.005)
 
 
 def metrics(folder: Path, results: str = "results") -> list[dict[str, str]]:

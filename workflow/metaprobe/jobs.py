@@ -11,10 +11,12 @@ from pathlib import Path
 
 from workflow.metaprobe import orphans
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.signals import TerminatedError, sigterm_raises
 
 MARK = "error: "
 COST = "cost: "
 INTERRUPTED = "interrupted"
+TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its time limit"
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def logged(log: str) -> Iterator[None]:
         redirect_stdout(file),
         redirect_stderr(file),
         orphans.ending_with_parent(Path(log), os.fstat(file.fileno()).st_ino),
+        sigterm_raises(),
     ):
         start = time.perf_counter()
         try:
@@ -38,6 +41,9 @@ def logged(log: str) -> Iterator[None]:
         except KeyboardInterrupt:
             print(f"\n{INTERRUPTED}")
             raise
+        except TerminatedError:
+            print(f"\n{MARK}{TERMINATED}")
+            sys.exit(1)
         except UserError as error:
             print(f"\n{MARK}{error}")
             sys.exit(1)

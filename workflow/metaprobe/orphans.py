@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PERIOD = 0.5  # seconds; Snakemake needs longer to start again
-_logs: dict[Path, int] = {}
+_logs: set[tuple[Path, int]] = set()
 
 
 class SupersededError(Exception):
@@ -21,15 +21,15 @@ class SupersededError(Exception):
 @contextmanager
 def ending_with_parent(log: Path, inode: int) -> Iterator[None]:
     """End this process when its parent is gone, or when `log` is another file at its next result."""
-    log = log.absolute()
+    mine = (log.absolute(), inode)
     done = threading.Event()
     threading.Thread(target=_watch, args=(os.getppid(), done), daemon=True).start()
-    _logs[log] = inode
+    _logs.add(mine)
     try:
         yield
     finally:
         done.set()
-        del _logs[log]
+        _logs.discard(mine)
 
 
 def check_not_superseded() -> None:
@@ -38,7 +38,7 @@ def check_not_superseded() -> None:
     Raises:
         SupersededError: the log of this job is another file than the one it began.
     """
-    for log, inode in _logs.items():
+    for log, inode in _logs:
         if log.exists() and log.stat().st_ino != inode:
             raise SupersededError(f"{log} is of a later start of this job: nothing is written")
 

@@ -11,8 +11,10 @@ from workflow.metaprobe import datasets, jobs, tables
 from workflow.metaprobe.architectures import weights_id
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.fingerprints import fingerprint
+from workflow.metaprobe.signals import stop_as_on_ctrl_c
 
 STARTED = time.time()
+stop_as_on_ctrl_c()
 
 
 def files_by_precedence():
