@@ -123,6 +123,8 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
         "learning_curve": [{"epoch": 1} | point | {"test_loss": 2 * loss}, {"epoch": 2} | point],
         "seconds": 0.75,
         "features_sha256": extraction["features_sha256"],
+        "hyperparameters": HYPERPARAMETERS,
+        "seed": seed,
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
     }
     write_arrays(made.head, parameters, training)
@@ -223,6 +225,12 @@ def test_head_of_other_features_is_refused(birds: Experiment, tmp_path: Path) ->
     other = experiment(tmp_path, seed=1)
     with pytest.raises(UserError, match=r"head\.safetensors is broken .*other features.*delete it"):
         birds.fragment(head_path=str(other.head))
+
+
+def test_head_of_another_configuration_is_refused(birds: Experiment) -> None:
+    """The accuracy of one learning rate in the row of another, as after a lost record of the run."""
+    with pytest.raises(UserError, match=r"head.safetensors is broken .*other hyperparameters"):
+        birds.fragment(hyperparameters=HYPERPARAMETERS | {"learning_rate": 0.5})
 
 
 def test_head_that_is_not_the_one_of_its_curve_is_refused(tmp_path: Path) -> None:

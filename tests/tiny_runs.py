@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -91,6 +92,8 @@ def start(folder: Path, *arguments: str, cores: int = 2) -> subprocess.Popen[str
         stdout=open(folder / "output.txt", "w"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        # Whoever runs the tests in the background makes their children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -1,5 +1,6 @@
 """Whole files or none: atomic writing, and reading that names the file that is broken."""
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.orphans import check_not_superseded
 
 Arrays = dict[str, NDArray[Any]]
+FULL = (errno.ENOSPC, errno.EDQUOT)
 INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
 
 
@@ -25,6 +27,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it to `path` if the block succeeds.
 
     What killed processes have left there is deleted.
+
+    Raises:
+        UserError: the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,8 +42,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         check_not_superseded()
         os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | Path, error: OSError) -> Exception:
+    """The user's error for a full disk, or the error itself."""
+    if error.errno not in FULL:
+        return error
+    return UserError(
+        f"{path} cannot be written ({error.strerror}): make room on its disk and start the run again"
+    )
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -106,13 +122,13 @@ def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> 
 
     The file carries a digest of both, which `read_arrays` checks.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(facts, allow_nan=False)
     metadata = {"facts": text, "sha256": digest_json([text, digest_arrays(arrays)])}
     with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata=metadata)
+        temporary.write_bytes(save(arrays, metadata=metadata))
 
 
 def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:

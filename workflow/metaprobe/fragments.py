@@ -58,6 +58,8 @@ def build_fragment(
         raise broken(features_path, f"it was extracted from another subset than {subset_path}")
     if training["features_sha256"] != extraction["features_sha256"]:
         raise broken(head_path, f"it was trained on other features than {features_path}")
+    if (training["hyperparameters"], training["seed"]) != (hyperparameters, subset["seed"]):
+        raise broken(head_path, "it was trained with other hyperparameters or another seed")
     measured = measure(features, head)
     last = training["learning_curve"][-1]
     if not _same_loss(last["test_loss"], measured["test_loss"]):

@@ -180,7 +180,7 @@ def train_on_file(
 
     Returns:
         Arrays `weight` (C, D) and `bias` (C,) float32, and facts: learning curve, seconds, digest
-        of the features, versions.
+        of the features, hyperparameters, seed, versions.
     """
     arrays, facts = read_arrays(features_path)
     train, test = (
@@ -196,5 +196,7 @@ def train_on_file(
         "learning_curve": curve,
         "seconds": seconds,
         "features_sha256": facts["features_sha256"],
+        "hyperparameters": hyperparameters,
+        "seed": seed,
         "versions": versions("torch", "numpy"),
     }
