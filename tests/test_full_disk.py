@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import snakemake
+from checkouts import planned, snakemake
 from small_disks import full, small_disk
-from tiny_runs import TINY, checkout, host, settings
+from tiny_runs import TINY, checkout, host, restart, settings, start, wait_for_job
 
 STAGES = ["subset_index", "extract_features", "train_head", "metrics_json", "aggregate"]
 
@@ -47,20 +47,31 @@ def test_results_on_a_full_disk(address, tmp_path, disk) -> None:
     assert (disk / "results/target_representations.csv").is_file()
 
 
-@pytest.mark.slow
-def test_everything_on_a_full_disk(address, disk) -> None:
-    """A disk without room for Snakemake's own records and for the logs."""
+def test_start_on_a_full_disk(address, disk) -> None:
+    """Snakemake's complaints about its own log, and nothing a user can act on, at the end."""
     folder = checkout(disk / "checkout", address)
-    assert snakemake(folder, *TINY, "--until", "extract_features").returncode == 0
     with full(disk):
         result = snakemake(folder, *TINY)
         assert result.returncode != 0
-        assert "No space left on device" in result.stdout
-    result = snakemake(folder, *TINY)
-    if "--unlock" in result.stdout:
-        assert snakemake(folder, *TINY, "--unlock").returncode == 0
-        result = snakemake(folder, *TINY)
+        last = result.stdout.strip().splitlines()[-1]
+        assert last.endswith("free space: make room there and start the run again")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["subset_index", "extract_features", "train_head"])
+def test_disk_with_everything_fills_in_the_middle(address, tmp_path, disk, stage) -> None:
+    """A disk that has no room for Snakemake's own records and for the logs either."""
+    folder = checkout(disk / "checkout", address)
+    output = tmp_path / "output.txt"
+    with start(folder, output=output) as running:
+        wait_for_job(folder, running, stage)
+        with full(disk):
+            running.wait()
+    assert running.returncode != 0
+    assert "No space left on device" in output.read_text(), output.read_text()
+    result = restart(folder)
     assert result.returncode == 0, result.stdout
+    assert planned(folder, *TINY) == {}
 
 
 def test_download_to_a_full_disk(address, tmp_path, disk) -> None:

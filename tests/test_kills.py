@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import planned, snakemake
-from tiny_runs import EXPERIMENTS, TINY, checkout, host, metrics, start, wait_for_job
+from tiny_runs import EXPERIMENTS, TINY, checkout, host, metrics, restart, start, wait_for_job
 
 STAGES = (
     ("download", 1),
@@ -83,15 +83,6 @@ def kill(running: subprocess.Popen[str], victim: str) -> None:
     else:
         for job in jobs_of(running.pid)[:1]:
             os.kill(job, signal.SIGKILL)
-
-
-def restart(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Start the same command again, and do what it says if it finds the folder locked."""
-    result = snakemake(folder, *TINY)
-    if "It can be removed with the --unlock argument" in result.stdout:
-        assert snakemake(folder, *TINY, "--unlock").returncode == 0
-        result = snakemake(folder, *TINY)
-    return result
 
 
 def check_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:

@@ -15,7 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from checkouts import copy_workflow
+from checkouts import copy_workflow, snakemake
 from test_workflow import write_pictures
 
 TINY = ("--configfile", "tiny.yaml")
@@ -82,14 +82,20 @@ def checkout(folder: Path, address: str, **changes: Any) -> Path:
     return folder
 
 
-def start(folder: Path, *arguments: str, cores: int = 2) -> subprocess.Popen[str]:
-    """Start Snakemake in `folder`, leader of a process group of its own."""
+def start(
+    folder: Path, *arguments: str, cores: int = 2, output: Path | None = None
+) -> subprocess.Popen[str]:
+    """Start Snakemake in `folder`, leader of a process group of its own.
+
+    Args:
+        output: where what it says goes; by default `output.txt` in `folder`.
+    """
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *TINY, *arguments]
     return subprocess.Popen(
         command,
         cwd=folder,
         text=True,
-        stdout=open(folder / "output.txt", "w"),
+        stdout=open(output or folder / "output.txt", "w"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
         # Whoever runs the tests in the background makes their children ignore Ctrl-C.
@@ -106,6 +112,15 @@ def wait_for_job(
             time.sleep(seconds)
             return
         time.sleep(0.005)
+
+
+def restart(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Start the same command again, and do what it says if it finds the folder locked."""
+    result = snakemake(folder, *TINY)
+    if "It can be removed with the --unlock argument" in result.stdout:
+        assert snakemake(folder, *TINY, "--unlock").returncode == 0
+        result = snakemake(folder, *TINY)
+    return result
 
 
 def metrics(folder: Path, results: str = "results") -> list[dict[str, str]]:

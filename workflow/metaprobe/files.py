@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from glob import escape
@@ -18,6 +19,7 @@ from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.orphans import check_not_superseded
 
 Arrays = dict[str, NDArray[Any]]
+LEAST_ROOM = 10**6  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
 INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
 
@@ -55,6 +57,21 @@ def cannot_write(path: str | Path, error: OSError) -> Exception:
     return UserError(
         f"{path} cannot be written ({error.strerror}): make room on its disk and start the run again"
     )
+
+
+def check_room(folder: str | Path) -> None:
+    """See that a run can at least begin to write below `folder`, which need not exist.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if shutil.disk_usage(there).free < LEAST_ROOM:
+        raise UserError(
+            f"{folder} is on a disk without {LEAST_ROOM // 10**6} MB of free space: make room there"
+            " and start the run again"
+        )
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -21,13 +21,16 @@ def stop_as_on_ctrl_c() -> None:
 
 
 @contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """Raise TerminatedError on SIGTERM, so that files are cleaned up and the log tells it."""
-    before = signal.signal(signal.SIGTERM, _raise)
+def raising() -> Iterator[None]:
+    """Raise TerminatedError on SIGTERM, and KeyboardInterrupt on SIGHUP, so that a job can end well."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGTERM, _raise)
+    stop_as_on_ctrl_c()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

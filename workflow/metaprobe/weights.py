@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow.metaprobe.architectures import ARCHITECTURES, random_state, weights_id
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import digest_arrays, digest_file
+from workflow.metaprobe.files import cannot_write, digest_arrays, digest_file
 from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, transfer
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def fetch_imagenet(
             raise UserError(
                 f"cannot fetch the weights of {architecture} ({error}): {advice}, and start again"
             ) from None
+        except OSError as error:
+            raise cannot_write(file, error) from error
         if _published(part, file.name) is None:
             part.unlink()
             raise UserError(f"{url} did not bring the published file: {advice}, and start again")

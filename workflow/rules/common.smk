@@ -10,6 +10,7 @@ from workflow.metaprobe import config as configuration_files
 from workflow.metaprobe import datasets, jobs, tables
 from workflow.metaprobe.architectures import weights_id
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.files import check_room
 from workflow.metaprobe.fingerprints import fingerprint
 from workflow.metaprobe.signals import stop_as_on_ctrl_c
 
@@ -24,6 +25,8 @@ def files_by_precedence():
 
 
 try:
+    check_room(".")
+    check_room(workflow.pathvars.apply("<results>"))
     RUN = configuration_files.load_run(config, files_by_precedence())
 except UserError as error:
     sys.exit(str(error))
