@@ -34,7 +34,7 @@ except UserError as error:
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
 DATA = Path(RUN.settings["data"]).expanduser()
-QUESTIONS = ("doctor",)
+QUESTIONS = ("doctor", "verify")
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
