@@ -11,6 +11,7 @@ from checkouts import copy_workflow, snakemake
 from test_workflow import SETTINGS
 
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.files import seal, write_json
 from workflow.metaprobe.verify import (
     Comparison,
     Settings,
@@ -129,7 +130,7 @@ def test_verify_through_the_workflow(tmp_path) -> None:
     path = folder / "results/metrics/Digits/resnet18-plain.json"
     fragment = json.loads(path.read_text())
     fragment["train_accuracy"] = abs(fragment["train_accuracy"] - 0.5)  # still so many of 24
-    path.write_text(json.dumps(fragment))
+    write_json(path, seal(fragment))
     result = snakemake(folder, "verify", *TINY)
     assert result.returncode != 0
     assert "verdict: OUTSIDE" in result.stdout

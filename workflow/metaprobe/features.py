@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from workflow.metaprobe.architectures import build_backbone
 from workflow.metaprobe.datasets import check_fit, open_dataset, subset_images
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import Arrays, digest_arrays, read_json
+from workflow.metaprobe.files import Arrays, digest_arrays
 from workflow.metaprobe.images import normalise
 from workflow.metaprobe.provenance import versions
 from workflow.metaprobe.subsets import read_subset
-from workflow.metaprobe.weights import load_imagenet, load_random
+from workflow.metaprobe.weights import load_imagenet, load_random, read_receipt
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def extract_features(
     if weights_receipt is None:
         state, weights = load_random(architecture, seed)
     else:
-        weights = read_json(weights_receipt)
+        weights = read_receipt(weights_receipt)
         state = load_imagenet(weights, weights_folder)
     backbone = build_backbone(architecture, state)
     chosen = choose_device(device)

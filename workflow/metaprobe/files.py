@@ -128,6 +128,20 @@ def digest_json(content: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def seal(content: dict[str, Any]) -> dict[str, Any]:
+    """`content` with a digest over everything else in it, as `sha256`."""
+    return content | {"sha256": _digest_unsealed(content)}
+
+
+def is_intact(content: dict[str, Any]) -> bool:
+    """Whether sealed content is as it was sealed."""
+    return bool(content.get("sha256") == _digest_unsealed(content))
+
+
+def _digest_unsealed(content: dict[str, Any]) -> str:
+    return digest_json({key: value for key, value in content.items() if key != "sha256"})
+
+
 def digest_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
     with open(path, "rb") as file:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow.metaprobe.architectures import ARCHITECTURES, random_state, weights_id
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import cannot_write, digest_arrays, digest_file
+from workflow.metaprobe.files import broken, cannot_write, digest_arrays, digest_file, read_json
 from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, transfer
 
 if TYPE_CHECKING:
@@ -57,6 +57,18 @@ def fetch_imagenet(
     if sha256 is None:
         raise UserError(f"{file} is not the published file: delete it and start the run again")
     return {"id": weights_id(architecture, "imagenet", 0), "file": file.name, "sha256": sha256}
+
+
+def read_receipt(path: str | Path) -> dict[str, Any]:
+    """The facts that `fetch_imagenet` returned.
+
+    Raises:
+        UserError: the file is missing or is no receipt.
+    """
+    facts: dict[str, Any] = read_json(path)
+    if not isinstance(facts, dict) or not facts.keys() >= {"id", "file", "sha256"}:
+        raise broken(path, "it is no receipt of weights")
+    return facts
 
 
 def load_imagenet(facts: dict[str, Any], folder: Path) -> State:
