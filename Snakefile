@@ -1,14 +1,19 @@
 """metaprobe: image data sets × transfer-learning configurations → the table a meta-learner learns from."""
 
+from os.path import relpath
+
 from snakemake.utils import min_version
 
 min_version("9.25")
 
+# The checkout's own, whatever --directory says.
+CONFIG = relpath(f"{workflow.basedir}/config")
 
-configfile: "config/config.yaml"
-configfile: "config/datasets.yaml"
-configfile: "config/configurations.yaml"
-configfile: "config/grid.yaml"
+
+configfile: f"{CONFIG}/config.yaml"
+configfile: f"{CONFIG}/datasets.yaml"
+configfile: f"{CONFIG}/configurations.yaml"
+configfile: f"{CONFIG}/grid.yaml"
 
 
 include: "workflow/rules/common.smk"

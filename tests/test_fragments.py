@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from workflow.metaprobe import metrics, subsets
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import digest_arrays, read_arrays, write_arrays, write_json
+from workflow.metaprobe.files import digest_arrays, read_arrays, seal, write_arrays, write_json
 from workflow.metaprobe.fragments import COLUMNS, FragmentReader, build_fragment
 
 ROOT = Path(__file__).parent.parent
@@ -100,7 +100,7 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
     for part, count in IMAGES.items():
         labels = arrays[f"{part}_labels"]
         subset[part] = subsets.part(part, np.arange(count), labels, names)
-    subset = subsets.seal(subset)
+    subset = seal(subset)
     files = [folder / name for name in ("subset.json", "features.safetensors", "head.safetensors")]
     made = Experiment(*files, arrays, parameters)
     write_json(made.subset, subset)
@@ -125,6 +125,8 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
         "learning_curve": [{"epoch": 1} | point | {"test_loss": 2 * loss}, {"epoch": 2} | point],
         "seconds": 0.75,
         "features_sha256": extraction["features_sha256"],
+        "hyperparameters": HYPERPARAMETERS,
+        "seed": seed,
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
     }
     write_arrays(made.head, parameters, training)
@@ -232,6 +234,18 @@ def test_head_of_other_features_is_refused(birds: Experiment, tmp_path: Path) ->
     other = experiment(tmp_path, seed=1)
     with pytest.raises(UserError, match=r"head\.safetensors is broken .*other features.*delete it"):
         birds.fragment(head_path=str(other.head))
+
+
+def test_features_of_another_architecture_are_refused(birds: Experiment) -> None:
+    """The accuracy of one backbone in the row of another: a file copied to the wrong place."""
+    with pytest.raises(UserError, match=r"features.safetensors is broken .*are of ResNet18"):
+        birds.fragment(hyperparameters=HYPERPARAMETERS | {"architecture": "MobileNetV2"})
+
+
+def test_head_of_another_configuration_is_refused(birds: Experiment) -> None:
+    """The accuracy of one learning rate in the row of another, as after a lost record of the run."""
+    with pytest.raises(UserError, match=r"head.safetensors is broken .*other hyperparameters"):
+        birds.fragment(hyperparameters=HYPERPARAMETERS | {"learning_rate": 0.5})
 
 
 def test_head_that_is_not_the_one_of_its_curve_is_refused(tmp_path: Path) -> None:
@@ -379,12 +393,39 @@ def test_damaged_fragment_is_refused(tmp_path: Path, birds: Experiment, damage) 
         FragmentReader().read(path, "Birds", "plain")
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_flipped_bit_of_a_fragment_is_noticed(tmp_path_factory, birds: Experiment, data) -> None:
+    """An accuracy that is another one by a digit, and plausible."""
+    path = tmp_path_factory.getbasetemp() / "flipped.json"
+    write_json(path, birds.fragment())
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        read = FragmentReader().read(path, "Birds", "plain")
+    except UserError as error:
+        assert "flipped.json is broken" in str(error)
+    else:
+        assert read == birds.fragment()  # white space, or the case of an exponent
+
+
+def test_plausible_accuracy_that_nobody_measured_is_refused(tmp_path: Path, birds: Experiment):
+    """The same by hand: one digit of the training accuracy, which nothing else in it contradicts."""
+    fragment = birds.fragment()
+    other = 0.5 if fragment["train_accuracy"] != 0.5 else 0.6
+    write_json(tmp_path / "plain.json", fragment | {"train_accuracy": other})
+    with pytest.raises(UserError, match=r"plain\.json is broken .*digest"):
+        FragmentReader().read(tmp_path / "plain.json", "Birds", "plain")
+
+
 def test_fragment_without_git_or_epochs_is_sound(tmp_path: Path, birds: Experiment) -> None:
     """A sound fragment refused: no git, no family, everything classified correctly."""
     fragment = birds.fragment(git_commit=None)
     last = {"test_accuracy": 1.0, "test_loss": 0.0}
     fragment |= {"train_accuracy": 0.0} | last
     fragment["learning_curve"][-1] |= last
+    fragment = seal(fragment)
     write_json(tmp_path / "plain.json", fragment)
     assert FragmentReader().read(tmp_path / "plain.json", "Birds", "plain") == fragment
 

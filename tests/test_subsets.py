@@ -16,7 +16,7 @@ from PIL import Image
 
 from workflow.metaprobe import datasets, subsets
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import write_json
+from workflow.metaprobe.files import seal, write_json
 from workflow.metaprobe.readers import Dataset, Pool
 
 Integers = NDArray[np.int64]
@@ -350,7 +350,7 @@ def test_overlapping_parts_are_refused_even_if_sealed(tmp_path: Path) -> None:
     subset = draw_subset(one_pool([50, 40, 30]))
     subset["test"]["indices"][0] = subset["train"]["indices"][0]
     with pytest.raises(UserError, match="both training and test"):
-        subsets.read_subset(written(tmp_path, subsets.seal(subset)))
+        subsets.read_subset(written(tmp_path, seal(subset)))
 
 
 def test_equal_indices_of_two_pools_are_two_images(tmp_path: Path) -> None:

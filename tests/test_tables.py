@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import write_json
+from workflow.metaprobe.files import seal, write_json
 from workflow.metaprobe.tables import row, to_csv, write_partial_table, write_table
 
 HEADER = (
@@ -86,7 +86,7 @@ def fragment(
         "versions": {"python": "3.11.7"},
         "git_commit": None,
     }
-    return values | provenance
+    return seal(values | provenance)
 
 
 def write_all(folder: Path, fragments: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -19,7 +19,13 @@ from workflow.metaprobe import architectures
 from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.transfer import Patience
-from workflow.metaprobe.weights import fetch_imagenet, load_imagenet, load_random, weights_folder
+from workflow.metaprobe.weights import (
+    fetch_imagenet,
+    load_imagenet,
+    load_random,
+    read_receipt,
+    weights_folder,
+)
 
 HASTE = Patience(silence=5, tries=2, pause=0.01)
 
@@ -221,3 +227,11 @@ def test_pickled_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not trap.exists()
     torch.load(file, weights_only=False)
     assert trap.is_dir()
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"id": "a"}', '{"id": "a", "file'])
+def test_broken_receipt_is_named(tmp_path: Path, text: str) -> None:
+    """A traceback that does not name the file."""
+    (tmp_path / "ResNet18.json").write_text(text)
+    with pytest.raises(UserError, match=r"ResNet18\.json is broken .*delete it"):
+        read_receipt(tmp_path / "ResNet18.json")

@@ -325,6 +325,26 @@ def test_experiments_of_an_earlier_run_are_not_counted(checkout) -> None:
     assert len(partial.read_text().splitlines()) == 1 + 4
 
 
+def test_diverged_experiment_fails_alone(checkout) -> None:
+    """NaN in the table, a fragment of it, or healthy experiments that are lost with it."""
+
+    def change(content):
+        content["only_configurations"] += ["runaway", "efficientnetb0-plain"]
+        content["configurations"] = {
+            "runaway": {"architecture": "ResNet18", "learning_rate": 1e38, "optimizer": "SGD"}
+        }
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    assert "8 of 10 experiments are finished" in result.stdout
+    for task in ("Digits", "Tints"):
+        assert f"train_head/{task}/runaway: diverged at epoch 1, step 2: the tr" in result.stdout
+        assert not (checkout / f"results/metrics/{task}/runaway.json").exists()
+        assert not (checkout / f"results/heads/{task}/runaway.safetensors").exists()
+        assert (checkout / f"results/metrics/{task}/efficientnetb0-plain.json").exists()
+
+
 def test_features_of_other_pictures_never_share_a_table(checkout) -> None:
     """Half of a data set's rows from pictures that have since been replaced."""
     for file in (checkout / "data/Tints").glob("*/*.png"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workflow.metaprobe import readers, subsets
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import digest_arrays, digest_json
+from workflow.metaprobe.files import digest_arrays, digest_json, seal
 from workflow.metaprobe.images import TRANSFORMS
 from workflow.metaprobe.randomness import generator
 from workflow.metaprobe.readers import Dataset, Entry, Pool, folder
@@ -142,7 +142,7 @@ def draw_subset(
             raise UserError(f"{task_id}: no image is left for the {part} part; add images to it")
     if shared := subsets.overlap(chosen["train"], chosen["test"]):
         raise AssertionError(f"{task_id}: {len(shared)} images in both parts")
-    return subsets.seal(
+    return seal(
         {
             "task_id": task_id,
             "seed": seed,

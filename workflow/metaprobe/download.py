@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from workflow.metaprobe.archives import unpack
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import replacing
+from workflow.metaprobe.files import FULL, replacing
 from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, size_of, transfer
 
 PARTIAL = ".partial"
@@ -56,7 +56,8 @@ def fetch_source(
                 if delete_archives:
                     shutil.rmtree(kept, ignore_errors=True)
     except OSError as error:
-        raise UserError(f"{source}: cannot read or write below {data}: {error}") from error
+        advice = ": make room there and start the run again" if error.errno in FULL else ""
+        raise UserError(f"{source}: cannot read or write below {data}: {error}{advice}") from error
     return {"source": source, "files": entry.get("provides", {})}
 
 

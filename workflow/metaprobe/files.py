@@ -1,11 +1,14 @@
 """Whole files or none: atomic writing, and reading that names the file that is broken."""
 
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +16,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.orphans import check_not_superseded
 
 Arrays = dict[str, NDArray[Any]]
+LEAST_ROOM = 10**6  # bytes
+FULL = (errno.ENOSPC, errno.EDQUOT)
 INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it to `path` if the block succeeds."""
+    """Yield a temporary path beside `path`; move it to `path` if the block succeeds.
+
+    What killed processes have left there is deleted.
+
+    Raises:
+        UserError: the disk is full.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+        check_not_superseded()
         os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | Path, error: OSError) -> Exception:
+    """The user's error for a full disk, or the error itself."""
+    if error.errno not in FULL:
+        return error
+    return UserError(
+        f"{path} cannot be written ({error.strerror}): make room on its disk and start the run again"
+    )
+
+
+def check_room(folder: str | Path) -> None:
+    """See that a run can at least begin to write below `folder`, which need not exist.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if shutil.disk_usage(there).free < LEAST_ROOM:
+        raise UserError(
+            f"{folder} is on a disk without {LEAST_ROOM // 10**6} MB of free space: make room there"
+            " and start the run again"
+        )
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -87,6 +128,20 @@ def digest_json(content: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def seal(content: dict[str, Any]) -> dict[str, Any]:
+    """`content` with a digest over everything else in it, as `sha256`."""
+    return content | {"sha256": _digest_unsealed(content)}
+
+
+def is_intact(content: dict[str, Any]) -> bool:
+    """Whether sealed content is as it was sealed."""
+    return bool(content.get("sha256") == _digest_unsealed(content))
+
+
+def _digest_unsealed(content: dict[str, Any]) -> str:
+    return digest_json({key: value for key, value in content.items() if key != "sha256"})
+
+
 def digest_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
@@ -98,13 +153,13 @@ def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> 
 
     The file carries a digest of both, which `read_arrays` checks.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(facts, allow_nan=False)
     metadata = {"facts": text, "sha256": digest_json([text, digest_arrays(arrays)])}
     with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata=metadata)
+        temporary.write_bytes(save(arrays, metadata=metadata))
 
 
 def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:

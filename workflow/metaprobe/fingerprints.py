@@ -7,7 +7,15 @@ from pathlib import Path
 
 WORKFLOW = Path(__file__).parent.parent
 PACKAGE = "workflow.metaprobe"
-CARRIERS = ("errors", "files", "jobs", "provenance", "transfer")  # they make no result
+CARRIERS = (
+    "errors",
+    "files",
+    "jobs",
+    "orphans",
+    "provenance",
+    "signals",
+    "transfer",
+)  # they make no result
 
 
 def fingerprint(script: str, *modules: str) -> str:

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from workflow.metaprobe import metrics
-from workflow.metaprobe.files import broken, read_arrays, read_json
+from workflow.metaprobe.files import broken, is_intact, read_arrays, read_json, seal
 from workflow.metaprobe.subsets import read_subset
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "fragment.schema.yaml"
@@ -57,8 +57,12 @@ def build_fragment(
     head, training = read_arrays(head_path)
     if extraction["subset_sha256"] != subset["sha256"]:
         raise broken(features_path, f"it was extracted from another subset than {subset_path}")
+    if extraction["architecture"] != hyperparameters["architecture"]:
+        raise broken(features_path, f"its features are of {extraction['architecture']}")
     if training["features_sha256"] != extraction["features_sha256"]:
         raise broken(head_path, f"it was trained on other features than {features_path}")
+    if (training["hyperparameters"], training["seed"]) != (hyperparameters, subset["seed"]):
+        raise broken(head_path, "it was trained with other hyperparameters or another seed")
     measured = measure(features, head)
     last = training["learning_curve"][-1]
     if not _same_loss(last["test_loss"], measured["test_loss"]):
@@ -70,7 +74,7 @@ def build_fragment(
         | measured
         | {"training_time_sec": seconds["train_features"] + seconds["head"]}
     )
-    return {column: columns[column] for column in COLUMNS} | {
+    provenance = {
         "configuration": configuration,
         "class_count": subset["class_count"],
         "pretext": subset["pretext"],
@@ -93,6 +97,7 @@ def build_fragment(
         "versions": extraction["versions"] | training["versions"],
         "git_commit": git_commit,
     }
+    return seal({column: columns[column] for column in COLUMNS} | provenance)
 
 
 def measure(features: dict[str, Any], head: dict[str, Any]) -> dict[str, float]:
@@ -144,6 +149,8 @@ class FragmentReader:
                 raise broken(path, f"its {key} is {found}, not {value}")
         if trouble := next(contradictions(fragment), None):
             raise broken(path, trouble)
+        if not is_intact(fragment):
+            raise broken(path, "its content does not match its digest")
         return fragment
 
 

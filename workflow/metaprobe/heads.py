@@ -167,7 +167,7 @@ def train_on_file(
 
     Returns:
         Arrays `weight` (C, D) and `bias` (C,) float64, and facts: learning curve, seconds, digest
-        of the features, versions.
+        of the features, hyperparameters, seed, versions.
     """
     arrays, facts = read_arrays(features_path)
     train, test = (
@@ -181,5 +181,7 @@ def train_on_file(
         "learning_curve": curve,
         "seconds": seconds,
         "features_sha256": facts["features_sha256"],
+        "hyperparameters": hyperparameters,
+        "seed": seed,
         "versions": versions("numpy"),
     }

@@ -1,5 +1,6 @@
 """What every job has in common: a log, plain words when it fails, and a list of failures at the end."""
 
+import os
 import resource
 import sys
 import time
@@ -8,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from workflow.metaprobe import orphans, signals
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.files import cannot_write
+from workflow.metaprobe.signals import TerminatedError
 
 MARK = "error: "
 COST = "cost: "
 INTERRUPTED = "interrupted"
+TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its time limit"
 
 
 @contextmanager
@@ -20,12 +25,31 @@ def logged(log: str) -> Iterator[None]:
     """Send all output of a job to its log; end the log with what it cost, or why it failed.
 
     A user's mistake ends it without a traceback; anything else is a bug and keeps its traceback
-    above the sentence.
+    above the sentence. What a log on a full disk cannot take goes to the terminal.
     """
+    try:
+        with _logged(log):
+            yield
+    except OSError as error:
+        raise SystemExit(f"{MARK}{_reason(error) or cannot_write(log, error)}") from None
+
+
+def _reason(error: BaseException | None) -> UserError | None:
+    """The user's error that was being written when `error` came up."""
+    while error and not isinstance(error, UserError):
+        error = error.__context__
+    return error if isinstance(error, UserError) else None
+
+
+@contextmanager
+def _logged(log: str) -> Iterator[None]:
+    Path(log).unlink(missing_ok=True)  # a new file, as an orphan may still write to the old one
     with (
-        open(log, "w", buffering=1, encoding="utf-8") as file,
+        open(log, "x", buffering=1, encoding="utf-8") as file,
         redirect_stdout(file),
         redirect_stderr(file),
+        orphans.ending_with_parent(Path(log), os.fstat(file.fileno()).st_ino),
+        signals.raising(),
     ):
         start = time.perf_counter()
         try:
@@ -33,7 +57,10 @@ def logged(log: str) -> Iterator[None]:
             print(cost(time.perf_counter() - start))
         except KeyboardInterrupt:
             print(f"\n{INTERRUPTED}")
-            raise
+            sys.exit(130)  # as shells report it
+        except TerminatedError:
+            print(f"\n{MARK}{TERMINATED}")
+            sys.exit(1)
         except UserError as error:
             print(f"\n{MARK}{error}")
             sys.exit(1)
@@ -58,7 +85,10 @@ def failures(logs: Path, since: float) -> list[str]:
             text = "\n" + log.read_text(encoding="utf-8", errors="replace")
             _, mark, reason = text.rpartition(f"\n{MARK}")
             if not mark and COST not in text and not text.endswith(f"\n{INTERRUPTED}\n"):
-                mark, reason = MARK, "ended without a word: killed, perhaps for want of memory"
+                mark, reason = (
+                    MARK,
+                    "ended without a word: killed, perhaps for want of memory, or its disk is full",
+                )
             if mark:
                 found.append(f"{log.relative_to(logs).with_suffix('')}: {reason.strip()}")
     return found

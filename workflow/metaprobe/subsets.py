@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow.metaprobe.files import broken, digest_json, read_json
+from workflow.metaprobe.files import broken, is_intact, read_json
 
 Integers = NDArray[np.int64]
 
@@ -94,11 +94,6 @@ def part(
     }
 
 
-def seal(subset: dict[str, Any]) -> dict[str, Any]:
-    """Add the digest over everything else."""
-    return subset | {"sha256": _digest(subset)}
-
-
 def read_subset(path: str | Path) -> dict[str, Any]:
     """Read a subset and prove it sound.
 
@@ -107,9 +102,9 @@ def read_subset(path: str | Path) -> dict[str, Any]:
     """
     subset: dict[str, Any] = read_json(path)
     try:
-        intact = subset["sha256"] == _digest(subset)
+        intact = is_intact(subset)
         shared = overlap(subset["train"], subset["test"])
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise broken(path, "it is not a subset") from None
     if not intact:
         raise broken(path, "its content does not match its digest")
@@ -123,7 +118,3 @@ def overlap(train: dict[str, Any], test: dict[str, Any]) -> set[int]:
     if train["pool"] != test["pool"]:
         return set()
     return set(train["indices"]) & set(test["indices"])
-
-
-def _digest(subset: dict[str, Any]) -> str:
-    return digest_json({key: value for key, value in subset.items() if key != "sha256"})

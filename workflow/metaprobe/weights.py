@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow.metaprobe.architectures import ARCHITECTURES, random_state, weights_id
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import digest_arrays, digest_file, read_json
+from workflow.metaprobe.files import broken, cannot_write, digest_arrays, digest_file, read_json
 from workflow.metaprobe.transfer import PATIENCE, Patience, TransferError, transfer
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def fetch_imagenet(
             raise UserError(
                 f"cannot fetch the weights of {architecture} ({error}): {advice}, and start again"
             ) from None
+        except OSError as error:
+            raise cannot_write(file, error) from error
         if _published(part, file.name) is None:
             part.unlink()
             raise UserError(f"{url} did not bring the published file: {advice}, and start again")
@@ -68,8 +70,20 @@ def load_weights(
     """
     if receipt is None:
         return load_random(architecture, seed)
-    facts = read_json(receipt)
+    facts = read_receipt(receipt)
     return load_imagenet(facts, folder), facts
+
+
+def read_receipt(path: str | Path) -> dict[str, Any]:
+    """The facts that `fetch_imagenet` returned.
+
+    Raises:
+        UserError: the file is missing or is no receipt.
+    """
+    facts: dict[str, Any] = read_json(path)
+    if not isinstance(facts, dict) or not facts.keys() >= {"id", "file", "sha256"}:
+        raise broken(path, "it is no receipt of weights")
+    return facts
 
 
 def load_imagenet(facts: dict[str, Any], folder: Path) -> State:

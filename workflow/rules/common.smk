@@ -12,9 +12,12 @@ from workflow.metaprobe.architectures import ARCHITECTURES, weights_id
 from workflow.metaprobe.descriptors import columns
 from workflow.metaprobe.descriptors.backbone_shift import ENDINGS
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.files import check_room
 from workflow.metaprobe.fingerprints import fingerprint
+from workflow.metaprobe.signals import stop_as_on_ctrl_c
 
 STARTED = time.time()
+stop_as_on_ctrl_c()
 
 
 def files_by_precedence():
@@ -24,6 +27,8 @@ def files_by_precedence():
 
 
 try:
+    check_room(".")
+    check_room(workflow.pathvars.apply("<results>"))
     RUN = configuration_files.load_run(config, files_by_precedence())
 except UserError as error:
     sys.exit(str(error))
@@ -31,7 +36,7 @@ except UserError as error:
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
 DATA = Path(RUN.settings["data"]).expanduser()
-QUESTIONS = ("doctor",)
+QUESTIONS = ("doctor", "verify")
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]

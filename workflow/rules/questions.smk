@@ -12,3 +12,19 @@ rule doctor:
         sources=RUN.sources,
     script:
         "../scripts/doctor.py"
+
+
+rule verify:
+    log:
+        "<logs>/verify.log",
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    params:
+        processes=workflow.cores or 1,
+        fragments=str(RESULTS / "metrics"),
+        experiments=EXPERIMENTS,
+        expected=expected_of_fragments(),
+    script:
+        "../scripts/verify.py"

@@ -13,6 +13,7 @@ from PIL import Image
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.readers import Dataset, Entry, Pool, missing_package, numbered_classes
 
+UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says, unchecked
 LISTS_OF_FILES = ("_image_files", "_images", "_samples", "samples", "imgs")
 
 
@@ -56,6 +57,11 @@ def build(task_id: str, class_name: str, data: Path, arguments: dict[str, Any]) 
     """
     from torchvision import datasets
 
+    if class_name in UNPICKLING:
+        raise UserError(
+            f"{task_id}: {class_name} reads a pickle that nobody has checked, which could run any "
+            "code; bring its pictures as a folder tree, kind: folder"
+        )
     data_class = getattr(datasets, class_name, None)
     if data_class is None:
         raise UserError(f"{task_id}: torchvision.datasets has no class {class_name}")

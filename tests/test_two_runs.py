@@ -1,0 +1,31 @@
+"""Two runs at once in one folder: the second says so and harms nothing."""
+
+import time
+
+import pytest
+from checkouts import snakemake
+from tiny_runs import EXPERIMENTS, TINY, checkout, host, metrics, start, wait_for_job
+
+pytestmark = pytest.mark.slow
+
+
+def test_second_run_stops_and_the_first_ends_well(tmp_path) -> None:
+    """Two jobs that write one file, or a second run that spoils the logs or tables of the first."""
+    with host(tmp_path / "host") as address:
+        folder = checkout(tmp_path / "checkout", address)
+        with start(folder) as first:
+            wait_for_job(folder, first, "extract_features")
+            time.sleep(0.2)
+            logs = folder / "results/logs"
+            before = {log: log.stat().st_ino for log in logs.glob("**/*.log")}
+            second = snakemake(folder, *TINY)
+            assert first.poll() is None
+            after = {log: log.stat().st_ino for log in before}
+        assert second.returncode != 0
+        assert "Directory cannot be locked" in second.stdout
+        assert "no other Snakemake process is trying to create the same files" in second.stdout
+        assert "Traceback" not in second.stdout
+        assert before == after
+        assert not (folder / "results/target_representations.partial.csv").exists()
+        assert first.returncode == 0, (folder / "output.txt").read_text()
+        assert len(metrics(folder)) == EXPERIMENTS

@@ -1,0 +1,28 @@
+"""Recompute some finished experiments and print how far the numbers are apart."""
+
+import sys
+from pathlib import Path
+
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.tables import read_fragments
+from workflow.metaprobe.verify import Settings, overall, report, verify
+from workflow.metaprobe.weights import weights_folder
+
+config, params = snakemake.config, snakemake.params
+settings = Settings(
+    datasets=config["datasets"],
+    data=Path(config["data"]).expanduser(),
+    seed=config["seed"],
+    sizes={part: config[f"{part}_images"] for part in ("train", "test")},
+    weights=config["weights"],
+    weights_folder=weights_folder(config)[0],
+    device=config["device"],
+)
+try:
+    fragments, _ = read_fragments(params.fragments, params.experiments, params.expected)
+    found = verify(fragments, settings, config["verify_experiments"], params.processes)
+except UserError as error:
+    sys.exit(f"verify: {error}")
+print(report(found), flush=True)
+if overall(found) not in ("identical", "within tolerance"):
+    sys.exit("verify: the recomputed numbers are not those of the table; see above.")
