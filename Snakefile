@@ -25,6 +25,10 @@ rule all:
         fragments(),
 
 
+onstart:
+    check_cluster()
+
+
 onsuccess:
     report_success()
 

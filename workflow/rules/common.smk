@@ -11,6 +11,7 @@ from workflow.metaprobe import datasets, jobs, tables
 from workflow.metaprobe.architectures import weights_id
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.fingerprints import fingerprint
+from workflow.metaprobe.slurm import check_slurm
 
 STARTED = time.time()
 
@@ -116,6 +117,14 @@ def hyperparameters(wildcards):
 def features_of_experiment(wildcards):
     architecture = hyperparameters(wildcards)["architecture"]
     return f"<results>/features/{wildcards.dataset}/{architecture}.safetensors"
+
+
+def check_cluster():
+    """Stop before any job where a run on this cluster would wait for ever, or spoil its files."""
+    try:
+        check_slurm(Path.cwd(), submits=workflow.executor_plugin.name == "slurm")
+    except UserError as error:
+        sys.exit(str(error))
 
 
 def report_success():
