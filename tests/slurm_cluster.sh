@@ -10,6 +10,8 @@
 # SLURM_LAB   folder of all state, logs and keys; an absolute path of at most 60 characters
 # SLURM_PORT  first of four ports on 127.0.0.1 (default 26817): slurmctld, slurmdbd, one slurmd per node
 #
+# Exit status: 0 done, 1 failed, 2 usage, 3 not possible on this machine.
+#
 # The nodes are called node0 and node1; each claims 2 CPUs, 64 GB and one GPU, whatever the machine has.
 # Snakemake's Slurm jobs drop SLURM_CONF, so that /etc/slurm/slurm.conf must lead to the configuration:
 # `start` makes it a link, and refuses where there is one already.
@@ -28,6 +30,7 @@ PROGRAMS=(munged:munge slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client slu
 
 say() { printf 'slurm_cluster: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
+cannot() { say "$*"; exit 3; }
 
 missing() {
     local pair
@@ -38,8 +41,8 @@ install() {
     local packages guard=/usr/sbin/policy-rc.d
     mapfile -t packages < <(missing)
     ((${#packages[@]})) || return 0
-    command -v apt-get >/dev/null || die "needs ${packages[*]}, and there is no apt-get here"
-    [ "$(id -u)" = 0 ] || die "installing ${packages[*]} needs root"
+    command -v apt-get >/dev/null || cannot "this needs ${packages[*]}, and there is no apt-get here"
+    [ "$(id -u)" = 0 ] || cannot "installing ${packages[*]} needs root"
     if [ ! -e $guard ]; then       # the packages must not start daemons of their own
         trap 'rm -f '$guard EXIT
         printf '#!/bin/sh\nexit 101\n' >$guard
@@ -77,7 +80,7 @@ end() {          # end NAME SIGNAL: wait 10 s, then kill
 kill_jobs() {    # slurmd's own children have METAPROBE_NODE, the jobs what Slurm tells them
     local folder environment
     for folder in /proc/[0-9]*; do
-        environment=$(tr '\0' '\n' <"$folder/environ" 2>/dev/null) || continue
+        environment=$({ tr "\\0" "\\n" <"$folder/environ"; } 2>/dev/null) || continue
         if grep -qx "METAPROBE_NODE=$LAB/$1" <<<"$environment" ||
             [ "$(grep -cxE "SLURM_CLUSTER_NAME=$CLUSTER|SLURMD_NODENAME=$1" <<<"$environment")" = 2 ]; then
             kill -KILL "${folder##*/}" 2>/dev/null || true
@@ -101,7 +104,7 @@ loopback_name() {        # the daemons bind the address of the host name: it mus
     case $address in
         127.*) ;;
         '') echo "127.0.0.1 $host $HOSTS_MARK" >>/etc/hosts ;;
-        *) die "the host name '$host' is $address: put '127.0.0.1 $host' first in /etc/hosts" ;;
+        *) cannot "the host name '$host' is $address: put '127.0.0.1 $host' first in /etc/hosts" ;;
     esac
     echo "$host"
 }
@@ -190,7 +193,7 @@ CONF
 
 link_configuration() {
     mkdir -p "${ETC%/*}"
-    ln -s "$SLURM_CONF" "$ETC" 2>/dev/null || die "$ETC exists: this machine has a Slurm of its own"
+    ln -s "$SLURM_CONF" "$ETC" 2>/dev/null || cannot "$ETC exists: this machine has a Slurm of its own"
 }
 
 # ---- daemons ----
@@ -231,8 +234,8 @@ start_node() {
 start() {
     local packages node
     packages=$(missing)
-    [ -z "$packages" ] || die "not installed: ${packages//$'\n'/ }"
-    [ "$(id -u)" = 0 ] || die "starting the daemons needs root"
+    [ -z "$packages" ] || cannot "not installed: ${packages//$'\n'/ }"
+    [ "$(id -u)" = 0 ] || cannot "starting the daemons needs root"
     configure
     link_configuration
     start_munge
