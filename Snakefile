@@ -34,6 +34,10 @@ rule all:
         fragments(),
 
 
+onstart:
+    check_cluster()
+
+
 onsuccess:
     report_success()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("Snakefile", "workflow", "config", "envs", "profiles")
+PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
 
 
 def copy_workflow(target: Path) -> Path:
@@ -17,10 +17,10 @@ def copy_workflow(target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     ignored = shutil.ignore_patterns("__pycache__")
     for part in PARTS:
-        if (ROOT / part).is_dir():
+        if (ROOT / part).is_dir() and not (ROOT / part).is_symlink():
             shutil.copytree(ROOT / part, target / part, symlinks=True, ignore=ignored)
         else:
-            shutil.copy2(ROOT / part, target / part)
+            shutil.copy2(ROOT / part, target / part, follow_symlinks=False)
     return target
 
 

@@ -15,6 +15,7 @@ from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import check_room
 from workflow.metaprobe.fingerprints import fingerprint
 from workflow.metaprobe.signals import stop_as_on_ctrl_c
+from workflow.metaprobe.slurm import check_slurm
 
 STARTED = time.time()
 stop_as_on_ctrl_c()
@@ -156,6 +157,14 @@ def expected_of_descriptions():
         task_id: {"seed": seed, "sampling": sampling_of(task_id), "weights": ids}
         for task_id in RUN.datasets
     }
+
+
+def check_cluster():
+    """Stop before any job where a run on this cluster would wait for ever, or spoil its files."""
+    try:
+        check_slurm(Path.cwd(), submits=workflow.executor_plugin.name == "slurm")
+    except UserError as error:
+        sys.exit(str(error))
 
 
 def report_success():

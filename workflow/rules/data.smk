@@ -26,8 +26,8 @@ rule subset_index:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem="3GB",
-        runtime="20m",
+        mem=lambda wildcards, attempt: f"{3 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
         reading=reading,
         sampling=sampling,

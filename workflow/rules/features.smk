@@ -27,8 +27,8 @@ rule extract_features:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem="4GB",
-        runtime="60m",
+        mem=lambda wildcards, attempt: f"{4 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
         reading=reading,
         transform=lambda wildcards: entry(wildcards)["transform"],

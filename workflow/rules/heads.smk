@@ -8,6 +8,7 @@ rule train_head:
         "<results>/heads/{dataset}/{configuration}.safetensors",
     log:
         "<logs>/train_head/{dataset}/{configuration}.log",
+    localrule: True
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -31,6 +32,7 @@ rule metrics_json:
         "<results>/metrics/{dataset}/{configuration}.json",
     log:
         "<logs>/metrics_json/{dataset}/{configuration}.log",
+    localrule: True
     conda:
         "../../envs/tables.yaml"
     threads: 1

@@ -1,0 +1,280 @@
+"""Runs on a real Slurm: the numbers of a local run, whatever becomes of jobs, nodes and daemons.
+
+The cluster is started by `slurm_cluster.sh`; where it cannot be, these tests are skipped.
+"""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from checkouts import ROOT, copy_workflow, snakemake
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("--configfile", "config/demo.yaml", "--config", "train_images=24", "test_images=12")
+QUICK = ("--slurm-init-seconds-before-status-checks", "8", "--latency-wait", "20")
+SLURM = ("--profile", "slurm", *QUICK, *SMALL, "epochs=2")
+HOLD = """
+import time
+from pathlib import Path
+while Path("hold", snakemake.wildcards.dataset + snakemake.wildcards.architecture).exists():
+    time.sleep(0.1)
+"""
+HELD = "rule_extract_features_wildcards_Digits_ResNet18"
+DELETED = "Digits/(resnet18|mobilenetv2|ResNet18|MobileNetV2)"
+PATIENCE = 400  # s; what takes longer is taken for a run that hangs
+
+
+def cluster_does(lab: Path, *action: str) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / "tests/slurm_cluster.sh"), *action]
+    environment = {**os.environ, "SLURM_LAB": str(lab)}
+    # no pipe: the daemons would hold it open
+    with open(lab / "said", "w+") as said:
+        result = subprocess.run(command, env=environment, stdout=said, stderr=said, check=False)
+        said.seek(0)
+        return subprocess.CompletedProcess(command, result.returncode, stdout=said.read())
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Callable[..., None]]:
+    """A function that does something to the cluster: `cluster("node-down", "node0")`."""
+    lab = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+
+    def act(*action: str) -> None:
+        result = cluster_does(lab, *action)
+        assert result.returncode == 0, result.stdout
+
+    try:
+        result = cluster_does(lab, "start")
+        if result.returncode == 3:
+            pytest.skip(f"no Slurm can be started here: {result.stdout.strip()}")
+        assert result.returncode == 0, result.stdout
+        yield act
+        act("stop")
+    finally:
+        cluster_does(lab, "stop")
+        shutil.rmtree(lab)
+
+
+def tell(*command: str) -> str:
+    return subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True).stdout
+
+
+class Run:
+    """Snakemake at work in the background."""
+
+    def __init__(self, folder: Path, *arguments: str):
+        self.folder = folder
+        self.said = folder / "said.txt"
+        with open(self.said, "w") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "snakemake", *SLURM, *arguments],
+                cwd=folder,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self) -> int:
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(PATIENCE)
+            pytest.fail(f"the run hangs: {self.said.read_text()}")
+
+    def ends_well(self) -> None:
+        assert self.wait() == 0, self.said.read_text()
+
+    def job(self, *states: str, other_than: str = "") -> tuple[str, str]:
+        """Id and node of the job that waits, or has waited, once it is in one of `states`."""
+        queue, until = "", time.monotonic() + PATIENCE
+        while time.monotonic() < until and self.process.poll() is None:
+            queue = tell("squeue", "--states=all", "--noheader", "--format=%T|%i|%N|%Z|%k")
+            for line in queue.splitlines():
+                state, *job, place = line.split("|", maxsplit=3)
+                if place == f"{self.folder}|{HELD}" and state in states and other_than not in job:
+                    return job[0], job[1]
+            time.sleep(0.5)
+        pytest.fail(f"no such job came to be {states}:\n{queue}\n{self.said.read_text()}")
+
+
+def jobs_since(start: float) -> Counter[str]:
+    """Rule → number of jobs submitted to Slurm after `start`."""
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(start))
+    lines = tell("sacct", "-X", "-n", "-P", "-S", since, "-o", "Submit,Comment").splitlines()
+    submitted = [line.split("|") for line in lines]
+    return Counter(
+        re.match(r"rule_(\w+?)_wildcards", comment)[1] for at, comment in submitted if at >= since
+    )
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    """The rows of the table, without the one column that is never the same twice."""
+    with open(folder / "results/demo/target_representations.csv", newline="") as file:
+        return [{**row, "training_time_sec": ""} for row in csv.DictReader(file)]
+
+
+def files(folder: Path, but: str = "(?!)") -> dict[Path, tuple[int, int]]:
+    """Every result outside `but`, with what would change if it were written again."""
+    found = {}
+    for stage in ("subsets", "features", "heads", "metrics"):
+        for path in (folder / "results/demo" / stage).glob("**/*.*"):
+            if not re.search(but, str(path.relative_to(folder))):
+                found[path] = (path.stat().st_ino, path.stat().st_mtime_ns)
+    return found
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> list[dict[str, str]]:
+    """The table of a run without Slurm."""
+    folder = copy_workflow(tmp_path_factory.mktemp("local") / "checkout")
+    result = snakemake(folder, *SMALL, "epochs=2")
+    assert result.returncode == 0, result.stdout
+    return table(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(cluster, tmp_path_factory) -> Path:
+    """A checkout in which the demo has run on Slurm."""
+    folder = copy_workflow(tmp_path_factory.mktemp("slurm") / "checkout")
+    script = folder / "workflow/scripts/extract_features.py"
+    text = script.read_text()
+    first, _, rest = text.partition("\nwith logged")
+    script.write_text(f"{first}{HOLD}\nwith logged{rest}")
+    (folder / "hold").mkdir()
+    Run(folder).ends_well()
+    return folder
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Path:
+    """The finished run less two architectures of one data set; the job of one of them will wait."""
+    folder = shutil.copytree(finished, tmp_path / "checkout", symlinks=True)
+    for path in (folder / "results/demo").glob("*/Digits/*"):
+        if re.search(DELETED, str(path)):
+            path.unlink()
+    (folder / "hold/DigitsResNet18").touch()
+    return folder
+
+
+def release(folder: Path) -> None:
+    (folder / "hold/DigitsResNet18").unlink()
+
+
+def test_numbers_are_those_of_a_local_run_and_heads_are_not_queued(finished, local) -> None:
+    """A job that computes something else; 180 queue entries of a second; needs not handed on."""
+    assert table(finished) == local
+    query = ("sacct", "-X", "-n", "-P", "-o", "Comment,State,ReqMem,TimelimitRaw,AllocCPUS,WorkDir")
+    jobs = [line.split("|") for line in tell(*query).splitlines()]
+    jobs = [job[:-1] for job in jobs if job[-1] == str(finished)]
+    plan = snakemake(finished, "--dry-run", "--forceall", *SLURM).stdout
+    wants = re.findall(r"^rule (\w+):(?:\n .*)*?\n +resources: (.*)", plan, re.MULTILINE)
+    asked = {
+        rule: (re.search(r"mem_mb=(\d+)", needs)[1], re.search(r"runtime=(\d+)", needs)[1])
+        for rule, needs in wants
+    }
+    assert Counter(tuple(job[1:]) for job in jobs) == Counter(
+        {
+            ("COMPLETED", f"{asked[rule][0]}M", asked[rule][1], "1"): number
+            for rule, number in {"subset_index": 3, "extract_features": 9}.items()
+        }
+    )
+    before = files(finished)
+    again = Run(finished)
+    again.ends_well()
+    assert "Nothing to be done" in again.said.read_text()
+    assert files(finished) == before
+
+
+def test_a_cancelled_job_costs_only_itself(checkout, local) -> None:
+    """A run that waits for a cancelled job for ever; neighbours lost; a GPU that is not asked for."""
+    before = files(checkout, but=DELETED)
+    start = time.time()
+    gpu = ("extract_features:gpu=1", "extract_features:slurm_partition=gpu")
+    run = Run(checkout, "--set-resources", *gpu)
+    first, _ = run.job("RUNNING")
+    assert "gres/gpu=1" in tell("sacct", "-X", "-n", "-P", "-j", first, "-o", "AllocTRES")
+    tell("scancel", first)
+    second, _ = run.job("RUNNING", other_than=first)
+    tell("scancel", second)
+    assert run.wait() != 0
+    assert "16 of 18 experiments are finished" in run.said.read_text()
+    assert jobs_since(start) == {"extract_features": 3}
+    assert files(checkout, but=DELETED) == before
+
+    release(checkout)
+    before = files(checkout, but="Digits/(resnet18|ResNet18)")
+    time.sleep(1)
+    start = time.time()
+    Run(checkout).ends_well()
+    assert table(checkout) == local
+    assert jobs_since(start) == {"extract_features": 1}
+    assert files(checkout, but="Digits/(resnet18|ResNet18)") == before
+
+
+def test_time_limit_and_a_restarted_controller(checkout, local, cluster) -> None:
+    """A job that is killed in the same minute again; jobs forgotten while slurmctld is away."""
+    before = files(checkout, but=DELETED)
+    run = Run(checkout, "--set-resources", "extract_features:runtime=attempt")
+    first, _ = run.job("RUNNING")
+    time.sleep(10)
+    cluster("controller-down")
+    time.sleep(20)
+    cluster("controller-up")
+    run.job("TIMEOUT")
+    second, _ = run.job("RUNNING", other_than=first)
+    release(checkout)
+    run.ends_well()
+    limits = tell("sacct", "-X", "-n", "-P", "-j", f"{first},{second}", "-o", "TimelimitRaw")
+    assert limits.split() == ["1", "2"]
+    assert table(checkout) == local
+    assert files(checkout, but=DELETED) == before
+
+
+def test_a_lost_node_costs_only_time(checkout, local, cluster) -> None:
+    """A job that dies with its node, or a node that is never used again."""
+    before = files(checkout, but=DELETED)
+    run = Run(checkout)
+    _, node = run.job("RUNNING")
+    cluster("node-down", node)
+    run.job("RUNNING", other_than=node)
+    cluster("node-up", node)
+    release(checkout)
+    run.ends_well()
+    assert table(checkout) == local
+    assert files(checkout, but=DELETED) == before
+
+
+def test_jobs_that_outlive_their_snakemake_spoil_nothing(checkout, local) -> None:
+    """Two runs that write the same files, or an orphan that deletes them when it is cancelled."""
+    before = files(checkout, but=DELETED)
+    run = Run(checkout)
+    orphan, _ = run.job("RUNNING")
+    run.process.kill()
+    run.process.wait()
+    locked = Run(checkout)
+    assert locked.wait() != 0
+    assert "--unlock" in locked.said.read_text()
+    assert Run(checkout, "--unlock").wait() == 0
+    for refused in (Run(checkout), Run(checkout, "--executor", "local", "--cores", "2")):
+        assert refused.wait() != 0
+        said = refused.said.read_text()
+        assert re.search(rf"still in Slurm's queue.* scancel .*\b{orphan}\b", said), said
+    tell("scancel", *re.search(r"scancel ([\d ]+);", said)[1].split())
+    until = time.monotonic() + PATIENCE
+    while tell("squeue", "--noheader") and time.monotonic() < until:
+        time.sleep(0.5)
+    release(checkout)
+    Run(checkout).ends_well()
+    assert table(checkout) == local
+    assert files(checkout, but=DELETED) == before
