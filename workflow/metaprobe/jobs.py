@@ -79,16 +79,19 @@ def cost(seconds: float) -> str:
 
 def failures(logs: Path, since: float) -> list[str]:
     """`rule/wildcards: why`, for each log below `logs`, written after `since`, of a failed job."""
-    found = []
-    for log in sorted(logs.glob("**/*.log")):
-        if log.stat().st_mtime >= since:
-            text = "\n" + log.read_text(encoding="utf-8", errors="replace")
-            _, mark, reason = text.rpartition(f"\n{MARK}")
-            if not mark and COST not in text and not text.endswith(f"\n{INTERRUPTED}\n"):
-                mark, reason = (
-                    MARK,
-                    "ended without a word: killed, perhaps for want of memory, or its disk is full",
-                )
-            if mark:
-                found.append(f"{log.relative_to(logs).with_suffix('')}: {reason.strip()}")
-    return found
+    return [
+        f"{log.relative_to(logs).with_suffix('')}: {reason}"
+        for log in sorted(logs.glob("**/*.log"))
+        if log.stat().st_mtime >= since and (reason := failure(log))
+    ]
+
+
+def failure(log: Path) -> str | None:
+    """Why the job of a log failed; None if it did not, or was interrupted."""
+    text = "\n" + log.read_text(encoding="utf-8", errors="replace")
+    _, mark, reason = text.rpartition(f"\n{MARK}")
+    if mark:
+        return reason.strip()
+    if COST in text or text.endswith(f"\n{INTERRUPTED}\n"):
+        return None
+    return "ended without a word: killed, perhaps for want of memory, or its disk is full"

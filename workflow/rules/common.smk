@@ -37,7 +37,7 @@ except UserError as error:
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
 DATA = Path(RUN.settings["data"]).expanduser()
-QUESTIONS = ("doctor", "verify")
+QUESTIONS = ("doctor", "status", "verify")
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
@@ -99,6 +99,25 @@ def sampling_of(task_id):
 
 def sampling(wildcards):
     return sampling_of(wildcards.dataset)
+
+
+def stages_of(task_id, name):
+    """The jobs that an experiment needs, first to last: (log, output)."""
+    architecture = RUN.configurations[name]["architecture"]
+    source = RUN.datasets[task_id].get("source")
+    of_both = f"{task_id}/{architecture}"
+    stages = [
+        ("download", source, "sources", ".json"),
+        ("subset_index", task_id, "subsets", ".json"),
+        ("fetch_weights", architecture, "weights", ".json"),
+        ("extract_features", of_both, "features", ".safetensors"),
+        ("train_head", f"{task_id}/{name}", "heads", ".safetensors"),
+        ("metrics_json", f"{task_id}/{name}", "metrics", ".json"),
+    ]
+    return [
+        (f"{LOGS}/{rule}/{stem}.log", f"{RESULTS}/{folder}/{stem}{ending}")
+        for rule, stem, folder, ending in stages
+    ]
 
 
 def expected_of_fragments():

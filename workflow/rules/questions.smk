@@ -14,6 +14,19 @@ rule doctor:
         "../scripts/doctor.py"
 
 
+rule status:
+    log:
+        "<logs>/status.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
+        expected=expected_of_fragments(),
+    script:
+        "../scripts/status.py"
+
+
 rule verify:
     log:
         "<logs>/verify.log",

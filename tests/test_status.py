@@ -1,0 +1,75 @@
+"""`snakemake status`: what is done, what failed and why, what is missing."""
+
+from pathlib import Path
+
+import pytest
+
+from workflow.metaprobe.status import State, read_states, report
+
+TASKS = ("MNIST", "STL10_Unlabeled")
+NAMES = ("resnet18-plain", "resnet18-regularized")
+
+
+def states(**found: State) -> dict[tuple[str, str], State]:
+    every = {(task, name): State("missing") for task in TASKS for name in NAMES}
+    return every | {(TASKS[0], name.replace("_", "-")): state for name, state in found.items()}
+
+
+def test_grid_is_readable_and_the_sums_are_right() -> None:
+    """A row under another data set's name, or a failure counted as missing."""
+    found = states(
+        resnet18_plain=State("done"),
+        resnet18_regularized=State("failed", "train_head.log", "diverged at epoch 1, step 2: oh"),
+    )
+    lines = report(found).splitlines()
+    assert lines[:3] == [
+        "                  1 2",
+        "MNIST             # x",
+        "STL10_Unlabeled   . .",
+    ]
+    assert "1 resnet18-plain  2 resnet18-regularized" in lines
+    assert "# 1 done, x 1 failed (1 diverged), . 2 missing, of 4 experiments" in lines
+    assert (
+        lines[-1] == "MNIST/resnet18-regularized: diverged at epoch 1, step 2: oh (train_head.log)"
+    )
+
+
+@pytest.mark.parametrize("count", [1, 6, 20, 48, 400])
+def test_eighty_columns(count: int) -> None:
+    """A grid that a terminal breaks."""
+    found = {("STL10_Unlabeled", f"configuration-{i}"): State("missing") for i in range(count)}
+    assert max(map(len, report(found).splitlines())) <= 80
+
+
+def test_one_dead_source_is_said_once() -> None:
+    """The same reason printed for each of the experiments that wait for it."""
+    failed = State("failed", "logs/download/mnist.log", "mnist: host is dead")
+    text = report(states(resnet18_plain=failed, resnet18_regularized=failed))
+    assert text.count("host is dead") == 1
+    assert "MNIST/resnet18-plain and 1 more: mnist: host is dead" in text
+
+
+def test_nothing_yet_is_a_friendly_sentence(tmp_path: Path) -> None:
+    """A traceback for an empty results folder."""
+    stages = {
+        (task, name): [(str(tmp_path / "a.log"), str(tmp_path / "a"))]
+        for task in TASKS
+        for name in NAMES
+    }
+    assert "No experiment is finished yet" in report(read_states(stages, {}))
+
+
+def test_reasons_are_of_jobs_whose_output_is_missing(tmp_path: Path) -> None:
+    """An old failure that was mended, or a later stage blamed for an earlier one's failure."""
+    logs = [tmp_path / f"{name}.log" for name in ("download", "train", "metrics")]
+    outputs = [tmp_path / name for name in ("manifest", "head", "fragment")]
+    logs[0].write_text("error: host is dead\n")
+    outputs[0].touch()
+    logs[1].write_text("error: diverged at epoch 2\n")
+    stages = {("a", "b"): [(str(log), str(out)) for log, out in zip(logs, outputs, strict=True)]}
+    assert read_states(stages, {})["a", "b"] == State("failed", str(logs[1]), "diverged at epoch 2")
+    outputs[1].touch()
+    assert read_states(stages, {})["a", "b"] == State("missing")
+    outputs[2].write_text("{}")
+    broken = read_states(stages, {})["a", "b"]
+    assert broken.name == "failed" and str(outputs[2]) in broken.reason
