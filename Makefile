@@ -23,7 +23,8 @@ test: setup
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m slow --ignore tests/test_slurm.py
+	$(BIN)/python -m pytest -m slow tests/test_slurm.py
 
 check: setup
 	$(BIN)/ruff check .
