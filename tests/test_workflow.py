@@ -331,7 +331,12 @@ def test_diverged_experiment_fails_alone(checkout) -> None:
     def change(content):
         content["only_configurations"] += ["runaway", "efficientnetb0-plain"]
         content["configurations"] = {
-            "runaway": {"architecture": "ResNet18", "learning_rate": 1e38, "optimizer": "SGD"}
+            "runaway": {
+                "architecture": "ResNet18",
+                "learning_rate": 1e38,
+                "optimizer": "SGD",
+                "batch_size": 8,
+            }
         }
 
     edit_yaml(checkout / "tiny.yaml", change)
@@ -339,7 +344,7 @@ def test_diverged_experiment_fails_alone(checkout) -> None:
     assert result.returncode != 0
     assert "8 of 10 experiments are finished" in result.stdout
     for task in ("Digits", "Tints"):
-        assert f"train_head/{task}/runaway: diverged at epoch 1, step 2: the tr" in result.stdout
+        assert f"train_head/{task}/runaway: diverged at epoch 1, step " in result.stdout
         assert not (checkout / f"results/metrics/{task}/runaway.json").exists()
         assert not (checkout / f"results/heads/{task}/runaway.safetensors").exists()
         assert (checkout / f"results/metrics/{task}/efficientnetb0-plain.json").exists()
