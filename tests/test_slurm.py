@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from checkouts import ROOT, copy_workflow, snakemake
@@ -62,6 +63,8 @@ def cluster() -> Iterator[Callable[..., None]]:
         yield act
         act("stop")
     finally:
+        for process in Run.started:
+            process.kill()
         cluster_does(lab, "stop")
         shutil.rmtree(lab)
 
@@ -73,6 +76,8 @@ def tell(*command: str) -> str:
 class Run:
     """Snakemake at work in the background."""
 
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+
     def __init__(self, folder: Path, *arguments: str):
         self.folder = folder
         self.said = folder / "said.txt"
@@ -83,6 +88,7 @@ class Run:
                 stdout=said,
                 stderr=subprocess.STDOUT,
             )
+        self.started.append(self.process)
 
     def wait(self) -> int:
         try:
@@ -203,7 +209,7 @@ def test_a_cancelled_job_costs_only_itself(checkout, local) -> None:
     gpu = ("extract_features:gpu=1", "extract_features:slurm_partition=gpu")
     run = Run(checkout, "--set-resources", *gpu)
     first, _ = run.job("RUNNING")
-    assert "gres/gpu=1" in tell("sacct", "-X", "-n", "-P", "-j", first, "-o", "AllocTRES")
+    assert "gres/gpu=1" in tell("scontrol", "show", "job", first)
     tell("scancel", first)
     second, _ = run.job("RUNNING", other_than=first)
     tell("scancel", second)
