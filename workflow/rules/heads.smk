@@ -13,7 +13,7 @@ rule train_head:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem="2GB",
+        mem="1GB",
         runtime="20m",
     params:
         hyperparameters=hyperparameters,
