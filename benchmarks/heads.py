@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch.nn.functional import cross_entropy
 
 from workflow.metaprobe import head_steps, many_heads
@@ -65,6 +66,7 @@ def cpu_milliseconds(train_all: Callable[[], object], count: int) -> float:
     return (time.process_time() - start) * 1000 / count * FULL_STEPS / STEPS
 
 
+@threadpool_limits.wrap(limits=1)
 def measure(class_count: int) -> dict[str, float]:
     """Milliseconds per head of every way to train heads of `class_count` classes."""
     rng = np.random.default_rng(0)
