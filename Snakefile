@@ -10,20 +10,14 @@ min_version("9.25")
 CONFIG = relpath(f"{workflow.basedir}/config")
 
 
-configfile: f"{CONFIG}/config.yaml"
-configfile: f"{CONFIG}/datasets.yaml"
-configfile: f"{CONFIG}/configurations.yaml"
-configfile: f"{CONFIG}/grid.yaml"
+for name in "config", "datasets", "configurations", "grid":
+
+    configfile: f"{CONFIG}/{name}.yaml"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/features.smk"
-include: "workflow/rules/heads.smk"
-include: "workflow/rules/describe.smk"
-include: "workflow/rules/tables.smk"
-include: "workflow/rules/sweep.smk"
-include: "workflow/rules/questions.smk"
+for stage in "common data features heads describe tables sweep questions".split():
+
+    include: f"workflow/rules/{stage}.smk"
 
 
 rule all:

@@ -258,7 +258,7 @@ stop() {
     fi
 }
 
-[ "${1:-}" = install ] || { [[ $LAB =~ ^/[A-Za-z0-9._/+-]{1,59}$ ]] || die "SLURM_LAB is '$LAB', no plain absolute path"; }
+[ "${1:-}" = install ] || { [[ $LAB =~ ^/[A-Za-z0-9._/+-]{1,59}$ ]] || cannot "SLURM_LAB is '$LAB', no plain absolute path"; }
 export SLURM_CONF=$LAB/slurm.conf MYSQL_UNIX_PORT=$LAB/mysql/socket
 
 case ${1:-} in

@@ -33,7 +33,7 @@ while Path("hold", snakemake.wildcards.dataset + snakemake.wildcards.architectur
 """
 HELD = "rule_extract_features_wildcards_Digits_ResNet18"
 DELETED = "Digits/(resnet18|mobilenetv2|ResNet18|MobileNetV2)"
-PATIENCE = 400  # s; what takes longer is taken for a run that hangs
+PATIENCE = 600  # s; what takes longer is taken for a run that hangs
 
 
 def cluster_does(lab: Path, *action: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,7 @@ def cluster_does(lab: Path, *action: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Callable[..., None]]:
     """A function that does something to the cluster: `cluster("node-down", "node0")`."""
-    lab = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+    lab = Path(tempfile.mkdtemp(prefix="slurm-"))
 
     def act(*action: str) -> None:
         result = cluster_does(lab, *action)

@@ -313,7 +313,7 @@ def test_experiments_of_an_earlier_run_are_not_counted(checkout) -> None:
     """Rows of the old learning rate in the table of a run whose new experiments failed."""
 
     def change(content):
-        content["configurations"] = {"resnet18-plain": {"learning_rate": 1e38, "optimizer": "SGD"}}
+        content["configurations"] = {"resnet18-plain": {"learning_rate": 1e60, "optimizer": "SGD"}}
 
     edit_yaml(checkout / "tiny.yaml", change)
     result = snakemake(checkout, *TINY)
@@ -333,7 +333,7 @@ def test_diverged_experiment_fails_alone(checkout) -> None:
         content["configurations"] = {
             "runaway": {
                 "architecture": "ResNet18",
-                "learning_rate": 1e38,
+                "learning_rate": 1e60,
                 "optimizer": "SGD",
                 "batch_size": 8,
             }

@@ -94,4 +94,4 @@ def failure(log: Path) -> str | None:
         return reason.strip()
     if COST in text or text.endswith(f"\n{INTERRUPTED}\n"):
         return None
-    return "ended without a word: killed, perhaps for want of memory, or its disk is full"
+    return "ended without a word: killed by hand, at its time limit or for want of memory, or its disk is full"

@@ -12,8 +12,8 @@ rule sweep_heads:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem="2GB",
-        runtime="4h",
+        mem=lambda wildcards, attempt: f"{2 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{4 * attempt}h",
     params:
         grid={key: values for key, values in RUN.grid.items() if key != "architecture"},
         seed=RUN.settings["seed"],
