@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import extraction, grid, heads
+from benchmarks import extraction, grid, heads, preparation
 from workflow.metaprobe.config import read_strictly
 
 ROUNDS = 2
@@ -76,6 +76,20 @@ def print_extraction(engines: list[str]) -> tuple[dict[str, dict[str, float]], d
         )
         print(f"{architecture:<16}{limit:>8.0f}{cells}")
     return rates, {name: gemm / flops[name] for name in flops}
+
+
+def print_preparation(rates: dict[str, dict[str, float]]) -> None:
+    """What decoding and resizing costs, once per backbone, and how long the network waits for it."""
+    three = sum(1000 / found["torch"] for found in rates.values())
+    print(
+        "\nPreparation in a thread beside the network (torch), on two cores; expected: the network"
+    )
+    print("waits under 10 % of the time")
+    print(f"{'picture':<24}{'CPU ms':>8}{'once for three backbones would save':>37}  waits")
+    for kind, milliseconds, waits in preparation.measure():
+        saved = 2 * milliseconds / (three + 3 * milliseconds)
+        shares = ", ".join(f"{share:.0%} {name}" for name, share in waits.items())
+        print(f"{kind:<24}{milliseconds:>8.2f}{f'{saved:.1%} of the CPU time':>37}  {shares}")
 
 
 def print_heads() -> dict[int, dict[str, float]]:
@@ -164,6 +178,7 @@ def main() -> None:
         print("openvino is not installed (pip install openvino): its figures are left out")
     seconds = print_experiments(engines)
     rates, limits = print_extraction(engines)
+    print_preparation(rates)
     milliseconds = print_heads()
     grid_seconds = print_grid()
     print_hours(rates, limits, milliseconds, grid_seconds, seconds["literal"] / seconds["torch"])
