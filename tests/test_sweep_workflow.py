@@ -107,13 +107,14 @@ def test_failure_names_the_pair_and_leaves_the_table_alone(checkout) -> None:
     assert not (checkout / "results/target_representations.partial.csv").exists()
 
 
+@pytest.mark.slow
 def test_interrupted_by_the_keyboard_it_resumes(checkout) -> None:
     """Finished chunks deleted with the unfinished output, or trained again."""
 
     def change(content):
         content["only_datasets"] = ["Digits"]
         batches = [4, 5, 6, 7, 8, 9, 10, 11]
-        content["grid"] |= {"batch_size": batches, "optimizer": ["Adam", "SGD"], "epochs": [150]}
+        content["grid"] |= {"batch_size": batches, "optimizer": ["Adam", "SGD"], "epochs": [300]}
 
     edit_yaml(checkout / "tiny.yaml", change)
     command = [sys.executable, "-m", "snakemake", "sweep", "--cores", "1", *TINY]
