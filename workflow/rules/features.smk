@@ -27,7 +27,7 @@ rule extract_features:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem="4GB",
+        mem="2GB",
         runtime="60m",
     params:
         reading=reading,
