@@ -68,6 +68,30 @@ def test_colour_is_torchvisions(mode: str, width: int, height: int, seed: int) -
     assert pixels.shape == (3, 224, 224)
 
 
+SMALL = (8, 16, 20, 28, 32, 48, 64, 96, 105, 128, 200, 224, 250, 256)
+
+
+@pytest.mark.parametrize("width", SMALL)
+@pytest.mark.parametrize("kind", ["noise", "black and white"])
+def test_small_pictures_are_torchvisions_too(width: int, kind: str) -> None:
+    """A fast resize that is off by one level, at sizes which random ones seldom hit."""
+    for height in SMALL:
+        pixels = np.asarray(picture("RGB", width, height))
+        image = Image.fromarray(pixels if kind == "noise" else pixels // 128 * 255)
+        for mode in ("RGB", "L"):
+            small = image.convert(mode)
+            np.testing.assert_array_equal(grey(small), channels_first(GREY(small)))
+            expected = channels_first(COLOUR(small.convert("RGB")))
+            np.testing.assert_array_equal(colour(small), expected)
+
+
+def test_fast_resize_is_used_where_it_matters(monkeypatch) -> None:
+    """A condition so strict that the fast way is never taken."""
+    monkeypatch.setattr(Image.Image, "resize", lambda *_: pytest.fail("Pillow's resize"))
+    for side in (32, 64, 96):
+        colour(picture("RGB", side, side))
+
+
 def test_transforms_leave_the_picture_alone() -> None:
     """A picture that is cached by its reader and changed by its first use."""
     image = picture("RGB", 300, 240)

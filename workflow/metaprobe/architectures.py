@@ -60,20 +60,26 @@ def random_state(architecture: str, seed: int) -> dict[str, "torch.Tensor"]:
     """Weights of a network that has seen nothing, for demos and tests.
 
     torchvision's own initialisation from `seed`; then every BatchNorm's statistics are measured
-    on one batch of seeded noise, without which the signal fades in deep random networks.
+    on one batch of seeded noise, without which the signal fades in deep random networks. On one
+    thread, as the last digits of such sums depend on how many share the work.
     """
     import torch
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _untrained(architecture)
-        noise = _noise_images(count=32)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # cumulative average: after one batch, that batch's statistics
-        module.train(isinstance(module, torch.nn.BatchNorm2d))
-    with torch.inference_mode():
-        network(noise)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = _untrained(architecture)
+            noise = _noise_images(count=32)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # cumulative average: that one batch's statistics
+            module.train(isinstance(module, torch.nn.BatchNorm2d))
+        with torch.inference_mode():
+            network(noise)
+    finally:
+        torch.set_num_threads(threads)
     return network.state_dict()
 
 

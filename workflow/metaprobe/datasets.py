@@ -217,6 +217,8 @@ def subset_images(
     for index in subset[part]["indices"]:
         try:
             yield TRANSFORMS[transform](pool.image(index))
+        except MemoryError:
+            raise
         except Exception as error:  # a damaged picture can make its decoder raise anything
             name = pool.names[index] if pool.names else f"number {index}"
             raise UserError(

@@ -60,5 +60,12 @@ def is_out_of_memory(error: Exception) -> bool:
 
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    told = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+    told = (
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "bad_alloc",
+        "ALLOC_FAILED",  # cuDNN, cuBLAS
+        "could not create a primitive",  # oneDNN, of its kernels and scratch memory
+    )
     return isinstance(error, RuntimeError) and any(words in str(error) for words in told)

@@ -13,7 +13,7 @@ from workflow.metaprobe.provenance import versions
 if TYPE_CHECKING:
     import torch
 
-CPU_BATCH = 32  # small enough for the caches
+CPU_BATCH = 16  # as fast as 32 in less memory; below it, kernels and last digits are others
 GPU_BATCH = 256
 OPENVINO_BATCH = {"ResNet18": 32}  # the mobile networks are fastest in the smallest cache
 OPENVINO_MOBILE_BATCH = 4
@@ -27,14 +27,17 @@ class Engine(Protocol):
 
     Attributes:
         facts: its name and version.
-        batch_images: how many images it takes at once; may be lowered.
+        batch_images: how many images it is best given at once; may be lowered.
     """
 
     facts: dict[str, str]
     batch_images: int
 
     def __call__(self, pixels: Pixels) -> Features:
-        """Images (N, 3, 224, 224), N at most `batch_images` → features (N, feature_width)."""
+        """Images (N, 3, 224, 224) → features (N, feature_width).
+
+        Their last digits depend on N, as libraries choose their kernels by it.
+        """
 
 
 def build_engine(
@@ -96,7 +99,7 @@ class TorchEngine:
 
 
 class OpenVINOEngine:
-    """OpenVINO on the CPU, compiled for batches of one size."""
+    """OpenVINO on the CPU, compiled anew for batches of another size."""
 
     def __init__(
         self, backbone: "torch.nn.Module", batch_images: int, precision: str, threads: int
@@ -105,25 +108,28 @@ class OpenVINOEngine:
 
         openvino = import_openvino()
         self.facts = {"name": "openvino", "version": versions("openvino")["openvino"]}
-        self.batch_images = self.compiled_batch = batch_images
-        shape = (batch_images, 3, SIDE, SIDE)
-        model = openvino.convert_model(backbone, example_input=torch.zeros(shape), input=shape)
-        options = {
+        self.batch_images = batch_images
+        self.core = openvino.Core()
+        self.model = openvino.convert_model(
+            backbone, example_input=torch.zeros(1, 3, SIDE, SIDE), input=(-1, 3, SIDE, SIDE)
+        )
+        self.options = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # two jobs would pin themselves to one core
         }
-        self.network = openvino.Core().compile_model(model, "CPU", options)
+        self.compiled_batch = 0
 
     def __call__(self, pixels: Pixels) -> Features:
         """See `Engine`."""
         import torch
 
-        missing = self.compiled_batch - len(pixels)
-        padded = np.pad(pixels, [(0, missing), (0, 0), (0, 0), (0, 0)])
-        features = self.network(normalise(torch.from_numpy(padded)).numpy())[0]
-        return np.array(features[: len(pixels)], np.float32)
+        if len(pixels) != self.compiled_batch:
+            self.model.reshape([len(pixels), 3, SIDE, SIDE])
+            self.network = self.core.compile_model(self.model, "CPU", self.options)
+            self.compiled_batch = len(pixels)
+        return np.array(self.network(normalise(torch.from_numpy(pixels)).numpy())[0], np.float32)
 
 
 def import_openvino() -> Any:

@@ -124,6 +124,10 @@ def extract(engine: Engine, images: Iterable[Pixels]) -> Extraction:
 def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
     """The features of a batch, in parts; for want of memory the engine's batch is halved.
 
+    The engine is given full batches only, the last one filled up with black, so that an image's
+    features depend neither on how many others there are nor, through kernels chosen for small
+    batches, on the number of threads.
+
     Raises:
         UserError: there is not even memory for one image.
     """
@@ -132,15 +136,17 @@ def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
     while done < len(pixels):
         size = engine.batch_images
         try:
-            features.append(engine(pixels[done : done + size]))
+            part = pixels[done : done + size]
+            filling = [(0, size - len(part)), (0, 0), (0, 0), (0, 0)]
+            features.append(engine(np.pad(part, filling))[: len(part)])
             done += size
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             if size == 1:
                 raise UserError(
-                    "the memory does not suffice for one image: run fewer jobs at a time "
-                    "(--cores), or use another device"
+                    f"the memory does not suffice for one image ({type(error).__name__}: {error}): "
+                    "run fewer jobs at a time (--cores), or use another device"
                 ) from None
             engine.batch_images = size // 2
             print(f"out of memory with {size} images at once; going on with {size // 2}")

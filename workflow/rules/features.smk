@@ -27,7 +27,7 @@ rule extract_features:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem=lambda wildcards, attempt: f"{3 * attempt}GB",
+        mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
         reading=reading,
