@@ -100,6 +100,8 @@ REACH = {
     "metaprobe/randomness.py": READING | {"train_head"},
     "metaprobe/subsets.py": READING | {"metrics_json", "aggregate"},
     "metaprobe/metrics.py": {"train_head", "metrics_json", "aggregate"},
+    "metaprobe/measures.py": {"metrics_json", "aggregate"},
+    "metaprobe/predictions.py": {"metrics_json", "aggregate"},
     "metaprobe/optimizers.py": {"train_head"},
     "metaprobe/draws.py": {"train_head"},
     "metaprobe/tables.py": {"aggregate"},

@@ -17,6 +17,7 @@ from workflow.metaprobe.datasets import check_fit, open_dataset, subset_images
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import Arrays, digest_arrays, read_json
 from workflow.metaprobe.images import normalise
+from workflow.metaprobe.jobs import peak_memory_gb
 from workflow.metaprobe.provenance import versions
 from workflow.metaprobe.subsets import read_subset
 from workflow.metaprobe.weights import load_imagenet, load_random
@@ -50,7 +51,7 @@ def extract_features(
     Returns:
         Arrays `train_features` (N, feature_width) float32, `train_labels` (N,) int64, the same
         for `test`; and facts with the digests of subset, pictures, weights and features, device, seconds
-        by part and versions.
+        by part, peak memory and versions.
     """
     subset = read_subset(subset_path)
     dataset = open_dataset(task_id, entry, data)
@@ -79,6 +80,7 @@ def extract_features(
         "weights": weights,
         "device": describe_device(chosen),
         "seconds": seconds,
+        "peak_memory_gb": peak_memory_gb(),
         "versions": versions("torch", "torchvision", "pillow", "numpy"),
     }
     return arrays, facts

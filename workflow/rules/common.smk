@@ -47,6 +47,13 @@ def fragments():
     return [f"<results>/metrics/{task_id}/{name}.json" for task_id, name in EXPERIMENTS]
 
 
+def predictions():
+    return [
+        f"<results>/predictions/{task_id}/{name}.safetensors"
+        for task_id, name in EXPERIMENTS
+    ]
+
+
 def entry(wildcards):
     return RUN.datasets[wildcards.dataset]
 
@@ -94,6 +101,7 @@ def expected_of_fragments():
         (task_id, name): {
             **RUN.configurations[name],
             "seed": seed,
+            "replicates": RUN.settings["replicates"],
             "sampling": sampling_of(task_id),
             "weights": weights_id(
                 RUN.configurations[name]["architecture"], weights, seed
@@ -132,6 +140,10 @@ def report_failure():
     finished = tables.write_partial_table(
         table, RESULTS / "metrics", EXPERIMENTS, expected_of_fragments()
     )
+    whole = RESULTS / "target_representations.csv"
+    if whole.is_file() and whole.read_bytes() == table.read_bytes():
+        table.unlink()
+        table = whole
     lines = [
         f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
     ]
@@ -141,7 +153,7 @@ def report_failure():
             "What failed, and why (the rest of each log is in the file of that name):",
         ]
         lines += [f"  {LOGS}/{failure}" for failure in failed]
-    if (whole := RESULTS / "target_representations.csv").is_file():
+    if table != whole and whole.is_file():
         lines += ["", f"{whole} is of an earlier run."]
     lines += ["", "Start the same command again to run only what is missing."]
     print("\n".join(lines), file=sys.stderr)
