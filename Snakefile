@@ -15,6 +15,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/heads.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/validation.smk"
 include: "workflow/rules/questions.smk"
 
 
@@ -22,6 +23,9 @@ rule all:
     default_target: True
     input:
         "<results>/target_representations.csv",
+        "<results>/validation.txt",
+        rules.write_experiments.output,
+        "<results>/comparisons.csv",
         fragments(),
 
 
