@@ -16,6 +16,11 @@ STEPS = {
     "train_head": ("train_head",),
     "metrics_json": ("metrics_json",),
     "aggregate": ("aggregate",),
+    "write_experiments": ("write_experiments",),
+    "write_predictions": ("write_predictions",),
+    "compare_configurations": ("compare_configurations",),
+    "check_table": ("check_table",),
+    "validate": ("validate",),
 }
 CODE = "\n\nANSWER = 42\n"
 
@@ -86,6 +91,8 @@ def test_a_string_that_is_no_docstring_counts(code: Copy) -> None:
     assert code.edit("metaprobe/draws.py", replace('"shuffling"', '"mixing"')) == {"train_head"}
 
 
+TABLES = {"aggregate", "write_experiments"}
+CHECKED = {"check_table", "validate"}
 READING = {"subset_index", "subset_index of PCAM", "extract_features"}
 REACH = {
     "metaprobe/heads.py": {"train_head"},
@@ -98,13 +105,20 @@ REACH = {
     "metaprobe/features.py": {"extract_features"},
     "metaprobe/architectures.py": {"extract_features"},
     "metaprobe/randomness.py": READING | {"train_head"},
-    "metaprobe/subsets.py": READING | {"metrics_json", "aggregate"},
-    "metaprobe/metrics.py": {"train_head", "metrics_json", "aggregate"},
-    "metaprobe/measures.py": {"metrics_json", "aggregate"},
-    "metaprobe/predictions.py": {"metrics_json", "aggregate"},
+    "metaprobe/subsets.py": READING | TABLES | CHECKED | {"metrics_json"},
+    "metaprobe/metrics.py": {"train_head", "metrics_json", "write_predictions"} | TABLES | CHECKED,
+    "metaprobe/measures.py": {"metrics_json", "write_predictions"} | TABLES | CHECKED,
+    "metaprobe/predictions.py": {"metrics_json", "write_predictions"} | TABLES | CHECKED,
+    "metaprobe/fragments.py": {"metrics_json"} | TABLES | CHECKED,
+    "metaprobe/experiments.py": {"write_experiments"},
+    "metaprobe/intervals.py": {"write_experiments", "compare_configurations"},
+    "metaprobe/comparisons.py": {"compare_configurations"},
+    "metaprobe/prediction_table.py": {"write_predictions"},
+    "metaprobe/checks.py": CHECKED,
+    "metaprobe/validation.py": CHECKED,
     "metaprobe/optimizers.py": {"train_head"},
     "metaprobe/draws.py": {"train_head"},
-    "metaprobe/tables.py": {"aggregate"},
+    "metaprobe/tables.py": TABLES,
     "scripts/train_head.py": {"train_head"},
     "scripts/metrics_json.py": {"metrics_json"},
     "metaprobe/errors.py": set(),
