@@ -209,7 +209,7 @@ def test_planted_fault_is_an_error_that_names_its_row(tmp_path: Path, fault: str
     with pytest.raises(UserError, match="cannot be right") as caught:
         in_words(report)
     for one in named:
-        assert f"error: {check}: " in str(caught.value)
+        assert f"{check}: " in str(caught.value)
         assert one["says"] in str(caught.value)
 
 

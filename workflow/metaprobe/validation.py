@@ -100,13 +100,14 @@ def in_words(report: dict[str, Any], most: int | None = None) -> str:
     )
     if errors:
         advice = (
-            f"If {report['table']} was edited, delete it: the next run makes it anew. Otherwise "
-            "delete the fragments of these experiments, or the data set is not what it should be."
+            f"If {report['table']} was edited, delete it: the next run makes it anew. If not, look "
+            "at the data and the fragments of these experiments."
         )
-        raise UserError("\n".join([f"{report['table']} cannot be right:", *errors, advice]))
+        indented = (f"    {line}" for line in errors)
+        raise UserError("\n".join([f"{report['table']} cannot be right:", *indented, advice]))
     checked = sum(one["checked"] for one in report["checks"])
     head = f"{report['table']}: {report['rows']} rows, {checked} checks, no error"
-    return "\n".join([head, *warnings]) + "\n"
+    return "\n".join([head, *(f"warning: {line}" for line in warnings)]) + "\n"
 
 
 def _lines(check: dict[str, Any], most: int | None) -> Iterator[str]:
@@ -114,6 +115,6 @@ def _lines(check: dict[str, Any], most: int | None) -> Iterator[str]:
     for one in check["findings"][:most]:
         where = [str(one[key]) for key in ("task_id", "configuration") if one[key]]
         where = ([f"line {one['line']}"] if one["line"] else []) + where
-        yield f"{check['severity']}: {check['name']}: {', '.join(where)}: {one['says']}"
+        yield ": ".join([check["name"], *filter(None, [", ".join(where)]), one["says"]])
     if most is not None and (more := len(check["findings"]) - most) > 0:
-        yield f"{check['severity']}: {check['name']}: and {more} more, in validation.json"
+        yield f"{check['name']}: and {more} more, in validation.json"
