@@ -495,7 +495,7 @@ def test_reading_experiments_needs_no_torch(birds: Experiment) -> None:
         "from workflow.metaprobe.files import read_arrays\n"
         f"read_arrays({str(birds.features)!r})\n"
         "tables.read_fragments('nowhere', [('Birds', 'plain')])\n"
-        "print([name for name in ('torch', 'torchvision', 'pandas') if name in sys.modules])\n"
+        "print([name for name in ('torch', 'torchvision', 'pandas', 'pyarrow') if name in sys.modules])\n"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
