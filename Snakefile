@@ -24,8 +24,7 @@ rule all:
     input:
         "<results>/target_representations.csv",
         "<results>/validation.txt",
-        rules.write_experiments.output,
-        "<results>/comparisons.csv",
+        [*rules.write_experiments.output, *rules.compare_configurations.output],
         fragments(),
 
 
