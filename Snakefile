@@ -15,7 +15,9 @@ for name in "config", "datasets", "configurations", "grid":
     configfile: f"{CONFIG}/{name}.yaml"
 
 
-for stage in "common data features heads describe tables sweep questions".split():
+STAGES = "data features heads describe tables validation sweep questions"
+
+for stage in f"common {STAGES} handlers".split():
 
     include: f"workflow/rules/{stage}.smk"
 
@@ -25,16 +27,6 @@ rule all:
     input:
         "<results>/target_representations.csv",
         "<results>/basic_representations.csv",
+        "<results>/validation.txt",
+        [*rules.write_experiments.output, *rules.compare_configurations.output],
         fragments(),
-
-
-onstart:
-    check_cluster()
-
-
-onsuccess:
-    report_success()
-
-
-onerror:
-    report_failure()

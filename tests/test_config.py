@@ -242,6 +242,7 @@ SETTING_MISTAKES = {
     "epoch: 3": ("epoch: unknown key", "did you mean epochs? allowed: bootstrap_resamples, "),
     "sampling: stratify": ("sampling: 'stratify' ", "random or stratified"),
     "seed: -1": ("seed: -1 ", "0 or more"),
+    "replicates: 0": ("replicates: 0 ", "1 or more"),
     "train_images: many": ("train_images: 'many' ", "integer"),
     "data: 7": ("data: 7 ", "a text"),
 }

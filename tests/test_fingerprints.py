@@ -18,6 +18,11 @@ STEPS = {
     "aggregate": ("aggregate",),
     "sweep_heads": ("sweep_heads",),
     "sweep": ("sweep",),
+    "write_experiments": ("write_experiments",),
+    "write_predictions": ("write_predictions",),
+    "compare_configurations": ("compare_configurations",),
+    "check_table": ("check_table",),
+    "validate": ("validate",),
 }
 CODE = "\n\nANSWER = 42\n"
 
@@ -89,6 +94,8 @@ def test_a_string_that_is_no_docstring_counts(code: Copy) -> None:
 
 
 HEADS = {"train_head", "sweep_heads"}
+TABLES = {"aggregate", "write_experiments"}
+CHECKED = {"check_table", "validate"}
 READING = {"subset_index", "subset_index of PCAM", "extract_features"}
 REACH = {
     "metaprobe/heads.py": HEADS,
@@ -109,11 +116,20 @@ REACH = {
     "metaprobe/engines.py": {"extract_features"},
     "metaprobe/devices.py": {"extract_features"},
     "metaprobe/randomness.py": READING | HEADS,
-    "metaprobe/subsets.py": READING | {"metrics_json", "aggregate"},
-    "metaprobe/metrics.py": HEADS | {"metrics_json", "aggregate"},
+    "metaprobe/subsets.py": READING | TABLES | CHECKED | {"metrics_json"},
+    "metaprobe/metrics.py": HEADS | {"metrics_json", "write_predictions"} | TABLES | CHECKED,
+    "metaprobe/measures.py": {"metrics_json", "write_predictions"} | TABLES | CHECKED,
+    "metaprobe/predictions.py": {"metrics_json", "write_predictions"} | TABLES | CHECKED,
+    "metaprobe/fragments.py": {"metrics_json"} | TABLES | CHECKED,
+    "metaprobe/experiments.py": {"write_experiments"},
+    "metaprobe/intervals.py": {"write_experiments", "compare_configurations"},
+    "metaprobe/comparisons.py": {"compare_configurations"},
+    "metaprobe/prediction_table.py": {"write_predictions"},
+    "metaprobe/checks.py": CHECKED,
+    "metaprobe/validation.py": CHECKED,
     "metaprobe/optimizers.py": HEADS,
     "metaprobe/draws.py": HEADS,
-    "metaprobe/tables.py": {"aggregate"},
+    "metaprobe/tables.py": TABLES,
     "scripts/train_head.py": {"train_head"},
     "scripts/metrics_json.py": {"metrics_json"},
     "metaprobe/errors.py": set(),

@@ -49,6 +49,10 @@ class Experiment:
     parameters: dict[str, Any] = field(repr=False)
 
     def fragment(self, **changes: Any) -> dict[str, Any]:
+        return self.build(**changes)[0]
+
+    def build(self, **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The fragment and the predictions."""
         arguments = {
             "task_id": "Birds",
             "configuration": "plain",
@@ -61,15 +65,15 @@ class Experiment:
         }
         return build_fragment(**(arguments | changes))
 
-    def loss_and_accuracy(self, part: str) -> tuple[float, float]:
+    def loss_and_accuracy(self, part: str, replicate: int = 0) -> tuple[float, float]:
         """By torch, in double precision."""
         features, labels, weight, bias = (
             torch.from_numpy(array)
             for array in (
                 self.arrays[f"{part}_features"].astype(np.float64),
                 self.arrays[f"{part}_labels"],
-                self.parameters["weight"].astype(np.float64),
-                self.parameters["bias"].astype(np.float64),
+                self.parameters["weight"][replicate],
+                self.parameters["bias"][replicate],
             )
         )
         logits = torch.nn.functional.linear(features, weight, bias)
@@ -77,7 +81,7 @@ class Experiment:
         return loss, (logits.argmax(1) == labels).double().mean().item()
 
 
-def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
+def experiment(folder: Path, seed: int = 0, scale: float = 1.0, replicates: int = 1) -> Experiment:
     """Write the files of an experiment whose parts fit each other."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Any] = {}
@@ -88,10 +92,8 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
         right = rng.random(count) < 0.7
         arrays[f"{part}_labels"] = np.where(right, features[:, :CLASSES].argmax(1), mistaken)
     parameters = {
-        "weight": (np.eye(CLASSES, WIDTH) + rng.normal(0, 0.3, (CLASSES, WIDTH))).astype(
-            np.float32
-        ),
-        "bias": rng.normal(0, 1, CLASSES).astype(np.float32),
+        "weight": np.eye(CLASSES, WIDTH) + rng.normal(0, 0.3, (replicates, CLASSES, WIDTH)),
+        "bias": rng.normal(0, 1, (replicates, CLASSES)),
     }
     names = ["crow", "duck", "owl"]
     subset = {"task_id": "Birds", "seed": seed, "sampling": "random", "pretext": None}
@@ -116,17 +118,22 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0) -> Experiment:
         "precision": "float32",
         "device": "cpu",
         "seconds": {"train_features": 12.5, "test_features": 3.25, "waiting": 0.5},
+        "peak_memory_gb": 1.5,
         "versions": {"python": "3.11.7", "torch": "2.14.1", "pillow": "13.0.0"},
     }
     write_arrays(made.features, arrays, extraction)
-    loss, accuracy = made.loss_and_accuracy("test")
-    point = {"train_loss": loss, "test_loss": loss, "test_accuracy": accuracy}
+    trained = []
+    for number in range(replicates):
+        loss, accuracy = made.loss_and_accuracy("test", number)
+        point = {"train_loss": loss, "test_loss": loss, "test_accuracy": accuracy}
+        curve = [{"epoch": 1} | point | {"test_loss": 2 * loss}, {"epoch": 2} | point]
+        trained.append({"seed": seed + number, "learning_curve": curve, "seconds": 0.75 + number})
     training = {
-        "learning_curve": [{"epoch": 1} | point | {"test_loss": 2 * loss}, {"epoch": 2} | point],
-        "seconds": 0.75,
+        "replicates": trained,
         "features_sha256": extraction["features_sha256"],
         "hyperparameters": HYPERPARAMETERS,
         "seed": seed,
+        "peak_memory_gb": 0.25,
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
     }
     write_arrays(made.head, parameters, training)
@@ -220,6 +227,33 @@ def test_fragment_says_where_it_comes_from(birds: Experiment, tmp_path: Path) ->
     assert FragmentReader().read(path, "Birds", "plain") == fragment
 
 
+def test_replicates_are_kept_and_their_mean_is_the_fragment(tmp_path: Path) -> None:
+    """The last replicate taken for all, a loss of their mean weights, the time of all as of one."""
+    made = experiment(tmp_path, replicates=3)
+    fragment = made.fragment()
+    write_json(tmp_path / "plain.json", fragment)
+    expected = {"replicates": 3, "seed": 0}
+    assert FragmentReader().read(tmp_path / "plain.json", "Birds", "plain", expected) == fragment
+    losses, accuracies = zip(*(made.loss_and_accuracy("test", r) for r in range(3)), strict=True)
+    assert [one["test_loss"] for one in fragment["replicates"]] == pytest.approx(losses)
+    assert [one["test_accuracy"] for one in fragment["replicates"]] == pytest.approx(accuracies)
+    assert [one["seed"] for one in fragment["replicates"]] == [0, 1, 2]
+    assert len(set(accuracies)) > 1
+    assert fragment["test_loss"] == pytest.approx(np.mean(losses))
+    assert fragment["test_accuracy"] == pytest.approx(np.mean(accuracies))
+    assert fragment["learning_curve"][0]["test_loss"] == pytest.approx(2 * np.mean(losses))
+    assert fragment["seconds"]["head"] == np.mean([0.75, 1.75, 2.75])
+    assert fragment["training_time_sec"] == 12.5 + 1.75
+
+
+def test_shares_of_the_commonest_class_are_of_their_parts(birds: Experiment) -> None:
+    """Training and test part exchanged, or the share of another class."""
+    fragment = birds.fragment()
+    for part, count in IMAGES.items():
+        largest = max(np.bincount(birds.arrays[f"{part}_labels"]))
+        assert fragment[f"{part}_majority_rate"] == largest / count
+
+
 def test_features_of_another_subset_are_refused(birds: Experiment, tmp_path: Path) -> None:
     """Features that were not extracted anew after the subset changed."""
     other = experiment(tmp_path, seed=1)
@@ -264,13 +298,17 @@ def test_single_precision_of_training_is_no_difference(tmp_path: Path) -> None:
         made = experiment(tmp_path, seed, scale=30)
         parameters, training = read_arrays(made.head)
         test, weight, bias = (
-            torch.from_numpy(array)
-            for array in (made.arrays["test_features"], parameters["weight"], parameters["bias"])
+            torch.from_numpy(array.astype(np.float32))
+            for array in (
+                made.arrays["test_features"],
+                parameters["weight"][0],
+                parameters["bias"][0],
+            )
         )
         labels = torch.from_numpy(made.arrays["test_labels"])
         logits = torch.nn.functional.linear(test, weight, bias)
         loss = torch.nn.functional.cross_entropy(logits, labels).item()
-        training["learning_curve"][-1]["test_loss"] = loss
+        training["replicates"][0]["learning_curve"][-1]["test_loss"] = loss
         write_arrays(made.head, parameters, training)
         assert made.fragment()["test_loss"] == pytest.approx(loss, rel=1e-4)
 
@@ -423,8 +461,10 @@ def test_fragment_without_git_or_epochs_is_sound(tmp_path: Path, birds: Experime
     """A sound fragment refused: no git, no family, everything classified correctly."""
     fragment = birds.fragment(git_commit=None)
     last = {"test_accuracy": 1.0, "test_loss": 0.0}
-    fragment |= {"train_accuracy": 0.0} | last
-    fragment["learning_curve"][-1] |= last
+    (replicate,) = fragment["replicates"]
+    for part in (fragment, replicate):
+        part |= {"train_accuracy": 0.0} | last
+        part["learning_curve"][-1] |= last
     fragment = seal(fragment)
     write_json(tmp_path / "plain.json", fragment)
     assert FragmentReader().read(tmp_path / "plain.json", "Birds", "plain") == fragment
@@ -436,11 +476,13 @@ def test_fragment_without_git_or_epochs_is_sound(tmp_path: Path, birds: Experime
         ({"optimizer": "Banana"}, "optimizer"),
         ({"architecture": "VGG99"}, "architecture"),
         ({"epochs": 7}, "7 epochs"),
-        ({"test_accuracy": 0.123}, "test_accuracy"),
-        ({"train_accuracy": 0.123}, "no fraction of 30 images"),
-        ({"test_loss": 9.0}, "test_loss"),
+        ({"test_accuracy": 0.123}, "test_accuracy is not the mean"),
+        ({"train_accuracy": 0.123}, "train_accuracy is not the mean"),
+        ({"test_macro_f1": 0.123}, "test_macro_f1 is not the mean"),
+        ({"test_loss": 9.0}, "test_loss is not the mean"),
         ({"training_time_sec": 1e6}, "sum of its parts"),
         ({"momentum": 0.9}, "momentum means nothing to Adam"),
+        ({"seed": 5}, "its seed is not 5"),
     ],
 )
 def test_contradictions_are_named(
@@ -453,11 +495,43 @@ def test_contradictions_are_named(
         FragmentReader().read(path, "Birds", "plain")
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"test_accuracy": 0.05}, "replicate 1: its test_accuracy is not the last"),
+        ({"train_accuracy": 0.123}, "replicate 1: its train_accuracy is no fraction of 30 images"),
+        ({"test_loss": 9.0}, "replicate 1: its test_loss is not the last"),
+        ({"seed": 0}, "replicate 1: its seed is not 1"),
+        ({"seconds": 60.0}, "seconds/head is not the mean"),
+        ({"learning_curve": []}, "should be non-empty"),
+    ],
+)
+def test_contradictions_of_a_replicate_are_named(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    """A replicate of another run or seed in the mean."""
+    fragment = experiment(tmp_path, replicates=2).fragment()
+    fragment["replicates"][1] |= change
+    write_json(tmp_path / "plain.json", fragment)
+    with pytest.raises(UserError, match=reason):
+        FragmentReader().read(tmp_path / "plain.json", "Birds", "plain")
+
+
+def test_learning_curve_of_another_head_is_refused(tmp_path: Path, birds: Experiment) -> None:
+    """A mean curve that is not of the replicates it stands above."""
+    fragment = copy.deepcopy(birds.fragment())
+    fragment["learning_curve"][0]["train_loss"] += 0.1
+    write_json(tmp_path / "plain.json", fragment)
+    with pytest.raises(UserError, match="its learning_curve is not the mean of its replicates"):
+        FragmentReader().read(tmp_path / "plain.json", "Birds", "plain")
+
+
 def test_fragment_of_another_run_is_refused(tmp_path: Path, birds: Experiment) -> None:
     """The row of an earlier learning rate, seed or of other weights."""
     path = tmp_path / "plain.json"
     write_json(path, birds.fragment())
     others = {"learning_rate": 0.123, "seed": 1, "weights": "another", "epochs": 2.0}
+    others |= {"replicates": 2}
     for key, other in others.items():
         with pytest.raises(UserError, match=f"its {key} is"):
             FragmentReader().read(path, "Birds", "plain", {key: other})
@@ -471,7 +545,7 @@ def test_reading_experiments_needs_no_torch(birds: Experiment) -> None:
         "from workflow.metaprobe.files import read_arrays\n"
         f"read_arrays({str(birds.features)!r})\n"
         "tables.read_fragments('nowhere', [('Birds', 'plain')])\n"
-        "print([name for name in ('torch', 'torchvision', 'pandas') if name in sys.modules])\n"
+        "print([name for name in ('torch', 'torchvision', 'pandas', 'pyarrow') if name in sys.modules])\n"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -246,17 +246,37 @@ def test_divergence_in_the_last_step_is_named() -> None:
         train_head(train, train, CLASSES, runaway, Draws(0, "data"))
 
 
-def test_train_on_file_notes_what_it_was_trained_on(tmp_path) -> None:
-    """A head that cannot be told from one trained on other features."""
+@pytest.fixture(scope="module")
+def features_file(tmp_path_factory) -> str:
     part = features_of(40)
     arrays = {
         f"{name}_{kind}": value
         for name in ("train", "test")
         for kind, value in (("features", part.features), ("labels", part.labels))
     }
-    path = tmp_path / "features.safetensors"
+    path = tmp_path_factory.mktemp("features") / "features.safetensors"
     write_arrays(path, arrays, {"class_count": CLASSES, "features_sha256": "abc"})
-    parameters, facts = train_on_file(str(path), "data", PLAIN | {"epochs": 40}, seed=0)
-    assert parameters["weight"].shape == (CLASSES, 8)
+    return str(path)
+
+
+def test_train_on_file_notes_what_it_was_trained_on(features_file: str) -> None:
+    """A head that cannot be told from one trained on other features."""
+    parameters, facts = train_on_file(features_file, "data", PLAIN | {"epochs": 40}, seed=0)
+    assert parameters["weight"].shape == (1, CLASSES, 8)
     assert facts["features_sha256"] == "abc"
-    assert facts["learning_curve"][-1]["test_accuracy"] > 0.5
+    assert facts["peak_memory_gb"] > 0.01
+    (replicate,) = facts["replicates"]
+    assert replicate["learning_curve"][-1]["test_accuracy"] > 0.5
+
+
+def test_replicates_are_the_heads_of_the_seeds_after_it(features_file: str) -> None:
+    """Replicates that are one head, that depend on their number, or that move the first of them."""
+    parameters, facts = train_on_file(features_file, "data", REGULARIZED, 7, 3)
+    assert [one["seed"] for one in facts["replicates"]] == [7, 8, 9]
+    assert len({one["learning_curve"][-1]["test_loss"] for one in facts["replicates"]}) == 3
+    for number in range(3):
+        alone, facts_alone = train_on_file(features_file, "data", REGULARIZED, 7 + number)
+        np.testing.assert_array_equal(parameters["weight"][number], alone["weight"][0])
+        np.testing.assert_array_equal(parameters["bias"][number], alone["bias"][0])
+        (one,) = facts_alone["replicates"]
+        assert facts["replicates"][number]["learning_curve"] == one["learning_curve"]

@@ -16,7 +16,8 @@ from PIL import Image
 from workflow.metaprobe.descriptors import columns
 
 TINY = ("--configfile", "tiny.yaml")
-FINAL = {"aggregate": 1, "all": 1}
+FINAL = {"aggregate": 1, "all": 1, "check_table": 1, "validate": 1}
+FINAL |= {"write_experiments": 1, "write_predictions": 1, "compare_configurations": 1}
 DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1}
 SETTINGS = {
     "only_datasets": ["Digits", "Tints"],
@@ -241,6 +242,7 @@ def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
     [
         ("heads", {"train_head": 6, "metrics_json": 6}),
         ("metrics", {"train_head": 6, "metrics_json": 6}),
+        ("measures", {"metrics_json": 6}),
         ("features", {"extract_features": 4, "train_head": 6, "metrics_json": 6} | DESCRIBED),
     ],
 )
@@ -263,6 +265,12 @@ def test_changed_seed_reruns_everything(checkout) -> None:
     expected = {"subset_index": 2, "extract_features": 4, "train_head": 6, "metrics_json": 6}
     expected |= DESCRIBED | {"measure_pictures": 2, "expect_features": 1}
     assert planned(checkout, *TINY, "--config", "seed=1") == FINAL | expected
+
+
+def test_more_replicates_run_no_backbone(checkout) -> None:
+    """Features extracted again, or heads that stay alone."""
+    expected = {"train_head": 6, "metrics_json": 6}
+    assert planned(checkout, *TINY, "--config", "replicates=2") == FINAL | expected
 
 
 def test_deleted_fragment_is_made_again(checkout) -> None:
@@ -404,6 +412,9 @@ def test_second_run_from_nothing_gives_the_same_metrics(finished, tmp_path) -> N
     assert (folder / basic).read_bytes() == (finished / basic).read_bytes()
     for ours, theirs in zip(table(folder), table(finished), strict=True):
         assert {**ours, "training_time_sec": ""} == {**theirs, "training_time_sec": ""}
+    for name in ("curves.parquet", "predictions.parquet", "comparisons.csv", "validation.txt"):
+        file = Path("results", name)
+        assert (folder / file).read_bytes() == (finished / file).read_bytes(), name
 
 
 @pytest.mark.parametrize("kind", ["subsets/Tints.json", "features/Tints/ResNet18.safetensors"])

@@ -23,6 +23,7 @@ from workflow.metaprobe.devices import (
 from workflow.metaprobe.engines import Engine, Features, Pixels, build_engine
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import Arrays, digest_arrays
+from workflow.metaprobe.jobs import peak_memory_gb
 from workflow.metaprobe.provenance import versions
 from workflow.metaprobe.subsets import read_subset
 from workflow.metaprobe.weights import load_weights
@@ -62,7 +63,7 @@ def extract_features(
     Returns:
         Arrays `train_features` (N, feature_width) float32, `train_labels` (N,) int64, the same
         for `test`; and facts with the digests of subset, pictures, weights and features, engine,
-        precision, device, seconds by part and versions.
+        precision, device, seconds by part, peak memory and versions.
     """
     subset = read_subset(subset_path)
     dataset = open_dataset(task_id, entry, data)
@@ -100,6 +101,7 @@ def extract_features(
         "precision": precision,
         "device": describe_device(chosen),
         "seconds": seconds,
+        "peak_memory_gb": peak_memory_gb(),
         "versions": versions("torch", "torchvision", "pillow", "numpy"),
     }
     return arrays, facts

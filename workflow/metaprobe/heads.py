@@ -17,6 +17,7 @@ from workflow.metaprobe import metrics
 from workflow.metaprobe.draws import Draws
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import Arrays, read_arrays
+from workflow.metaprobe.jobs import peak_memory_gb
 from workflow.metaprobe.optimizers import Optimizer, build_optimizer
 from workflow.metaprobe.provenance import versions
 
@@ -161,27 +162,48 @@ def evaluate(head: Head, part: LabelledFeatures) -> tuple[float, float]:
 
 
 def train_on_file(
-    features_path: str, dataset: str, hyperparameters: dict[str, Any], seed: int
+    features_path: str,
+    dataset: str,
+    hyperparameters: dict[str, Any],
+    seed: int,
+    replicates: int = 1,
 ) -> tuple[Arrays, dict[str, Any]]:
-    """Train one head on a features file, on one thread.
+    """Train the heads of one experiment on a features file, on one thread.
+
+    Args:
+        replicates: number R of heads; they have the seeds `seed`, `seed + 1`, ..., of which come
+            the initial head, the batches and the dropout masks.
 
     Returns:
-        Arrays `weight` (C, D) and `bias` (C,) float64, and facts: learning curve, seconds, digest
-        of the features, hyperparameters, seed, versions.
+        Arrays `weight` (R, C, D) and `bias` (R, C) float64, and facts: of each of the `replicates`
+        its seed, learning curve and seconds; digest of the features, hyperparameters, seed, peak
+        memory, versions.
+
+    Raises:
+        UserError: a replicate diverged.
     """
     arrays, facts = read_arrays(features_path)
     train, test = (
         LabelledFeatures(arrays[f"{part}_features"].astype(np.float64), arrays[f"{part}_labels"])
         for part in ("train", "test")
     )
-    draws = Draws(seed, dataset)
+    heads, trained = [], []
     with threadpool_limits(1):
-        head, curve, seconds = train_head(train, test, facts["class_count"], hyperparameters, draws)
-    return {"weight": head.weight, "bias": head.bias}, {
-        "learning_curve": curve,
-        "seconds": seconds,
+        for own_seed in range(seed, seed + replicates):
+            draws = Draws(own_seed, dataset)
+            head, curve, seconds = train_head(
+                train, test, facts["class_count"], hyperparameters, draws
+            )
+            heads.append(head)
+            trained.append({"seed": own_seed, "learning_curve": curve, "seconds": seconds})
+    return {
+        "weight": np.stack([head.weight for head in heads]),
+        "bias": np.stack([head.bias for head in heads]),
+    }, {
+        "replicates": trained,
         "features_sha256": facts["features_sha256"],
         "hyperparameters": hyperparameters,
         "seed": seed,
+        "peak_memory_gb": peak_memory_gb(),
         "versions": versions("numpy"),
     }

@@ -72,9 +72,13 @@ def _logged(log: str) -> Iterator[None]:
 
 def cost(seconds: float) -> str:
     """Wall seconds, and this process's CPU seconds and largest resident memory so far."""
+    return f"{COST}{seconds:.2f} s, {time.process_time():.2f} CPU s, {peak_memory_gb():.2f} GB"
+
+
+def peak_memory_gb() -> float:
+    """This process's largest resident memory so far, in 10^9 bytes; a card's is not in it."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    return f"{COST}{seconds:.2f} s, {time.process_time():.2f} CPU s, {gigabytes:.2f} GB"
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def failures(logs: Path, since: float) -> list[str]:

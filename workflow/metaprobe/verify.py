@@ -155,8 +155,10 @@ def _train_and_measure(fragment: Fragment, folder: Path, seed: int) -> Fragment:
 
     hyperparameters = {key: fragment[key] for key in HYPERPARAMETERS}
     features, head = str(folder / "features.safetensors"), str(folder / "head.safetensors")
-    write_arrays(head, *train_on_file(features, fragment["task_id"], hyperparameters, seed))
-    return build_fragment(
+    replicates = len(fragment["replicates"])
+    trained = train_on_file(features, fragment["task_id"], hyperparameters, seed, replicates)
+    write_arrays(head, *trained)
+    again, _ = build_fragment(
         task_id=fragment["task_id"],
         configuration=fragment["configuration"],
         hyperparameters=hyperparameters,
@@ -166,6 +168,7 @@ def _train_and_measure(fragment: Fragment, folder: Path, seed: int) -> Fragment:
         head_path=head,
         git_commit=None,
     )
+    return again
 
 
 def agreement(comparisons: Sequence[Comparison]) -> float | None:

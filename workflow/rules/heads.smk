@@ -1,4 +1,4 @@
-"""One head per experiment on the cached features, and its fragment."""
+"""The head of each experiment, trained on cached features, its fragment and its predictions."""
 
 
 rule train_head:
@@ -18,6 +18,7 @@ rule train_head:
     params:
         hyperparameters=hyperparameters,
         seed=RUN.settings["seed"],
+        replicates=RUN.settings["replicates"],
         code=fingerprint("train_head"),
     script:
         "../scripts/train_head.py"
@@ -29,7 +30,8 @@ rule metrics_json:
         features=features_of_experiment,
         head="<results>/heads/{dataset}/{configuration}.safetensors",
     output:
-        "<results>/metrics/{dataset}/{configuration}.json",
+        fragment="<results>/metrics/{dataset}/{configuration}.json",
+        predictions="<results>/predictions/{dataset}/{configuration}.safetensors",
     log:
         "<logs>/metrics_json/{dataset}/{configuration}.log",
     localrule: True

@@ -1,15 +1,15 @@
-"""Measure one trained head and write the fragment of its experiment."""
+"""Measure one trained head and write the fragment and the predictions of its experiment."""
 
 from workflow.metaprobe.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.files import write_json
+    from workflow.metaprobe.files import write_arrays, write_json
     from workflow.metaprobe.fragments import build_fragment
     from workflow.metaprobe.provenance import git_commit
 
-    fragment = build_fragment(
+    fragment, predictions = build_fragment(
         task_id=snakemake.wildcards.dataset,
         configuration=snakemake.wildcards.configuration,
         hyperparameters=snakemake.params.hyperparameters,
@@ -19,5 +19,7 @@ with logged(snakemake.log[0]):
         head_path=snakemake.input.head,
         git_commit=git_commit(Path(snakemake.scriptdir)),
     )
-    write_json(snakemake.output[0], fragment)
+    ids = {key: fragment[key] for key in ("task_id", "configuration")}
+    write_arrays(snakemake.output.predictions, predictions, ids)
+    write_json(snakemake.output.fragment, fragment)
     print(f"test accuracy {fragment['test_accuracy']:.4f}, loss {fragment['test_loss']:.4f}")

@@ -1,4 +1,4 @@
-"""Train the head of one experiment on cached features."""
+"""Train the heads of one experiment, one per replicate, on cached features."""
 
 from workflow.metaprobe.jobs import logged
 
@@ -11,7 +11,8 @@ with logged(snakemake.log[0]):
         snakemake.wildcards.dataset,
         snakemake.params.hyperparameters,
         snakemake.params.seed,
+        snakemake.params.replicates,
     )
     write_arrays(snakemake.output[0], parameters, facts)
-    for epoch in facts["learning_curve"]:
-        print(epoch)
+    for replicate in facts["replicates"]:
+        print(f"seed {replicate['seed']}:", *replicate["learning_curve"], sep="\n")

@@ -1,0 +1,39 @@
+"""Whether the table can be right: what was found is kept, and an error fails the run."""
+
+
+rule check_table:
+    input:
+        table="<results>/target_representations.csv",
+        subsets=[f"<results>/subsets/{task_id}.json" for task_id in RUN.datasets],
+        basic="<results>/basic_representations.csv",
+    output:
+        "<results>/validation.json",
+    log:
+        "<logs>/check_table/validation.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        experiments=EXPERIMENTS,
+        configurations=RUN.configurations,
+        tasks=list(RUN.datasets),
+        replicates=RUN.settings["replicates"],
+        code=fingerprint("check_table"),
+    script:
+        "../scripts/check_table.py"
+
+
+rule validate:
+    input:
+        "<results>/validation.json",
+    output:
+        "<results>/validation.txt",
+    log:
+        "<logs>/validate/validation.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("validate"),
+    script:
+        "../scripts/validate.py"

@@ -1,0 +1,18 @@
+"""Check target_representations.csv and write down what was found, be it right or wrong."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from workflow.metaprobe.files import write_json
+    from workflow.metaprobe.validation import examine, read_table, subset_facts
+
+    params, files = snakemake.params, snakemake.input
+    table = read_table(
+        files.table,
+        params.experiments,
+        params.configurations,
+        dict(zip(params.tasks, map(subset_facts, files.subsets), strict=True)),
+        params.replicates,
+        files.get("basic") or None,
+    )
+    write_json(snakemake.output[0], examine(table, files.table))

@@ -1,0 +1,12 @@
+"""Fail if the checks of the table found errors; write what they say in words if not."""
+
+from workflow.metaprobe.jobs import logged
+
+with logged(snakemake.log[0]):
+    from workflow.metaprobe.files import read_json, write_text
+    from workflow.metaprobe.validation import in_words
+
+    report = read_json(snakemake.input[0])
+    words = in_words(report, most=10)
+    write_text(snakemake.output[0], words)
+    print(words)
