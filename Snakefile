@@ -15,6 +15,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/heads.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/recommend.smk"
 include: "workflow/rules/questions.smk"
 
 

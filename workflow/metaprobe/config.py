@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from workflow.metaprobe import new_dataset
 from workflow.metaprobe.errors import UserError
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
@@ -38,12 +39,18 @@ Keys = Sequence[str | int]
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be run: the selected entries, complete with defaults, in table order."""
+    """What is to be run: the selected entries, complete with defaults, in table order.
+
+    Attributes:
+        new: the data set that a configuration is to be recommended for, if there is one. It is in
+            no table.
+    """
 
     settings: dict[str, Any]
     datasets: dict[str, dict[str, Any]]
     sources: dict[str, dict[str, Any]]
     configurations: dict[str, dict[str, Any]]
+    new: dict[str, dict[str, Any]]
 
 
 def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
@@ -60,6 +67,9 @@ def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
     errors = Draft202012Validator(schema).iter_errors(config)
     complaints = [*_infinities(config)]
     complaints += [one for error in sorted(errors, key=_place) for one in _explain(error)]
+    declared = list(config.get("datasets") or ())
+    if not complaints:
+        complaints = list(_declare_new_dataset(config))
     if not complaints:
         _complete(config, schema, schema)
         _order_as_declared(config, contents)
@@ -71,7 +81,7 @@ def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
                 for keys, text in complaints
             )
         )
-    return _select(config)
+    return _select(config, declared)
 
 
 def read_strictly(file: str | Path) -> Any:
@@ -137,6 +147,17 @@ def _order_as_declared(config: dict[str, Any], contents: dict[str, Any]) -> None
         names = dict.fromkeys([*declared, *config[section]])
         entries = config[section]
         config[section] = {name: entries[name] for name in names if name in entries}
+
+
+def _declare_new_dataset(config: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Add the entry of `new_dataset` to the data sets, where the scripts find it."""
+    if "new_dataset" in config:
+        try:
+            name, entry = new_dataset.declare(config["new_dataset"], config["datasets"])
+        except UserError as error:
+            yield ["new_dataset"], str(error)
+        else:
+            config["datasets"][name] = entry
 
 
 def _place(error: ValidationError) -> list[str]:
@@ -271,10 +292,10 @@ def _at(keys: Keys, content: Any, default: Any) -> Any:
     return content
 
 
-def _select(config: dict[str, Any]) -> Run:
-    datasets = {
-        name: config["datasets"][name] for name in config.get("only_datasets", config["datasets"])
-    }
+def _select(config: dict[str, Any], declared: Sequence[str]) -> Run:
+    datasets = {name: config["datasets"][name] for name in config["datasets"] if name in declared}
+    new = {name: entry for name, entry in config["datasets"].items() if name not in declared}
+    datasets = {name: datasets[name] for name in config.get("only_datasets", datasets)}
     configurations = {
         name: dict(sorted(({"epochs": config["epochs"]} | config["configurations"][name]).items()))
         for name in config.get("only_configurations", config["configurations"])
@@ -282,4 +303,4 @@ def _select(config: dict[str, Any]) -> Run:
     used = {entry["source"] for entry in datasets.values() if "source" in entry}
     sources = {name: config["sources"][name] for name in config.get("sources", {}) if name in used}
     settings = {key: value for key, value in config.items() if key not in ENTRIES}
-    return Run(settings, datasets, sources, configurations)
+    return Run(settings, datasets, sources, configurations, new)

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from workflow.metaprobe import config as configuration_files
 from workflow.metaprobe import datasets, jobs, tables
 from workflow.metaprobe.architectures import weights_id
@@ -33,12 +35,13 @@ QUESTIONS = ("doctor",)
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
+NEW = next(iter(RUN.new), None)
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 
 
 wildcard_constraints:
     source="|".join(map(re.escape, RUN.sources)),
-    dataset="|".join(map(re.escape, RUN.datasets)),
+    dataset="|".join(map(re.escape, RUN.datasets | RUN.new)),
     configuration="|".join(map(re.escape, RUN.configurations)),
     architecture="[A-Za-z0-9]+",
 
@@ -48,17 +51,19 @@ def fragments():
 
 
 def entry(wildcards):
-    return RUN.datasets[wildcards.dataset]
+    return (RUN.datasets | RUN.new)[wildcards.dataset]
 
 
 def reading(wildcards):
     """Of a data set's entry, what decides which labels and pixels are read; of a path outside the
-    data folder its last part, as the same folder may lie elsewhere on another machine.
+    data folder its last part, as the same folder may lie elsewhere on another machine; but all of
+    a new data set's, as two may have one name.
     """
     read = {
         key: value for key, value in entry(wildcards).items() if key not in NOT_READ
     }
-    if Path(read.get("path", "")).expanduser().is_absolute():
+    outside = Path(read.get("path", "")).expanduser().is_absolute()
+    if outside and wildcards.dataset != NEW:
         read["path"] = Path(read["path"]).name
     return json.dumps(read, sort_keys=True)
 
@@ -80,7 +85,7 @@ def manifest(wildcards):
 
 
 def sampling_of(task_id):
-    return RUN.datasets[task_id].get("sampling", RUN.settings["sampling"])
+    return (RUN.datasets | RUN.new)[task_id].get("sampling", RUN.settings["sampling"])
 
 
 def sampling(wildcards):
@@ -118,8 +123,18 @@ def features_of_experiment(wildcards):
     return f"<results>/features/{wildcards.dataset}/{architecture}.safetensors"
 
 
+def ranked_for_new_dataset(wildcards):
+    if NEW is None:
+        raise WorkflowError(
+            "recommend for which data set? Add: --config new_dataset=<folder of class folders>"
+        )
+    return f"<results>/recommendations/{NEW}.json"
+
+
 def report_success():
-    """Remove the partial table once the whole one exists."""
+    """Repeat the warnings of the jobs; remove the partial table once the whole one exists."""
+    for warning in jobs.warnings(LOGS, STARTED):
+        print(f"warning: {warning}", file=sys.stderr)
     if (RESULTS / "target_representations.csv").is_file():
         (RESULTS / "target_representations.partial.csv").unlink(missing_ok=True)
 
