@@ -35,8 +35,8 @@ QUESTIONS = ("doctor",)
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
-NEW = next(iter(RUN.new), None)
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
+NEW = next(iter(RUN.new), None)
 
 
 wildcard_constraints:
