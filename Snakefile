@@ -15,8 +15,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/heads.smk"
 include: "workflow/rules/tables.smk"
-include: "workflow/rules/recommend.smk"
 include: "workflow/rules/questions.smk"
+include: "workflow/rules/recommend.smk"
 
 
 rule all:
@@ -28,6 +28,7 @@ rule all:
 
 onsuccess:
     report_success()
+    repeat_warnings()
 
 
 onerror:

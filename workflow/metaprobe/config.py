@@ -41,16 +41,14 @@ Keys = Sequence[str | int]
 class Run:
     """What is to be run: the selected entries, complete with defaults, in table order.
 
-    Attributes:
-        new: the data set that a configuration is to be recommended for, if there is one. It is in
-            no table.
+    `new` is the data set that a configuration is to be recommended for; it is in no table.
     """
 
     settings: dict[str, Any]
     datasets: dict[str, dict[str, Any]]
+    new: dict[str, dict[str, Any]]
     sources: dict[str, dict[str, Any]]
     configurations: dict[str, dict[str, Any]]
-    new: dict[str, dict[str, Any]]
 
 
 def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
@@ -303,4 +301,4 @@ def _select(config: dict[str, Any], declared: Sequence[str]) -> Run:
     used = {entry["source"] for entry in datasets.values() if "source" in entry}
     sources = {name: config["sources"][name] for name in config.get("sources", {}) if name in used}
     settings = {key: value for key, value in config.items() if key not in ENTRIES}
-    return Run(settings, datasets, sources, configurations, new)
+    return Run(settings, datasets, new, sources, configurations)

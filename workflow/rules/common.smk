@@ -114,6 +114,14 @@ def weights_receipt(wildcards):
     return []
 
 
+def ranked_for_new_dataset(wildcards):
+    if NEW is None:
+        raise WorkflowError(
+            "recommend for which data set? Add: --config new_dataset=<folder of class folders>"
+        )
+    return f"<results>/recommendations/{NEW}.json"
+
+
 def hyperparameters(wildcards):
     return RUN.configurations[wildcards.configuration]
 
@@ -123,20 +131,16 @@ def features_of_experiment(wildcards):
     return f"<results>/features/{wildcards.dataset}/{architecture}.safetensors"
 
 
-def ranked_for_new_dataset(wildcards):
-    if NEW is None:
-        raise WorkflowError(
-            "recommend for which data set? Add: --config new_dataset=<folder of class folders>"
-        )
-    return f"<results>/recommendations/{NEW}.json"
-
-
 def report_success():
-    """Repeat the warnings of the jobs; remove the partial table once the whole one exists."""
-    for warning in jobs.warnings(LOGS, STARTED):
-        print(f"warning: {warning}", file=sys.stderr)
+    """Remove the partial table once the whole one exists."""
     if (RESULTS / "target_representations.csv").is_file():
         (RESULTS / "target_representations.partial.csv").unlink(missing_ok=True)
+
+
+def repeat_warnings():
+    """Say at the end what jobs have warned of in their logs."""
+    for warning in jobs.warnings(LOGS, STARTED):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def report_failure():
