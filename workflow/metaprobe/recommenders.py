@@ -4,6 +4,7 @@ A recommender is a function of the table and of the new task's meta-features. A 
 function here and its name in `RECOMMENDERS`, in the schema and in the manual.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -120,13 +121,12 @@ def import_metabu() -> Any:
         UserError: it is not installed.
     """
     try:
-        from metabu import Metabu
+        return importlib.import_module("metabu").Metabu
     except ImportError as error:
         raise UserError(
             f"recommender: metabu needs a package that cannot be imported ({error}). It is on no "
             f"package index; install it by: {INSTALL_METABU}"
         ) from None
-    return Metabu
 
 
 def basic_distances(table: MetaTable, basic: Floats, clip: float) -> Floats:
