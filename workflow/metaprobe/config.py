@@ -65,7 +65,7 @@ def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
     errors = Draft202012Validator(schema).iter_errors(config)
     complaints = [*_infinities(config)]
     complaints += [one for error in sorted(errors, key=_place) for one in _explain(error)]
-    declared = list(config.get("datasets") or ())
+    declared = [] if complaints else list(config["datasets"])
     if not complaints:
         complaints = list(_declare_new_dataset(config))
     if not complaints:

@@ -43,7 +43,7 @@ def evaluate(table: MetaTable, *, method: str, neighbours: int, seed: int) -> li
 
     `metabu` is costly and is evaluated only where it is the `method` of the run. LogME is left out
     of tables without its columns. The placebo is `nearest` with the rows of meta-features permuted
-    among the tasks, the mean of 100 permutations.
+    among the tasks, the mean of 100 permutations: it can be no better than the global best.
     """
     methods: dict[str, Recommender] = {
         "nearest": recommender("nearest", neighbours),

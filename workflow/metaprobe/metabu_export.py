@@ -178,5 +178,7 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["task_id", *columns])
-    writer.writerows([task_id, *(f"{value + 0.0:.10g}" for value in row)] for task_id, *row in rows)
+    writer.writerows(
+        [task_id, *(f"{round(value, 10) + 0.0:.10g}" for value in row)] for task_id, *row in rows
+    )
     write_text(path, text.getvalue())
