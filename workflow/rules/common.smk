@@ -6,8 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 from workflow.metaprobe import config as configuration_files
 from workflow.metaprobe import datasets, jobs, tables
 from workflow.metaprobe.architectures import weights_id
@@ -27,6 +25,11 @@ try:
     RUN = configuration_files.load_run(config, files_by_precedence())
 except UserError as error:
     sys.exit(str(error))
+
+if "recommend" in workflow.dag_settings.targets and not RUN.new:
+    sys.exit(
+        "recommend for which data set? Add: --config new_dataset=<folder of class folders>"
+    )
 
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
@@ -112,14 +115,6 @@ def weights_receipt(wildcards):
     if RUN.settings["weights"] == "imagenet":
         return f"<results>/weights/{wildcards.architecture}.json"
     return []
-
-
-def ranked_for_new_dataset(wildcards):
-    if NEW is None:
-        raise WorkflowError(
-            "recommend for which data set? Add: --config new_dataset=<folder of class folders>"
-        )
-    return f"<results>/recommendations/{NEW}.json"
 
 
 def hyperparameters(wildcards):

@@ -74,7 +74,7 @@ rule rank_configurations:
 
 rule recommend:
     input:
-        ranked_for_new_dataset,
+        f"<results>/recommendations/{NEW}.json",
     log:
         "<logs>/recommend.log",
     localrule: True
