@@ -26,11 +26,6 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
-if "recommend" in workflow.dag_settings.targets and not RUN.new:
-    sys.exit(
-        "recommend for which data set? Add: --config new_dataset=<folder of class folders>"
-    )
-
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
 DATA = Path(RUN.settings["data"]).expanduser()
@@ -115,6 +110,14 @@ def weights_receipt(wildcards):
     if RUN.settings["weights"] == "imagenet":
         return f"<results>/weights/{wildcards.architecture}.json"
     return []
+
+
+def ranked_for_new_dataset(wildcards):
+    if NEW is None:
+        sys.exit(
+            "recommend for which? Add --config new_dataset=<folder of class folders>"
+        )
+    return f"<results>/recommendations/{NEW}.json"
 
 
 def hyperparameters(wildcards):

@@ -74,7 +74,7 @@ rule rank_configurations:
 
 rule recommend:
     input:
-        f"<results>/recommendations/{NEW}.json",
+        ranked_for_new_dataset,
     log:
         "<logs>/recommend.log",
     localrule: True
