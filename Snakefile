@@ -24,6 +24,7 @@ include: "workflow/rules/describe.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/sweep.smk"
 include: "workflow/rules/questions.smk"
+include: "workflow/rules/recommend.smk"
 
 
 rule all:
@@ -40,6 +41,7 @@ onstart:
 
 onsuccess:
     report_success()
+    repeat_warnings()
 
 
 onerror:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from checkouts import ROOT, copy_workflow, edit_yaml, planned, snakemake
 from PIL import Image
 
@@ -425,6 +426,19 @@ def test_mistake_in_the_configuration_is_one_line_before_any_job(tmp_path) -> No
     expected = "mine.yaml: configurations/mine/architecture: 'ResNet50' is not allowed; allowed: "
     assert expected + "ResNet18 or EfficientNetB0 or MobileNetV2" in result.stdout
     assert not (folder / "results").exists()
+
+
+def test_48_configurations_read_no_image_again(checkout) -> None:
+    """A sweep of heads that runs the backbones once more; or the six of the main run trained again."""
+    drawn = yaml.safe_load((checkout / "config/configurations-48.yaml").read_text())
+    ours = [
+        name
+        for name, one in drawn["configurations"].items()
+        if one["architecture"] != "EfficientNetB0"
+    ]
+    edit_yaml(checkout / "tiny.yaml", lambda content: content.update(only_configurations=ours))
+    jobs = planned(checkout, *TINY, "config/configurations-48.yaml")
+    assert jobs == FINAL | {"train_head": 2 * (32 - 3), "metrics_json": 2 * (32 - 3)}
 
 
 def test_snakefile_is_the_dag_at_a_glance() -> None:
