@@ -32,6 +32,7 @@ rule all:
     input:
         "<results>/target_representations.csv",
         "<results>/basic_representations.csv",
+        FOR_META_LEARNERS,
         fragments(),
 
 

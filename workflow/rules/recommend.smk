@@ -4,6 +4,10 @@ TABLES = {
     "fragments": fragments(),
     "basic": "<results>/basic_representations.csv",
 }
+FOR_META_LEARNERS = [
+    "<results>/metabu/target_representations.csv",
+    "<results>/recommendation_evaluation.csv",
+]
 TABLES_ARE = {"experiments": EXPERIMENTS, "expected": expected_of_fragments()}
 
 
