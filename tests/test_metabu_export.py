@@ -15,7 +15,14 @@ from scipy.stats import spearmanr
 
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.meta_table import check_same_tasks, read_basic, select_tasks
-from workflow.metaprobe.metabu_export import clouds, cost_matrix, export, target_form, troubles
+from workflow.metaprobe.metabu_export import (
+    clouds,
+    cost_matrix,
+    export,
+    flat_tasks,
+    obstacles,
+    target_form,
+)
 
 SIX_COLUMNS = ["architecture_ResNet18", "architecture_EfficientNetB0", "architecture_MobileNetV2"]
 SIX_COLUMNS += ["log10_learning_rate", "dropout_rate", "label_smoothing", "grad_clip"]
@@ -28,7 +35,8 @@ def read(path: Path) -> tuple[list[str], list[str], np.ndarray]:
 
 
 def warnings_of(table) -> list[str]:
-    return list(troubles(table, cost_matrix(clouds(table, target_form(table.configurations)))))
+    cost = cost_matrix(clouds(table, target_form(table.configurations)))
+    return [*obstacles(table, cost), *flat_tasks(table)]
 
 
 def raw_clouds(world: Planted) -> np.ndarray:
@@ -138,7 +146,7 @@ def test_each_trouble_is_named() -> None:
         "tasks out (only_datasets)"
     ]
     accuracy[7] = 1.0
-    flat, tied = warnings_of(replace(table, accuracy=accuracy))
+    tied, flat = warnings_of(replace(table, accuracy=accuracy))
     assert "Task3, Task7" in flat
     assert "Task3 and Task7" in tied
 

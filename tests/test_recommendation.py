@@ -199,5 +199,11 @@ def test_metabu_is_trained_on_the_table_alone_and_by_its_own_names(monkeypatch) 
         assert list(basic.task_id) == list(table.tasks)
         assert list(target.task_id.unique()) == list(table.tasks)
         assert np.isfinite(target.drop(columns="task_id").to_numpy(dtype=float)).all()
+    flat = table.accuracy.copy()
+    flat[3] = 0.5
+    assert metabu(replace(table, accuracy=flat), new, 3).weights[7] > 0.5
+    flat[8] = 0.9
+    with pytest.raises(UserError, match="Task3 and Task8; Metabu would silently learn nothing"):
+        metabu(replace(table, accuracy=flat), new, 3)
     with pytest.raises(UserError, match="cannot train on 10 tasks"):
         metabu(select_tasks(table, range(10)), new, 3)

@@ -103,22 +103,12 @@ def cost_matrix(points: Floats) -> Floats:
     return cost / (cost.max() or 1.0)
 
 
-def troubles(table: MetaTable, cost: Floats) -> Iterator[str]:
-    """What in these tables Metabu would hide, or end at without naming it."""
+def obstacles(table: MetaTable, cost: Floats) -> Iterator[str]:
+    """Why Metabu would fail on these tables, or would seem to learn and not do it."""
     if len(table.tasks) < FEWEST_TASKS:
         yield (
             f"Metabu cannot train on {len(table.tasks)} tasks (its estimate of the intrinsic "
             f"dimension ends in a math domain error): at least {FEWEST_TASKS} are needed"
-        )
-    flat = [
-        task_id
-        for task_id, row in zip(table.tasks, table.accuracy, strict=True)
-        if np.ptp(row) == 0
-    ]
-    if flat:
-        yield (
-            f"all configurations score the same on {', '.join(flat)}: nothing can be learnt from "
-            "that; leave such tasks out (only_datasets)"
         )
     pairs = [
         f"{table.tasks[second]} and {table.tasks[first]}"
@@ -129,7 +119,21 @@ def troubles(table: MetaTable, cost: Floats) -> Iterator[str]:
         shown = "; ".join(pairs[:5]) + (f"; and {len(pairs) - 5} more" if len(pairs) > 5 else "")
         yield (
             f"the cost between these tasks is 0: {shown}; Metabu would silently learn nothing "
-            "from the whole table: leave out all but one of such tasks"
+            "from the whole table: leave out all but one of such tasks (only_datasets)"
+        )
+
+
+def flat_tasks(table: MetaTable) -> Iterator[str]:
+    """Tasks that say nothing of which configuration is better."""
+    flat = [
+        task_id
+        for task_id, row in zip(table.tasks, table.accuracy, strict=True)
+        if np.ptp(row) == 0
+    ]
+    if flat:
+        yield (
+            f"all configurations score the same on {', '.join(flat)}: nothing can be learnt from "
+            "that; leave such tasks out (only_datasets)"
         )
 
 
@@ -137,7 +141,7 @@ def export(table: MetaTable, folder: str | Path) -> list[str]:
     """Write both tables and the scaler into `folder`; return what is wrong with them for Metabu."""
     form = target_form(table.configurations)
     points = clouds(table, form)
-    warnings = list(troubles(table, cost_matrix(points)))
+    warnings = [*obstacles(table, cost_matrix(points)), *flat_tasks(table)]
     basic_scaler = fit_scaler(table.basic)
     varies = basic_scaler.deviation > 0
     columns = [name for name, kept in zip(table.columns, varies, strict=True) if kept]

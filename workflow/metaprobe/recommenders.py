@@ -20,7 +20,7 @@ from workflow.metaprobe.metabu_export import (
     clouds,
     cost_matrix,
     target_form,
-    troubles,
+    obstacles,
 )
 
 METABU_SEEDS = (0, 1, 2)  # its result depends on the seed; the mean of three is steadier
@@ -95,8 +95,8 @@ def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
 
     form = target_form(table.configurations)
     points = clouds(table, form)
-    if trouble := next(troubles(table, cost_matrix(points)), None):
-        raise UserError(f"recommender: metabu: {trouble}; or use recommender=nearest")
+    if obstacle := next(obstacles(table, cost_matrix(points)), None):
+        raise UserError(f"recommender: metabu: {obstacle}; or use recommender=nearest")
     ids = pd.Series(np.repeat(table.tasks, points.shape[1]), name="task_id")
     target = pd.DataFrame(points.reshape(-1, points.shape[2]), columns=[*form.columns, ACCURACY])
     scaler = fit_scaler(table.basic)
