@@ -19,8 +19,8 @@ from workflow.metaprobe.metabu_export import (
     CLIP,
     clouds,
     cost_matrix,
-    target_form,
     obstacles,
+    target_form,
 )
 
 METABU_SEEDS = (0, 1, 2)  # its result depends on the seed; the mean of three is steadier
