@@ -18,6 +18,8 @@ setup: .venv/installed
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
 	@$(BIN)/python -c 'import pandas as p; print(p.read_csv("results/demo/target_representations.csv").to_string(na_rep="", index=False))'
+	@$(BIN)/python -m workflow.metaprobe.demo_photographs "results/demo/new/Two photographs"
+	$(BIN)/snakemake recommend --cores $(CORES) --quiet rules --configfile config/demo.yaml --config new_dataset="results/demo/new/Two photographs"
 
 test: setup
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"

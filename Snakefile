@@ -15,7 +15,7 @@ for name in "config", "datasets", "configurations", "grid":
     configfile: f"{CONFIG}/{name}.yaml"
 
 
-STAGES = "data features heads describe tables validation sweep questions"
+STAGES = "data features heads describe tables validation sweep questions recommend"
 
 for stage in f"common {STAGES} handlers".split():
 
@@ -29,4 +29,5 @@ rule all:
         "<results>/basic_representations.csv",
         "<results>/validation.txt",
         [*rules.write_experiments.output, *rules.compare_configurations.output],
+        FOR_META_LEARNERS,
         fragments(),

@@ -387,6 +387,37 @@ def test_key_of_another_kind_is_one_line(tmp_path: Path, entry: str, end: str) -
     assert end in line
 
 
+def class_folder(folder: Path, **counts: int) -> Path:
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            (folder / name / f"{number}.png").touch()
+    return folder
+
+
+def test_new_data_set_is_found_by_scripts_but_is_in_no_table(tmp_path: Path) -> None:
+    """A recommendation that adds a row to the table it is made from."""
+    root = class_folder(tmp_path / "My fishes", pike=12, carp=12)
+    config = {"new_dataset": str(root), "only_datasets": ["Birds"]}
+    run = load_texts(tmp_path, GOOD, **config)
+    assert list(run.datasets) == ["Birds"]
+    assert list(run.new) == ["My_fishes"]
+    assert run.new["My_fishes"]["transform"] == "colour"
+    assert run.new["My_fishes"]["classes"] == 2
+    assert load_texts(tmp_path, GOOD).new == {}
+    merged = load_configfile(str(tmp_path / "first.yaml")) | {"new_dataset": str(root)}
+    load_run(merged, [str(tmp_path / "first.yaml")])
+    assert merged["datasets"]["My_fishes"]["path"] == str(root)
+
+
+def test_new_data_set_of_a_taken_name_is_one_line(tmp_path: Path) -> None:
+    """Results of a task overwritten by another data set of that name."""
+    root = class_folder(tmp_path / "Trees", oak=12, elm=12)
+    assert complaints(tmp_path, GOOD, new_dataset=str(root)) == [
+        "--config: new_dataset: Trees is the id of a declared data set, Trees: rename the folder"
+    ]
+
+
 def test_unknown_path_variable_is_refused(tmp_path: Path) -> None:
     """Results written to the default place because of a slip in `pathvars`."""
     (line,) = complaints(tmp_path, f"{GOOD}\npathvars: {{resluts: out}}\n")

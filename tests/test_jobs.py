@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.jobs import failures, logged
+from workflow.metaprobe.jobs import failures, logged, warnings
 
 
 def run(log: Path, failure: BaseException | None = None, said: str = "at work\n") -> str:
@@ -76,6 +76,15 @@ def test_failures_are_listed_with_their_reasons(tmp_path: Path) -> None:
         "download/birds: OSError: [Errno 28] No space left",
         "train_head/Birds/plain: diverged",
     ]
+
+
+def test_warnings_are_told_once_and_only_those_of_this_run(tmp_path: Path) -> None:
+    """A warning of two jobs told twice, last week's, or one that only mentions the word."""
+    run(tmp_path / "old.log", said="warning: last week\n")
+    os.utime(tmp_path / "old.log", (1000, 1000))
+    run(tmp_path / "a.log", said="warning: few tasks\nno warning: here\n")
+    run(tmp_path / "b.log", said="warning: few tasks\nwarning: flat\n")
+    assert warnings(tmp_path, since=1001) == ["few tasks", "flat"]
 
 
 def test_failures_of_earlier_runs_are_left_out(tmp_path: Path) -> None:

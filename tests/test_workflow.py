@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from checkouts import ROOT, copy_workflow, edit_yaml, planned, snakemake
 from PIL import Image
 
 from workflow.metaprobe.descriptors import columns
 
 TINY = ("--configfile", "tiny.yaml")
-FINAL = {"aggregate": 1, "all": 1, "check_table": 1, "validate": 1}
+LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1}
+FINAL = {"aggregate": 1, "all": 1, "check_table": 1, "validate": 1} | LEARNT
 FINAL |= {"write_experiments": 1, "write_predictions": 1, "compare_configurations": 1}
-DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1}
+DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | LEARNT
 SETTINGS = {
     "only_datasets": ["Digits", "Tints"],
     "only_configurations": ["resnet18-plain", "resnet18-regularized", "mobilenetv2-plain"],
@@ -189,14 +191,17 @@ def test_configurations_in_another_order_describe_nothing_again(checkout) -> Non
     [
         ("descriptors/logme", DESCRIBED),
         ("descriptors/pictures", DESCRIBED | {"measure_pictures": 2}),
-        ("basic_table", {"aggregate_descriptions": 1}),
+        ("basic_table", {"aggregate_descriptions": 1} | LEARNT),
+        ("metabu_export", LEARNT),
+        ("evaluation", {"evaluate_recommenders": 1}),
+        ("recommendation", None),
     ],
 )
 def test_edited_description_reruns_no_experiment(checkout, file, expected) -> None:
     """A backbone or a head run again for a meta-feature."""
     path = checkout / f"workflow/metaprobe/{file}.py"
     path.write_text(path.read_text() + "\nNEW = 1\n")
-    assert planned(checkout, *TINY) == expected | {"all": 1}
+    assert planned(checkout, *TINY) == ({} if expected is None else expected | {"all": 1})
 
 
 def test_both_tables_have_the_same_tasks_and_no_empty_cell(finished) -> None:
@@ -441,6 +446,80 @@ def test_mistake_in_the_configuration_is_one_line_before_any_job(tmp_path) -> No
     expected = "mine.yaml: configurations/mine/architecture: 'ResNet50' is not allowed; allowed: "
     assert expected + "ResNet18 or EfficientNetB0 or MobileNetV2" in result.stdout
     assert not (folder / "results").exists()
+
+
+def test_both_forms_for_the_meta_learner_are_there_with_warnings(finished) -> None:
+    """The tiny run failing for want of tasks, or keeping silent on what two tasks are good for."""
+    with open(finished / "results/metabu/target_representations.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header[0] == "task_id"
+    assert header[-1] == "test_accuracy_z"
+    assert [row[0] for row in rows] == ["Digits"] * 3 + ["Tints"] * 3
+    assert all(math.isfinite(float(cell)) for row in rows for cell in row[1:])
+    warnings = json.loads((finished / "results/metabu/scaler.json").read_text())["warnings"]
+    assert "cannot train on 2 tasks" in warnings[0]
+    evaluation = (finished / "results/recommendation_evaluation.csv").read_text()
+    assert "too few tasks to tell: 2" in evaluation
+
+
+def test_warnings_are_repeated_at_the_end(checkout) -> None:
+    """A warning that only the log knows."""
+    (checkout / "results/metabu/scaler.json").unlink()
+    (checkout / "results/metabu/target_representations.csv").unlink()
+    result = snakemake(checkout, *TINY)
+    assert "warning: Metabu cannot train on 2 tasks" in result.stdout
+
+
+def test_recommendation_for_a_new_folder_leaves_the_table_alone(checkout, tmp_path) -> None:
+    """A new data set in the table, one that reruns it, or two of one name taken for one."""
+    write_pictures(tmp_path / "first" / "my pictures (2)")
+    before = {
+        path: path.read_bytes()
+        for path in (checkout / "results").glob("**/*.*")
+        if path.suffix in (".csv", ".json", ".safetensors")
+    }
+    first, second = (
+        f"new_dataset={tmp_path / name / 'my pictures (2)'}" for name in ("first", "second")
+    )
+    ask = (*TINY, "--config", first, "--", "recommend")
+    own = {"subset_index": 1, "measure_pictures": 1, "extract_features": 2, "describe_dataset": 1}
+    own |= {"rank_configurations": 1, "recommend": 1}
+    assert planned(checkout, *ask) == own
+    result = snakemake(checkout, *ask)
+    assert result.returncode == 0, result.stdout
+    assert "my_pictures_2: configurations ranked by `nearest` from 2 tasks" in result.stdout
+    answer = json.loads((checkout / "results/recommendations/my_pictures_2.json").read_text())
+    assert {one["task_id"] for one in answer["neighbours"]} == {"Digits", "Tints"}
+    assert len(answer["configurations"]) == 3
+    assert {path: path.read_bytes() for path in before} == before
+    assert planned(checkout, *TINY) == {}
+
+    assert planned(checkout, *ask) == {"recommend": 1}
+    by_logme = (*TINY, "--config", first, "recommender=logme", "--", "recommend")
+    assert planned(checkout, *by_logme) == {"rank_configurations": 1, "recommend": 1}
+    write_pictures(tmp_path / "second" / "my pictures (2)")
+    assert planned(checkout, *TINY, "--config", second, "--", "recommend") == own
+
+
+def test_recommendation_without_a_data_set_is_one_line(checkout) -> None:
+    """A traceback where a word is missing."""
+    result = snakemake(checkout, "recommend", *TINY)
+    assert result.returncode != 0
+    assert "recommend for which? Add --config new_dataset=" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_48_configurations_read_no_image_again(checkout) -> None:
+    """A sweep of heads that runs the backbones once more; or the six of the main run trained again."""
+    drawn = yaml.safe_load((checkout / "config/configurations-48.yaml").read_text())
+    ours = [
+        name
+        for name, one in drawn["configurations"].items()
+        if one["architecture"] != "EfficientNetB0"
+    ]
+    edit_yaml(checkout / "tiny.yaml", lambda content: content.update(only_configurations=ours))
+    jobs = planned(checkout, *TINY, "config/configurations-48.yaml")
+    assert jobs == FINAL | {"train_head": 2 * (32 - 3), "metrics_json": 2 * (32 - 3)}
 
 
 def test_snakefile_is_the_dag_at_a_glance() -> None:

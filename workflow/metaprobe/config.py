@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from workflow.metaprobe import new_dataset
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.optimizers import MOMENTUM_OPTIMIZERS
 
@@ -42,11 +43,13 @@ Keys = Sequence[str | int]
 class Run:
     """What is to be run: the selected entries, complete with defaults, in table order.
 
-    `grid` is empty if no file has one.
+    `new` is the data set that a configuration is to be recommended for; it is in no table. `grid`
+    is empty if no file has one.
     """
 
     settings: dict[str, Any]
     datasets: dict[str, dict[str, Any]]
+    new: dict[str, dict[str, Any]]
     sources: dict[str, dict[str, Any]]
     configurations: dict[str, dict[str, Any]]
     grid: dict[str, Any]
@@ -66,6 +69,9 @@ def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
     errors = Draft202012Validator(schema).iter_errors(config)
     complaints = [*_infinities(config)]
     complaints += [one for error in sorted(errors, key=_place) for one in _explain(error)]
+    declared = [] if complaints else list(config["datasets"])
+    if not complaints:
+        complaints = list(_declare_new_dataset(config))
     if not complaints:
         _complete(config, schema, schema)
         _order_as_declared(config, contents)
@@ -77,7 +83,7 @@ def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
                 for keys, text in complaints
             )
         )
-    return _select(config)
+    return _select(config, declared)
 
 
 def read_strictly(file: str | Path) -> Any:
@@ -156,6 +162,17 @@ def _order_as_declared(config: dict[str, Any], contents: dict[str, Any]) -> None
         names = dict.fromkeys([*declared, *config[section]])
         entries = config[section]
         config[section] = {name: entries[name] for name in names if name in entries}
+
+
+def _declare_new_dataset(config: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Add the entry of `new_dataset` to the data sets, where the scripts find it."""
+    if "new_dataset" in config:
+        try:
+            name, entry = new_dataset.declare(config["new_dataset"], config["datasets"])
+        except UserError as error:
+            yield ["new_dataset"], str(error)
+        else:
+            config["datasets"][name] = entry
 
 
 def _place(error: ValidationError) -> list[str]:
@@ -298,10 +315,10 @@ def _at(keys: Keys, content: Any, default: Any) -> Any:
     return content
 
 
-def _select(config: dict[str, Any]) -> Run:
-    datasets = {
-        name: config["datasets"][name] for name in config.get("only_datasets", config["datasets"])
-    }
+def _select(config: dict[str, Any], declared: Sequence[str]) -> Run:
+    datasets = {name: config["datasets"][name] for name in config["datasets"] if name in declared}
+    new = {name: entry for name, entry in config["datasets"].items() if name not in declared}
+    datasets = {name: datasets[name] for name in config.get("only_datasets", datasets)}
     configurations = {
         name: dict(sorted(({"epochs": config["epochs"]} | config["configurations"][name]).items()))
         for name in config.get("only_configurations", config["configurations"])
@@ -310,4 +327,4 @@ def _select(config: dict[str, Any]) -> Run:
     sources = {name: config["sources"][name] for name in config.get("sources", {}) if name in used}
     settings = {key: value for key, value in config.items() if key not in ENTRIES}
     grid = {"epochs": [config["epochs"]]} | config["grid"] if "grid" in config else {}
-    return Run(settings, datasets, sources, configurations, grid)
+    return Run(settings, datasets, new, sources, configurations, grid)

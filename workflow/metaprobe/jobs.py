@@ -15,6 +15,7 @@ from workflow.metaprobe.files import cannot_write
 from workflow.metaprobe.signals import TerminatedError
 
 MARK = "error: "
+WARNING = "warning: "
 COST = "cost: "
 INTERRUPTED = "interrupted"
 TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its time limit"
@@ -79,6 +80,18 @@ def peak_memory_gb() -> float:
     """This process's largest resident memory so far, in 10^9 bytes; a card's is not in it."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def warnings(logs: Path, since: float) -> list[str]:
+    """What the jobs whose logs were written after `since` have warned of, each once, in order."""
+    lines = [
+        line.removeprefix(WARNING)
+        for log in sorted(logs.glob("**/*.log"))
+        if log.stat().st_mtime >= since
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.startswith(WARNING)
+    ]
+    return list(dict.fromkeys(lines))
 
 
 def failures(logs: Path, since: float) -> list[str]:

@@ -48,11 +48,12 @@ DESCRIBED_BY = [
 ]
 WITH_ENDING = [name for name in DESCRIBED_BY if name in ENDINGS]
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
+NEW = next(iter(RUN.new), None)
 
 
 wildcard_constraints:
     source="|".join(map(re.escape, RUN.sources)),
-    dataset="|".join(map(re.escape, RUN.datasets)),
+    dataset="|".join(map(re.escape, RUN.datasets | RUN.new)),
     configuration="|".join(map(re.escape, RUN.configurations)),
     architecture="[A-Za-z0-9]+",
 
@@ -69,17 +70,19 @@ def predictions():
 
 
 def entry(wildcards):
-    return RUN.datasets[wildcards.dataset]
+    return (RUN.datasets | RUN.new)[wildcards.dataset]
 
 
 def reading(wildcards):
     """Of a data set's entry, what decides which labels and pixels are read; of a path outside the
-    data folder its last part, as the same folder may lie elsewhere on another machine.
+    data folder its last part, as the same folder may lie elsewhere on another machine; but all of
+    a new data set's, as two may have one name.
     """
     read = {
         key: value for key, value in entry(wildcards).items() if key not in NOT_READ
     }
-    if Path(read.get("path", "")).expanduser().is_absolute():
+    outside = Path(read.get("path", "")).expanduser().is_absolute()
+    if outside and wildcards.dataset != NEW:
         read["path"] = Path(read["path"]).name
     return json.dumps(read, sort_keys=True)
 
@@ -101,7 +104,7 @@ def manifest(wildcards):
 
 
 def sampling_of(task_id):
-    return RUN.datasets[task_id].get("sampling", RUN.settings["sampling"])
+    return (RUN.datasets | RUN.new)[task_id].get("sampling", RUN.settings["sampling"])
 
 
 def sampling(wildcards):
@@ -150,6 +153,14 @@ def weights_receipt(wildcards):
     if RUN.settings["weights"] == "imagenet":
         return f"<results>/weights/{wildcards.architecture}.json"
     return []
+
+
+def ranked_for_new_dataset(wildcards):
+    if NEW is None:
+        sys.exit(
+            "recommend for which? Add --config new_dataset=<folder of class folders>"
+        )
+    return f"<results>/recommendations/{NEW}.json"
 
 
 def hyperparameters(wildcards):

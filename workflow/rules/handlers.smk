@@ -17,6 +17,12 @@ def report_success():
         (RESULTS / "target_representations.partial.csv").unlink(missing_ok=True)
 
 
+def repeat_warnings():
+    """Say at the end what jobs have warned of in their logs."""
+    for warning in jobs.warnings(LOGS, STARTED):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
 def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
     if set(QUESTIONS) & set(workflow.dag_settings.targets):
@@ -58,6 +64,7 @@ onstart:
 
 onsuccess:
     report_success()
+    repeat_warnings()
 
 
 onerror:

@@ -1,0 +1,176 @@
+"""The evaluation: honest hold-out, metrics with known answers, and a placebo that falls to chance."""
+
+import csv
+import io
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted_tables import planted
+
+from workflow.metaprobe.evaluation import (
+    METRICS,
+    evaluate,
+    expect_at_random,
+    hold_out,
+    judge,
+)
+from workflow.metaprobe.evaluation_table import (
+    bootstrap_interval,
+    evaluation_rows,
+    holm,
+    notes,
+    to_csv,
+    to_json,
+    wilcoxon,
+)
+from workflow.metaprobe.meta_table import MetaTable, select_tasks
+from workflow.metaprobe.randomness import generator
+
+
+def rows_of(table: MetaTable) -> dict[tuple[str, str], dict]:
+    outcomes = evaluate(table, method="nearest", neighbours=10, seed=0)
+    return {(row["protocol"], row["method"]): row for row in evaluation_rows(outcomes, 0)}
+
+
+def pooled(seeds: range, shuffle: bool = False) -> tuple[float, float]:
+    """Mean regret of `nearest` and of the global best over several planted tables."""
+    found = []
+    for seed in seeds:
+        table = planted(seed).table
+        if shuffle:
+            order = np.random.default_rng(seed + 99).permutation(len(table.tasks))
+            table = replace(table, basic=table.basic[order])
+        by_method = {
+            (one.protocol, one.method): one.metrics["regret_points"].mean()
+            for one in evaluate(table, method="nearest", neighbours=10, seed=0)
+        }
+        found.append([by_method["family", "nearest"], by_method["family", "global_best"]])
+    ours, theirs = np.mean(found, axis=0)
+    return float(ours), float(theirs)
+
+
+def test_recommendation_beats_the_global_best_where_tasks_are_alike() -> None:
+    """Meta-features that are there but not used."""
+    ours, theirs = pooled(range(3))
+    assert ours < theirs / 2
+    row = rows_of(planted(0).table)["family", "nearest"]
+    assert row["holm_p"] < 0.05
+    assert row["conclusion"].startswith("better than the global best by ")
+
+
+def test_shuffled_meta_features_are_no_better_than_the_global_best() -> None:
+    """An evaluation that finds a benefit where there can be none: a leak of the held-out task."""
+    ours, theirs = pooled(range(3), shuffle=True)
+    assert ours > 0.8 * theirs
+    for seed in range(3):
+        rows = rows_of(planted(seed).table)
+        for protocol in ("task", "family"):
+            placebo = rows[protocol, "nearest_shuffled"]
+            assert placebo["conclusion"] == "no better than the global best"
+            chance = rows[protocol, "random"]["regret_points"]
+            assert placebo["regret_points"] == pytest.approx(chance, rel=0.2)
+            assert placebo["regret_points"] > 2 * rows[protocol, "nearest"]["regret_points"]
+
+
+def test_held_out_accuracies_never_reach_the_ranking() -> None:
+    """The leak of Metabu's own train_predict: changing the held-out rows changes the advice."""
+    table = planted(0).table
+    accuracy = table.accuracy.copy()
+    accuracy[4] = accuracy[4][::-1]
+    other = replace(table, accuracy=accuracy)
+    for protocol, table_of in itertools.product(("task", "family"), (table, other)):
+        task, others = hold_out(table_of, protocol)[4]
+        assert task == 4
+        assert 4 not in others
+    first, second = (
+        evaluate(one, method="nearest", neighbours=10, seed=0)[0].metrics["ndcg_at_3"]
+        for one in (table, other)
+    )
+    assert first[4] != second[4]
+
+
+def test_family_holds_out_relatives_and_a_lone_family_is_passed_over() -> None:
+    """EMNIST_MNIST recommended from MNIST; or a crash where nothing is left."""
+    table = select_tasks(planted(0).table, range(4))
+    table = replace(table, families=("a", "a", "b", "b"))
+    assert hold_out(table, "family") == [(0, [2, 3]), (1, [2, 3]), (2, [0, 1]), (3, [0, 1])]
+    assert hold_out(replace(table, families=("a",) * 4), "family") == []
+
+
+def test_judge_on_known_answers() -> None:
+    """Points for fractions, ranks from 0, or a rank that ignores ties."""
+    accuracy = np.array([0.5, 0.9, 0.7, 0.7])
+    best = judge(np.array([0.0, 9.0, 2.0, 1.0]), accuracy)
+    assert best == {
+        "regret_points": 0.0,
+        "normalised_regret": 0.0,
+        "rank": 1.0,
+        "top1": 1.0,
+        "ndcg_at_3": pytest.approx(1.0),
+    }
+    second = judge(np.array([0.0, 1.0, 2.0, 0.5]), accuracy)
+    assert second["regret_points"] == pytest.approx(20)
+    assert second["normalised_regret"] == pytest.approx(0.5)
+    assert second["rank"] == 2.5
+    assert second["top1"] == 0
+    ideal = 1 + 0.5 / np.log2(3) + 0.5 / 2
+    assert second["ndcg_at_3"] == pytest.approx((0.5 + 1 / np.log2(3) + 0.5 / 2) / ideal)
+    flat = judge(np.arange(4.0), np.full(4, 0.25))
+    assert flat["regret_points"] == flat["normalised_regret"] == 0
+    assert flat["top1"] == flat["ndcg_at_3"] == 1
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=5))
+def test_expectation_at_random_is_the_mean_over_all_rankings(values: list[int]) -> None:
+    """A chance level that is not chance."""
+    accuracy = np.array(values) / 10
+    expected = expect_at_random(accuracy)
+    orders = list(itertools.permutations(range(len(values))))
+    found = [judge(np.array(order, dtype=float), accuracy) for order in orders]
+    for metric in METRICS:
+        assert expected[metric] == pytest.approx(np.mean([one[metric] for one in found])), metric
+
+
+def test_statistics_on_known_answers() -> None:
+    """An interval that is not of the mean, a p of NaN for equal pairs, or Holm without its order."""
+    rng = generator(0, "test", "bootstrap")
+    values = np.array([1.0, 1.0, 5.0, 5.0])
+    assert bootstrap_interval(values, ["a", "a", "a", "a"], rng) == (3.0, 3.0)
+    low, high = bootstrap_interval(np.arange(100.0), [str(n) for n in range(100)], rng)
+    assert (low, high) == pytest.approx((49.5 - 5.66, 49.5 + 5.66), abs=0.6)
+    assert wilcoxon(np.ones(5), np.ones(5)) == 1
+    assert wilcoxon(np.arange(6.0), np.arange(6.0) + 1) == pytest.approx(2 / 2**6)
+    assert holm({"a": 0.04, "b": 0.01, "c": 0.03}) == pytest.approx(
+        {"b": 0.03, "c": 0.06, "a": 0.06}
+    )
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 3])
+def test_few_tasks_are_said_to_be_too_few(tasks) -> None:
+    """The demo failing, or a verdict from three tasks."""
+    table = select_tasks(planted(0).table, range(tasks))
+    outcomes = evaluate(table, method="nearest", neighbours=10, seed=0)
+    rows = evaluation_rows(outcomes, 0)
+    to_json(outcomes, rows, neighbours=10)
+    assert len(notes(outcomes)) == 2
+    assert "too few to say whether a recommendation helps" in notes(outcomes)[0]
+    for row in rows:
+        expected = "itself" if row["method"] == "global_best" else "too few tasks to tell"
+        assert expected in row["conclusion"]
+    assert to_csv(rows).startswith("protocol,method,tasks,regret_points,")
+
+
+def test_table_has_every_method_under_both_protocols() -> None:
+    """A baseline left out where it would win."""
+    rows = rows_of(planted(0).table)
+    methods = {"nearest", "nearest_1", "logme", "global_best", "random", "nearest_shuffled"}
+    assert rows.keys() == set(itertools.product(("task", "family"), methods))
+    for row in csv.DictReader(io.StringIO(to_csv(list(rows.values())))):
+        for metric in METRICS:
+            low, mean, high = (float(row[f"{metric}{end}"]) for end in ("_low", "", "_high"))
+            assert low <= mean <= high

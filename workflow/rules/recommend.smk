@@ -1,0 +1,88 @@
+"""From both tables to Metabu's form, to a recommendation, and to whether it helps."""
+
+TABLES = {
+    "fragments": fragments(),
+    "basic": "<results>/basic_representations.csv",
+}
+FOR_META_LEARNERS = [
+    "<results>/metabu/target_representations.csv",
+    "<results>/recommendation_evaluation.csv",
+]
+TABLES_ARE = {"experiments": EXPERIMENTS, "expected": expected_of_fragments()}
+
+
+rule export_metabu:
+    input:
+        **TABLES,
+    output:
+        target="<results>/metabu/target_representations.csv",
+        basic="<results>/metabu/basic_representations.csv",
+        scaler="<results>/metabu/scaler.json",
+    log:
+        "<logs>/export_metabu/metabu.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        **TABLES_ARE,
+        code=fingerprint("export_metabu"),
+    script:
+        "../scripts/export_metabu.py"
+
+
+rule evaluate_recommenders:
+    input:
+        **TABLES,
+    output:
+        table="<results>/recommendation_evaluation.csv",
+        details="<results>/recommendation_evaluation.json",
+    log:
+        "<logs>/evaluate_recommenders/recommendation_evaluation.log",
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem="2GB",
+        runtime="60m",
+    params:
+        **TABLES_ARE,
+        method=RUN.settings["recommender"],
+        neighbours=RUN.settings["neighbours"],
+        seed=RUN.settings["seed"],
+        code=fingerprint("evaluate_recommenders"),
+    script:
+        "../scripts/evaluate_recommenders.py"
+
+
+rule rank_configurations:
+    input:
+        **TABLES,
+        description=f"<results>/descriptions/{NEW}.json",
+    output:
+        details=f"<results>/recommendations/{NEW}.json",
+        table=f"<results>/recommendations/{NEW}.csv",
+    log:
+        f"<logs>/rank_configurations/{NEW}.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        **TABLES_ARE,
+        task_id=NEW,
+        method=RUN.settings["recommender"],
+        neighbours=RUN.settings["neighbours"],
+        code=fingerprint("rank_configurations"),
+    script:
+        "../scripts/rank_configurations.py"
+
+
+rule recommend:
+    input:
+        ranked_for_new_dataset,
+    log:
+        "<logs>/recommend.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    script:
+        "../scripts/recommend.py"
