@@ -381,13 +381,12 @@ def test_every_value_is_finite_whatever_the_data(
 
 
 COST = """
-import resource
-import sys
 import time
 
 import numpy as np
 
 from workflow.metaprobe.descriptors import Measurements, describe, pictures
+from workflow.metaprobe.jobs import peak_memory_gb
 
 rng = np.random.default_rng(0)
 labels = rng.integers(0, 964, 5000)
@@ -407,9 +406,7 @@ measured = Measurements(
 )
 start = time.process_time()
 describe(measured, rng)
-unit = 1 if sys.platform == "darwin" else 1024
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-print(time.process_time() - start, memory)
+print(time.process_time() - start, peak_memory_gb())
 """
 
 

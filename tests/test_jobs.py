@@ -1,13 +1,15 @@
 """Jobs: a log that ends with the reason of a failure, and the list of all failures."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from checkouts import ROOT
 
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.jobs import failures, logged, warnings
+from workflow.metaprobe.jobs import failures, logged, peak_memory_gb, warnings
 
 
 def run(log: Path, failure: BaseException | None = None, said: str = "at work\n") -> str:
@@ -115,3 +117,13 @@ def test_log_of_odd_bytes_is_read(tmp_path: Path) -> None:
     """A library's output in another encoding that breaks the list of failures."""
     (tmp_path / "a.log").write_bytes(b"\xff\xfe\nerror: Birds: no folder\n")
     assert failures(tmp_path, since=0) == ["a: Birds: no folder"]
+
+
+def test_peak_memory_is_of_the_job_alone() -> None:
+    """The memory of the process that started the job among the job's own."""
+    ballast = bytearray(os.urandom(1)) * 400_000_000
+    code = "from workflow.metaprobe.jobs import peak_memory_gb; print(peak_memory_gb())"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert peak_memory_gb() > len(ballast) / 1e9
+    assert 0.005 < float(result.stdout) < 0.3

@@ -129,7 +129,7 @@ def test_keys_of_json_are_described(finished: Path) -> None:
             flat |= {f"{key}_{inner}": one for inner, one in value.items()}
         elif key not in lists:
             flat[key] = value
-    assert flat.keys() <= set(columns[: columns.index("git_commit") + 1])
+    assert flat.keys() <= set(columns[: columns.index("sha256") + 1])
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from PIL import Image
 from workflow.metaprobe.descriptors import columns
 
 TINY = ("--configfile", "tiny.yaml")
+CHECKED = {"check_table": 1, "validate": 1}
 LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1}
-FINAL = {"aggregate": 1, "all": 1, "check_table": 1, "validate": 1} | LEARNT
+FINAL = {"aggregate": 1, "all": 1} | CHECKED | LEARNT
 FINAL |= {"write_experiments": 1, "write_predictions": 1, "compare_configurations": 1}
-DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | LEARNT
+DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEARNT
 SETTINGS = {
     "only_datasets": ["Digits", "Tints"],
     "only_configurations": ["resnet18-plain", "resnet18-regularized", "mobilenetv2-plain"],
@@ -191,7 +192,7 @@ def test_configurations_in_another_order_describe_nothing_again(checkout) -> Non
     [
         ("descriptors/logme", DESCRIBED),
         ("descriptors/pictures", DESCRIBED | {"measure_pictures": 2}),
-        ("basic_table", {"aggregate_descriptions": 1} | LEARNT),
+        ("basic_table", {"aggregate_descriptions": 1} | CHECKED | LEARNT),
         ("metabu_export", LEARNT),
         ("evaluation", {"evaluate_recommenders": 1}),
         ("recommendation", None),

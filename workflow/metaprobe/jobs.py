@@ -1,6 +1,7 @@
 """What every job has in common: a log, plain words when it fails, and a list of failures at the end."""
 
 import os
+import re
 import resource
 import sys
 import time
@@ -17,6 +18,7 @@ from workflow.metaprobe.signals import TerminatedError
 MARK = "error: "
 WARNING = "warning: "
 COST = "cost: "
+STATUS = Path("/proc/self/status")
 INTERRUPTED = "interrupted"
 TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its time limit"
 
@@ -78,6 +80,9 @@ def cost(seconds: float) -> str:
 
 def peak_memory_gb() -> float:
     """This process's largest resident memory so far, in 10^9 bytes; a card's is not in it."""
+    if STATUS.exists():  # of this program alone; getrusage counts what it was forked from
+        (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+        return int(kilobytes) * 1024 / 1e9
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
