@@ -24,9 +24,12 @@ def copy_workflow(target: Path) -> Path:
     return target
 
 
-def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+def snakemake(
+    folder: Path, *arguments: str, cores: int | None = 2
+) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in `folder`; output and errors together in `stdout`."""
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
+    with_cores = [] if cores is None else ["--cores", str(cores)]
+    command = [sys.executable, "-m", "snakemake", *with_cores, *arguments]
     return subprocess.run(
         command,
         cwd=folder,

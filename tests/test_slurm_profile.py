@@ -39,6 +39,14 @@ def test_profile_is_found_by_its_name_and_holds_no_trap() -> None:
     assert outage >= 600
 
 
+def test_profile_needs_no_cores(tmp_path) -> None:
+    """A rule that asks for the number of cores, which a run on a cluster does not have."""
+    folder = copy_workflow(tmp_path)
+    result = snakemake(folder, "-n", "--profile", "slurm", cores=None)
+    assert result.returncode == 0, result.stdout
+    assert "metrics_json" in result.stdout
+
+
 def test_no_rule_retries_or_groups() -> None:
     """Retries that multiply inside one Slurm job; a failed head that takes its neighbours along."""
     assert not re.findall(r"^    (?:retries|group):", RULES, re.MULTILINE)

@@ -35,7 +35,7 @@ rule verify:
         "../../envs/torch.yaml"
     threads: 1
     params:
-        processes=workflow.cores or 1,
+        processes=lambda wildcards: workflow.resource_settings.cores or 1,
         fragments=str(RESULTS / "metrics"),
         experiments=EXPERIMENTS,
         expected=expected_of_fragments(),
