@@ -33,6 +33,12 @@ while Path("hold", snakemake.wildcards.dataset + snakemake.wildcards.architectur
 """
 HELD = "rule_extract_features_wildcards_Digits_ResNet18"
 DELETED = "Digits/(resnet18|mobilenetv2|ResNet18|MobileNetV2)"
+QUEUED = {
+    "subset_index": 3,
+    "measure_pictures": 3,
+    "extract_features": 9,
+    "evaluate_recommenders": 1,
+}
 PATIENCE = 600  # s; what takes longer is taken for a run that hangs
 
 
@@ -192,7 +198,7 @@ def test_numbers_are_those_of_a_local_run_and_heads_are_not_queued(finished, loc
     assert Counter(tuple(job[1:]) for job in jobs) == Counter(
         {
             ("COMPLETED", f"{asked[rule][0]}M", asked[rule][1], "1"): number
-            for rule, number in {"subset_index": 3, "extract_features": 9}.items()
+            for rule, number in QUEUED.items()
         }
     )
     before = files(finished)
@@ -224,7 +230,7 @@ def test_a_cancelled_job_costs_only_itself(checkout, local) -> None:
     start = time.time()
     Run(checkout).ends_well()
     assert table(checkout) == local
-    assert jobs_since(start) == {"extract_features": 1}
+    assert jobs_since(start) == {"extract_features": 1, "evaluate_recommenders": 1}
     assert files(checkout, but="Digits/(resnet18|ResNet18)") == before
 
 

@@ -30,12 +30,9 @@ rule expect_features:
         "<results>/expected/{architecture}.safetensors",
     log:
         "<logs>/expect_features/{architecture}.log",
+    localrule: True
     conda:
         "../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem="2GB",
-        runtime="5m",
     params:
         weights=RUN.settings["weights"],
         seed=RUN.settings["seed"],
@@ -54,12 +51,9 @@ rule describe_dataset:
         "<results>/descriptions/{dataset}.json",
     log:
         "<logs>/describe_dataset/{dataset}.log",
+    localrule: True
     conda:
         "../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem="2GB",
-        runtime="10m",
     params:
         architectures=DESCRIBED_BY,
         with_ending=WITH_ENDING,
