@@ -15,7 +15,9 @@ for name in "config", "datasets", "configurations", "grid":
     configfile: f"{CONFIG}/{name}.yaml"
 
 
-STAGES = "data features heads describe tables validation sweep questions recommend"
+STAGES = (
+    "data features heads describe tables validation sweep questions recommend report"
+)
 
 for stage in f"common {STAGES} handlers".split():
 
@@ -30,4 +32,5 @@ rule all:
         "<results>/validation.txt",
         [*rules.write_experiments.output, *rules.compare_configurations.output],
         FOR_META_LEARNERS,
+        "<results>/report.html",
         fragments(),

@@ -1,0 +1,63 @@
+"""Drawing with matplotlib: one style, colours for everybody's eyes, the same bytes each time."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+from matplotlib import pyplot  # the backend comes first
+
+# Okabe and Ito, Color Universal Design (2008); black last
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLE: Any = {
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 9,
+    "svg.hashsalt": "metaprobe",
+    "text.parse_math": False,  # names come from folders: a dollar sign is a dollar sign
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of the report: file name, title, what to see in it, and its SVG."""
+
+    name: str
+    title: str
+    sentence: str
+    svg: str
+
+
+def drawing(width: float, height: float, **options: Any) -> tuple[Any, Any]:
+    """A figure (inches) and its axes in the report's style, as `pyplot.subplots`."""
+    with matplotlib.rc_context(STYLE):
+        return pyplot.subplots(figsize=(width, height), **options)
+
+
+def finished(figure: Any) -> str:
+    """The SVG of a figure, which is closed."""
+    text = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)
+    return text.getvalue()
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Name -> colour, in turn."""
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def markers(names: Iterable[str]) -> dict[str, str]:
+    """Name -> marker, in turn, so that nothing is told by colour alone."""
+    return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def shortened(name: str, length: int = 28) -> str:
+    """A name that fits beside a picture."""
+    return name if len(name) <= length else name[: length - 1] + "…"
