@@ -23,6 +23,7 @@ STEPS = {
     "compare_configurations": ("compare_configurations",),
     "check_table": ("check_table",),
     "validate": ("validate",),
+    "report": ("report",),
 }
 CODE = "\n\nANSWER = 42\n"
 
@@ -94,7 +95,7 @@ def test_a_string_that_is_no_docstring_counts(code: Copy) -> None:
 
 
 HEADS = {"train_head", "sweep_heads"}
-TABLES = {"aggregate", "write_experiments"}
+TABLES = {"aggregate", "write_experiments", "report"}
 CHECKED = {"check_table", "validate"}
 READING = {"subset_index", "subset_index of PCAM", "extract_features"}
 REACH = {
@@ -127,6 +128,9 @@ REACH = {
     "metaprobe/prediction_table.py": {"write_predictions"},
     "metaprobe/checks.py": CHECKED,
     "metaprobe/validation.py": CHECKED,
+    "metaprobe/report_page.py": {"report"},
+    "metaprobe/report_template.py": {"report"},
+    "metaprobe/svg.py": {"report"},
     "metaprobe/optimizers.py": HEADS,
     "metaprobe/draws.py": HEADS,
     "metaprobe/tables.py": TABLES,

@@ -18,7 +18,7 @@ from workflow.metaprobe.descriptors import columns
 
 TINY = ("--configfile", "tiny.yaml")
 CHECKED = {"check_table": 1, "validate": 1}
-LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1}
+LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1, "report": 1}
 FINAL = {"aggregate": 1, "all": 1} | CHECKED | LEARNT
 FINAL |= {"write_experiments": 1, "write_predictions": 1, "compare_configurations": 1}
 DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEARNT
@@ -194,7 +194,7 @@ def test_configurations_in_another_order_describe_nothing_again(checkout) -> Non
         ("descriptors/pictures", DESCRIBED | {"measure_pictures": 2}),
         ("basic_table", {"aggregate_descriptions": 1} | CHECKED | LEARNT),
         ("metabu_export", LEARNT),
-        ("evaluation", {"evaluate_recommenders": 1}),
+        ("evaluation", {"evaluate_recommenders": 1, "report": 1}),
         ("recommendation", None),
     ],
 )
