@@ -11,6 +11,7 @@ from workflow.metaprobe.files import write_text
 
 ROOT = Path(__file__).parent.parent.parent
 Entries = Mapping[str, Mapping[str, Any]]
+READERS_DIVIDE = {"omniglot": "by drawer"}
 
 
 def main() -> None:
@@ -136,6 +137,8 @@ def images(entry: Mapping[str, Any]) -> str:
 
 def division(entry: Mapping[str, Any]) -> str:
     """How training and test images are told apart."""
+    if entry["kind"] in READERS_DIVIDE:
+        return READERS_DIVIDE[entry["kind"]]
     if "train" in entry.get("images", {}):
         return "as published"
     split = entry.get("split", {"rule": "stratified"})
