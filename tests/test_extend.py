@@ -71,10 +71,8 @@ def python(folder: Path, code: str) -> str:
 def test_each_patch_applies_alone(tmp_path, patch: str) -> None:
     """A patch for code as it once was."""
     folder = copy(tmp_path / "copy")
-    before = (folder / "workflow/schemas/fragment.schema.yaml").read_text(encoding="utf-8")
     apply(PATCHES[patch], folder)
     assert (folder / patch).is_file()
-    yaml.safe_load(before)
     for schema in (folder / "workflow/schemas").glob("*.yaml"):
         yaml.safe_load(schema.read_text(encoding="utf-8"))
 
@@ -88,9 +86,8 @@ def test_four_lines_declare_a_data_set(tmp_path) -> None:
     config: dict = {}
     for file in [*FILES, str(mine)]:
         for key, value in read_strictly(file).items():
-            config[key] = config[key] | value if isinstance(value, dict) else value
-            if key not in config:
-                config[key] = value
+            merges = isinstance(value, dict) and key in config
+            config[key] = config[key] | value if merges else value
     run = load_run(config, [*FILES, str(mine)])
     assert run.datasets["MyBirds"]["kind"] == "folder"
     assert run.configurations["resnet18-sgd"]["momentum"] == 0.9
@@ -185,9 +182,7 @@ def test_run_with_everything_that_the_page_adds(extended) -> None:
     assert result.returncode == 0, result.stdout
     with open(extended / "results/experiments.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["architecture"] for row in rows] == ["ResNet18", "ShuffleNetV2", "ResNet18"] or len(
-        rows
-    ) == 3
+    assert [row["configuration"] for row in rows] == settings["only_configurations"]
     assert all(-1 <= float(row["test_cohen_kappa"]) <= 1 for row in rows)
     basic = (extended / "results/basic_representations.csv").read_text(encoding="utf-8")
     assert "LogME_ShuffleNetV2" in basic
