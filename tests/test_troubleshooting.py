@@ -43,7 +43,7 @@ def source() -> list[str]:
 def pattern(message: str) -> re.Pattern[str]:
     """Of a quoted message: `<…>` is a variable of the code, or the end of what is literal."""
     pieces = [re.escape(piece) for piece in message.split("<…>")]
-    return re.compile(f"{VARIABLE}[^{VARIABLE}]*".join(pieces))
+    return re.compile(f"{VARIABLE}.*?".join(pieces), re.DOTALL)
 
 
 @pytest.mark.parametrize("message", quoted("message"))
