@@ -77,6 +77,28 @@ def test_each_patch_applies_alone(tmp_path, patch: str) -> None:
         yaml.safe_load(schema.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(
+    ("patch", "changed"),
+    [
+        ("workflow/metaprobe/config.py", []),
+        ("workflow/metaprobe/architectures.py", ["extract_features"]),
+        ("workflow/metaprobe/optimizers.py", ["train_head"]),
+        ("docs/outputs.md", []),
+    ],
+)
+def test_what_runs_again_is_what_the_page_says(tmp_path, patch: str, changed: list[str]) -> None:
+    """Hours of backbones that the page does not announce."""
+    steps = ["subset_index", "extract_features", "train_head"]
+    code = "from workflow.metaprobe.fingerprints import fingerprint\n"
+    code += f"print(*map(fingerprint, {steps}))"
+    folder = copy(tmp_path / "copy")
+    before = python(folder, code).split()
+    apply(PATCHES[patch], folder)
+    after = python(folder, code).split()
+    found = [step for step, old, new in zip(steps, before, after, strict=True) if old != new]
+    assert found == changed
+
+
 def test_four_lines_declare_a_data_set(tmp_path) -> None:
     """A first example that is refused."""
     mine = tmp_path / "mine.yaml"
