@@ -36,6 +36,7 @@ KEYS_OF_KIND = {
 }
 TYPES = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false"}
 NUMBERS = {"integer": int, "number": float}
+MOMENTUM = " or ".join(MOMENTUM_OPTIMIZERS)
 Keys = Sequence[str | int]
 
 
@@ -264,14 +265,14 @@ def _inconsistencies(config: dict[str, Any]) -> Iterable[tuple[Keys, str]]:
         if entry["momentum"] and entry["optimizer"] not in MOMENTUM_OPTIMIZERS:
             yield (
                 ["configurations", name, "momentum"],
-                f"{entry['momentum']!r} means nothing to {entry['optimizer']}; allowed: only with SGD or RMSprop",
+                f"{entry['momentum']!r} means nothing to {entry['optimizer']}; allowed: only with {MOMENTUM}",
             )
     grid = config.get("grid")
     if grid and any(grid["momentum"]) and not set(grid["optimizer"]) & set(MOMENTUM_OPTIMIZERS):
         optimizers = " and ".join(grid["optimizer"])
         yield (
             ["grid", "momentum"],
-            f"{grid['momentum']!r} means nothing to {optimizers}; allowed: only with SGD or RMSprop",
+            f"{grid['momentum']!r} means nothing to {optimizers}; allowed: only with {MOMENTUM}",
         )
 
 
