@@ -37,7 +37,7 @@ except UserError as error:
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
 DATA = Path(RUN.settings["data"]).expanduser()
-QUESTIONS = ("doctor", "status", "verify")
+QUESTIONS = ("doctor", "plan", "status", "partial", "verify")
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
@@ -170,6 +170,21 @@ def hyperparameters(wildcards):
 def features_of_experiment(wildcards):
     architecture = hyperparameters(wildcards)["architecture"]
     return f"<results>/features/{wildcards.dataset}/{architecture}.safetensors"
+
+
+def only_asked():
+    """Whether the run is for answers alone."""
+    targets = set(workflow.dag_settings.targets)
+    return bool(targets) and targets <= set(QUESTIONS)
+
+
+def beside_a_run(wildcards):
+    """No file; but a question keeps its hands off the lock, as a run may be going on: Snakemake
+    deletes the locks of all when it has finished a job that needs and makes no file.
+    """
+    if only_asked():
+        workflow.persistence.lock = workflow.persistence.noop
+    return []
 
 
 def asked_for_experiments():

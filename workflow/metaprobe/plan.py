@@ -1,0 +1,227 @@
+"""Before a run: what is done, what would run, and what it would cost; nothing is started."""
+
+import json
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from workflow.metaprobe import costs
+from workflow.metaprobe.architectures import ARCHITECTURES
+from workflow.metaprobe.costs import Job, SizeOf
+from workflow.metaprobe.doctor import NEEDS_USER, Finding
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.status import State, failures, wrapped
+from workflow.metaprobe.tables import Experiment
+
+FLOAT_BYTES = 4
+REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `report` prints.
+
+    Attributes:
+        states: of each experiment.
+        jobs: what Snakemake would run.
+        findings: the doctor's, one per data set.
+        per_unit: seconds per unit of size by kind of job.
+        measured: where `per_unit` comes from, in words.
+        cores: jobs at a time.
+        free: megabytes of free room for data and for results.
+    """
+
+    states: Mapping[Experiment, State]
+    jobs: frozenset[Job]
+    findings: Sequence[Finding]
+    sources: Mapping[str, Mapping[str, Any]]
+    per_unit: Mapping[str, float]
+    measured: str
+    size_of: SizeOf
+    cores: int
+    free: Mapping[str, float]
+
+    def fetched(self) -> dict[str, tuple[float, float]]:
+        """Data set → megabytes to download, and on disk with what is unpacked; once per source."""
+        found = {}
+        taken = set()
+        for one in self.findings:
+            if Job("download", one.source) not in self.jobs or one.source in taken:
+                continue
+            taken.add(one.source)
+            if one.state == "will download":
+                source = self.sources[one.source]
+                download = source["download_mb"]
+                found[one.task_id] = download, download + source["extracted_mb"]
+        return found
+
+    def features_megabytes(self, task_id: str) -> float:
+        """What the features that will be extracted of a data set take on disk."""
+        return sum(
+            self.size_of(job) * ARCHITECTURES[job.name.rpartition("/")[2]].feature_width
+            for job in self.jobs_of(task_id)
+            if job.rule == "extract_features"
+        ) * (FLOAT_BYTES / 1e6)
+
+    def jobs_of(self, task_id: str) -> list[Job]:
+        """Its jobs; the download is with the first data set of a source."""
+        return [job for job in self.jobs if job.rule != "download" and job.first == task_id]
+
+    def seconds(self, jobs: Iterable[Job]) -> float:
+        """Expected wall seconds on all cores; downloads are left out."""
+        counted = [job for job in jobs if job.rule != "download"]
+        return costs.total(counted, self.per_unit, self.size_of) / self.cores
+
+
+def jobs_to_run(
+    command: Sequence[str], config: Mapping[str, Any], results: PurePosixPath
+) -> frozenset[Job]:
+    """Ask Snakemake itself what `snakemake` would run now.
+
+    Args:
+        command: Snakemake with the options of the run, without its configuration.
+        config: what the user has set by `--configfile` and `--config`.
+
+    Raises:
+        UserError: Snakemake could not tell.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(config, file)
+        file.flush()
+        answer = subprocess.run(
+            [*command, "--summary", *(["--configfile", file.name] if config else [])],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if answer.returncode:
+        raise UserError(f"Snakemake cannot tell what would run:\n{answer.stderr.strip()}")
+    return parse_summary(answer.stdout, results)
+
+
+def parse_summary(text: str, results: PurePosixPath) -> frozenset[Job]:
+    """The jobs that `snakemake --summary` calls pending; several outputs may be of one job."""
+    header, *rows = (line.split("\t") for line in text.splitlines() if "\t" in line)
+    file, rule, plan = (header.index(name) for name in ("output_file", "rule", "plan"))
+    found = set()
+    for row in rows:
+        if row[plan] != "update pending":
+            continue
+        path = PurePosixPath(row[file])
+        parts = path.relative_to(results).with_suffix("").parts
+        per_item = len(parts) > 1 and row[rule] not in ("export_metabu", "rank_configurations")
+        found.add(Job(row[rule], "/".join(parts[1:]) if per_item else ""))
+    return frozenset(found)
+
+
+def report(plan: Plan) -> str:
+    """One screen of 80 columns."""
+    found = Counter(kind_of(state) for state in plan.states.values())
+    counts = ", ".join(
+        f"{found[name]} {name}" for name in ("done", "missing", "failed", "broken") if found[name]
+    )
+    again = redone(plan)
+    lines = [f"{len(plan.states)} experiments: {counts}"]
+    if again:
+        lines += [f"{again} of those done will be done again: their settings or code have changed"]
+    if not plan.jobs:
+        return "\n".join([*lines, "Nothing to do: every table is up to date."])
+    by_rule = Counter(job.rule for job in plan.jobs)
+    lines += ["", *wrapped([f"{len(plan.jobs)} jobs to run:", *by_stage(by_rule)]), ""]
+    lines += [*table(plan), "", *totals(plan)]
+    broken = {one: state for one, state in plan.states.items() if kind_of(state) != "missing"}
+    reasons = [text for text in failures(broken) if text]
+    lines += [cut(text) for text in reasons[:REASONS_SHOWN]]
+    if len(reasons) > REASONS_SHOWN:
+        lines += [f"and {len(reasons) - REASONS_SHOWN} more: snakemake status --cores 1"]
+    return "\n".join(lines)
+
+
+def kind_of(state: State) -> str:
+    """`done`, `missing`, `failed` (a job), or `broken` (the fragment)."""
+    return "broken" if state.stage == "fragment" else state.name
+
+
+def redone(plan: Plan) -> int:
+    """Experiments that are done and will nevertheless run."""
+    return sum(
+        state.name == "done" and Job("metrics_json", "/".join(one)) in plan.jobs
+        for one, state in plan.states.items()
+    )
+
+
+def by_stage(counts: Mapping[str, int]) -> list[str]:
+    """`extract_features 90`, in the order of the pipeline; the tables' one job each as a sum."""
+    order = ("download", "subset_index", "fetch_weights", "extract_features", "train_head")
+    order += ("metrics_json", "measure_pictures", "expect_features", "describe_dataset")
+    others = sum(number for rule, number in counts.items() if rule not in order)
+    listed = [f"{rule} {counts[rule]}" for rule in order if rule in counts]
+    return [*listed, *([f"tables {others}"] if others else [])]
+
+
+def table(plan: Plan) -> list[str]:
+    """One line per data set that has something to do."""
+    heading = ("data set", "done", "missing", "jobs", "GB to fetch", "GB of disk", "time")
+    tasks = list(dict.fromkeys(task_id for task_id, _ in plan.states))
+    fetched = plan.fetched()
+    needs = {one.task_id: one.state for one in plan.findings}
+    rows = []
+    for task_id in tasks:
+        states = [kind_of(state) for (task, _), state in plan.states.items() if task == task_id]
+        jobs = plan.jobs_of(task_id)
+        if not jobs:
+            continue
+        done = states.count("done")
+        download, disk = fetched.get(task_id, (0.0, 0.0))
+        disk += plan.features_megabytes(task_id)
+        fetch = f"{download / 1000:.2f}" if download else "-"
+        if needs.get(task_id) in NEEDS_USER:
+            fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
+        seconds = plan.seconds(jobs)
+        time = costs.duration(seconds) if seconds else "?"
+        cells = (str(done), str(len(states) - done), str(len(jobs)), fetch)
+        rows.append((task_id, *cells, f"{disk / 1000:.2f}", time))
+    widths = [max(len(row[column]) for row in [heading, *rows]) for column in range(len(heading))]
+    lines = [
+        row[0].ljust(widths[0]) + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
+        for row in [heading, *rows]
+    ]
+    if idle := len(tasks) - len(rows):
+        lines += [f"{idle} other data sets have nothing to do"]
+    return lines
+
+
+def totals(plan: Plan) -> list[str]:
+    """What all of it takes: network, disk, hours."""
+    fetched = plan.fetched().values()
+    download, unpacked = (sum(one[i] for one in fetched) / 1000 for i in (0, 1))
+    tasks = dict.fromkeys(task_id for task_id, _ in plan.states)
+    features = sum(plan.features_megabytes(task_id) for task_id in tasks) / 1000
+    lines = [
+        f"to download: {download:.1f} GB; disk: {unpacked:.1f} GB of data (free "
+        f"{plan.free['data'] / 1000:.0f}), {features:.1f} GB of features (free "
+        f"{plan.free['results'] / 1000:.0f})"
+    ]
+    timed = [job for job in plan.jobs if job.rule != "download"]
+    known = [job for job in timed if job.kind in plan.per_unit]
+    if known:
+        cores = f"{plan.cores} core{'s' if plan.cores > 1 else ''}"
+        expected = costs.duration(plan.seconds(known))
+        lines += [f"time: about {expected} on {cores}, {plan.measured}"]
+    left_out = sorted({job.rule for job in timed} - {job.rule for job in known})
+    not_timed = ["downloads"] if download else []
+    if left_out:
+        not_timed += [f"{len(timed) - len(known)} jobs of which none has run yet"]
+    if not_timed:
+        lines += [f"not in it: {', '.join(not_timed)}"]
+    return lines
+
+
+def cut(text: str) -> str:
+    """The first line of a text, of at most 158 characters, two lines of a terminal."""
+    first = text.splitlines()[0]
+    return first if len(first) <= 158 else f"{first[:155]}..."
