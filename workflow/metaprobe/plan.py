@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from workflow.metaprobe import costs
@@ -165,11 +165,11 @@ def by_stage(counts: Mapping[str, int]) -> list[str]:
 
 def table(plan: Plan) -> list[str]:
     """One line per data set that has something to do."""
-    heading = ("data set", "done", "missing", "jobs", "GB to fetch", "GB of disk", "time")
+    heading = ["data set", "done", "missing", "jobs", "GB to fetch", "GB of disk", "time"]
     tasks = list(dict.fromkeys(task_id for task_id, _ in plan.states))
     fetched = plan.fetched()
     needs = {one.task_id: one.state for one in plan.findings}
-    rows = []
+    rows: list[list[str]] = []
     for task_id in tasks:
         states = [kind_of(state) for (task, _), state in plan.states.items() if task == task_id]
         jobs = plan.jobs_of(task_id)
@@ -183,12 +183,14 @@ def table(plan: Plan) -> list[str]:
             fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
         seconds = plan.seconds(jobs)
         time = costs.duration(seconds) if seconds else "?"
-        cells = (str(done), str(len(states) - done), str(len(jobs)), fetch)
-        rows.append((task_id, *cells, f"{disk / 1000:.2f}", time))
-    widths = [max(len(row[column]) for row in [heading, *rows]) for column in range(len(heading))]
+        counts = [str(number) for number in (done, len(states) - done, len(jobs))]
+        rows.append([task_id, *counts, fetch, f"{disk / 1000:.2f}", time])
+    every = [heading, *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(heading))]
     lines = [
-        row[0].ljust(widths[0]) + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
-        for row in [heading, *rows]
+        row[0].ljust(widths[0])
+        + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
+        for row in every
     ]
     if idle := len(tasks) - len(rows):
         lines += [f"{idle} other data sets have nothing to do"]

@@ -151,8 +151,13 @@ def period() -> float:
     return ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE
 
 
-def quiet(handlers: Sequence[logging.Handler]) -> None:
-    """Keep Snakemake's lines about single jobs off the terminal; errors stay, and so does its log."""
-    for handler in handlers:
-        if handler.name == "DefaultStreamHandler":
-            handler.addFilter(lambda record: str(getattr(record, "event", "")) not in PER_JOB)
+def quiet(handlers: Sequence[logging.Handler]) -> bool:
+    """Keep Snakemake's lines about single jobs off the terminal; errors stay, and so does its log.
+
+    Returns:
+        Whether it was Snakemake itself that wrote them, and not a logger plugin with a display.
+    """
+    on_terminal = [handler for handler in handlers if handler.name == "DefaultStreamHandler"]
+    for handler in on_terminal:
+        handler.addFilter(lambda record: str(getattr(record, "event", "")) not in PER_JOB)
+    return bool(on_terminal)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from workflow.metaprobe import config as configuration_files
-from workflow.metaprobe import datasets, jobs, tables
+from workflow.metaprobe import costs, datasets, jobs, partial_table, progress
 from workflow.metaprobe.architectures import ARCHITECTURES, weights_id
 from workflow.metaprobe.descriptors import columns
 from workflow.metaprobe.descriptors.backbone_shift import ENDINGS
@@ -185,6 +185,19 @@ def beside_a_run(wildcards):
     if only_asked():
         workflow.persistence.lock = workflow.persistence.noop
     return []
+
+
+def dry_command():
+    """Snakemake with the options that decide what would run."""
+    triggers = map(str, workflow.dag_settings.rerun_triggers)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    command += [
+        "--snakefile",
+        str(workflow.main_snakefile),
+        "--workflow-profile",
+        "none",
+    ]
+    return [*command, "--rerun-incomplete", "--rerun-triggers", *sorted(triggers)]
 
 
 def asked_for_experiments():

@@ -25,11 +25,13 @@ def repeat_warnings():
 
 def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
-    if set(QUESTIONS) & set(workflow.dag_settings.targets):
+    if only_asked():
         return
     lines = ["The sweep is not finished; what was trained is kept."]
     if asked_for_experiments():
-        lines = table_of_finished()
+        lines = [
+            partial_table.write_finished(RESULTS, EXPERIMENTS, expected_of_fragments())
+        ]
     if failed := jobs.failures(LOGS, STARTED):
         lines += [
             "",
@@ -40,32 +42,57 @@ def report_failure():
     print("\n".join(lines), file=sys.stderr)
 
 
-def table_of_finished():
-    """Write the partial table; return lines that say what is in it."""
-    table = RESULTS / "target_representations.partial.csv"
-    finished = tables.write_partial_table(
-        table, RESULTS / "metrics", EXPERIMENTS, expected_of_fragments()
+WATCH = None
+
+
+def watch_progress():
+    """Say now and then how far the run is, instead of Snakemake's lines about each job.
+
+    As Snakemake talks where the user has set --quiet or --verbose, or a logger with a display.
+    """
+    global WATCH
+    handlers = workflow.logger_manager.logger.handlers
+    spoken_for = {str(quiet) for quiet in workflow.output_settings.quiet or ()} - {
+        "host"
+    }
+    if spoken_for or workflow.output_settings.verbose or not progress.quiet(handlers):
+        return
+    if only_asked():
+        return
+    todo = {}
+    for job in workflow.dag.needrun_jobs():
+        if job.log:
+            name = Path(job.log[0]).relative_to(LOGS).with_suffix("").as_posix()
+            todo[costs.Job(job.rule.name, name.partition("/")[2])] = Path(job.log[0])
+    sizes = {part: RUN.settings[f"{part}_images"] for part in ("train", "test")}
+    size_of = costs.sizes(RUN.datasets, RUN.sources, sizes)
+    run = progress.Run(
+        todo=todo,
+        experiments=len(EXPERIMENTS) if asked_for_experiments() else 0,
+        at_once=workflow.cores if workflow.executor_plugin.name == "local" else None,
+        size_of=size_of,
+        started=STARTED,
+        earlier=costs.rates(costs.recorded(LOGS), size_of),
     )
-    whole = RESULTS / "target_representations.csv"
-    if whole.is_file() and whole.read_bytes() == table.read_bytes():
-        table.unlink()
-        table = whole
-    lines = [
-        f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
-    ]
-    if table != whole and whole.is_file():
-        lines += [f"{whole} is of an earlier run."]
-    return lines
+    WATCH = progress.Watch(run, progress.say, progress.period())
+
+
+def end_progress():
+    if WATCH:
+        WATCH.end()
 
 
 onstart:
     check_cluster()
+    watch_progress()
 
 
 onsuccess:
+    end_progress()
     report_success()
     repeat_warnings()
 
 
 onerror:
+    end_progress()
     report_failure()

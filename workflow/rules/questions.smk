@@ -1,4 +1,4 @@
-"""What can be asked of the workflow; the answers are printed, and nothing is changed."""
+"""What can be asked of the workflow, also while a run goes on; only `partial` writes a file."""
 
 
 rule doctor:
@@ -40,7 +40,7 @@ rule plan:
     conda:
         "../../envs/torch.yaml"
     params:
-        command=dry_command(),
+        command=lambda wildcards: dry_command(),
         overrides=workflow.config_settings.overwrite_config,
         results=str(RESULTS),
         logs=str(LOGS),

@@ -18,7 +18,9 @@ try:
         params.sources,
         {part: config[f"{part}_images"] for part in ("train", "test")},
     )
-    per_unit, measured = expected_times(jobs, size_of, results, Path(params.logs), config, params.cores)
+    per_unit, measured = expected_times(
+        jobs, size_of, results, Path(params.logs), config, params.cores
+    )
 except UserError as error:
     sys.exit(f"plan: {error}")
 plan = Plan(
