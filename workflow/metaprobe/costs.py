@@ -76,12 +76,12 @@ def sizes(
         parts: images drawn for `train` and for `test`, at most.
     """
     everything = sum(parts.values())
-    images = {
-        task_id: sum(min(entry["images"][part], most) for part, most in parts.items())
-        if "images" in entry
-        else everything
-        for task_id, entry in datasets.items()
-    }
+
+    def drawn(declared: Mapping[str, int]) -> int:
+        counted = sum(min(declared.get(part, most), most) for part, most in parts.items())
+        return min(declared.get("pool", everything), counted)
+
+    images = {task_id: drawn(entry.get("images", {})) for task_id, entry in datasets.items()}
     megabytes = {source: entry["download_mb"] for source, entry in sources.items()}
 
     def size_of(job: Job) -> float:

@@ -19,6 +19,17 @@ from workflow.metaprobe.tables import Experiment
 
 FLOAT_BYTES = 4
 REASONS_SHOWN = 3
+STAGES = (
+    "download",
+    "subset_index",
+    "fetch_weights",
+    "extract_features",
+    "train_head",
+    "metrics_json",
+    "measure_pictures",
+    "expect_features",
+    "describe_dataset",
+)
 
 
 @dataclass(frozen=True)
@@ -121,11 +132,11 @@ def parse_summary(text: str, results: PurePosixPath) -> frozenset[Job]:
 def report(plan: Plan) -> str:
     """One screen of 80 columns."""
     found = Counter(kind_of(state) for state in plan.states.values())
-    counts = ", ".join(
+    summary = ", ".join(
         f"{found[name]} {name}" for name in ("done", "missing", "failed", "broken") if found[name]
     )
     again = redone(plan)
-    lines = [f"{len(plan.states)} experiments: {counts}"]
+    lines = [f"{len(plan.states)} experiments: {summary}"]
     if again:
         lines += [f"{again} of those done will be done again: their settings or code have changed"]
     if not plan.jobs:
@@ -156,16 +167,22 @@ def redone(plan: Plan) -> int:
 
 def by_stage(counts: Mapping[str, int]) -> list[str]:
     """`extract_features 90`, in the order of the pipeline; the tables' one job each as a sum."""
-    order = ("download", "subset_index", "fetch_weights", "extract_features", "train_head")
-    order += ("metrics_json", "measure_pictures", "expect_features", "describe_dataset")
-    others = sum(number for rule, number in counts.items() if rule not in order)
-    listed = [f"{rule} {counts[rule]}" for rule in order if rule in counts]
+    others = sum(number for rule, number in counts.items() if rule not in STAGES)
+    listed = [f"{rule} {counts[rule]}" for rule in STAGES if rule in counts]
     return [*listed, *([f"tables {others}"] if others else [])]
 
 
 def table(plan: Plan) -> list[str]:
     """One line per data set that has something to do."""
-    heading = ["data set", "done", "missing", "jobs", "GB to fetch", "GB of disk", "time"]
+    heading: list[str] = [
+        "data set",
+        "done",
+        "missing",
+        "jobs",
+        "GB to fetch",
+        "GB of disk",
+        "time",
+    ]
     tasks = list(dict.fromkeys(task_id for task_id, _ in plan.states))
     fetched = plan.fetched()
     needs = {one.task_id: one.state for one in plan.findings}

@@ -12,6 +12,7 @@ from workflow.metaprobe import costs, jobs
 from workflow.metaprobe.costs import Job, SizeOf
 
 PER_JOB = ("job_info", "job_started", "job_finished", "progress", "resources_info", "group_info")
+SELECTING = ("Select jobs to execute...", "Execute 1 jobs...")
 LONG = ("download", "extract_features", "train_head", "sweep_heads", "describe_resamples")
 ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
 
@@ -151,6 +152,11 @@ def period() -> float:
     return ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE
 
 
+def _is_of_the_whole_run(record: logging.LogRecord) -> bool:
+    event = getattr(record, "event", None)
+    return str(event) not in PER_JOB and record.getMessage() not in SELECTING
+
+
 def quiet(handlers: Sequence[logging.Handler]) -> bool:
     """Keep Snakemake's lines about single jobs off the terminal; errors stay, and so does its log.
 
@@ -159,5 +165,5 @@ def quiet(handlers: Sequence[logging.Handler]) -> bool:
     """
     on_terminal = [handler for handler in handlers if handler.name == "DefaultStreamHandler"]
     for handler in on_terminal:
-        handler.addFilter(lambda record: str(getattr(record, "event", "")) not in PER_JOB)
+        handler.addFilter(_is_of_the_whole_run)
     return bool(on_terminal)
