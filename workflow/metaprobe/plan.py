@@ -220,11 +220,13 @@ def totals(plan: Plan) -> list[str]:
     download, unpacked = (sum(one[i] for one in fetched) / 1000 for i in (0, 1))
     tasks = dict.fromkeys(task_id for task_id, _ in plan.states)
     features = sum(plan.features_megabytes(task_id) for task_id in tasks) / 1000
-    lines = [
-        f"to download: {download:.1f} GB; disk: {unpacked:.1f} GB of data (free "
-        f"{plan.free['data'] / 1000:.0f}), {features:.1f} GB of features (free "
-        f"{plan.free['results'] / 1000:.0f})"
-    ]
+    lines = [f"to download: {download:.1f} GB"]
+    needed = {"data": unpacked, "results": features}
+    what = {"data": "data with their archives", "results": "features"}
+    for place, gigabytes in needed.items():
+        free = plan.free[place] / 1000
+        room = "; that is too little room" if gigabytes > free else ""
+        lines += [f"disk: {gigabytes:.1f} GB of {what[place]}; free there: {free:.1f} GB{room}"]
     timed = [job for job in plan.jobs if job.rule != "download"]
     known = [job for job in timed if job.kind in plan.per_unit]
     if known:
@@ -234,7 +236,7 @@ def totals(plan: Plan) -> list[str]:
     left_out = sorted({job.rule for job in timed} - {job.rule for job in known})
     not_timed = ["downloads"] if download else []
     if left_out:
-        not_timed += [f"{len(timed) - len(known)} jobs of which none has run yet"]
+        not_timed += [f"{len(timed) - len(known)} other jobs, of kinds that have not run here yet"]
     if not_timed:
         lines += [f"not in it: {', '.join(not_timed)}"]
     return lines

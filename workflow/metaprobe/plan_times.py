@@ -1,5 +1,6 @@
 """What each kind of job will cost here: by finished jobs, else by a calibration of the backbones."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def expected_times(
 
     names = sorted(kind.removeprefix(EXTRACTION) for kind in wanted)
     measured, device = seconds_per_image(names, **how)
-    one_at_a_time = cores if device != "cpu" else 1  # jobs share a card, but not a core
-    per_unit |= {EXTRACTION + name: cost * one_at_a_time for name, cost in measured.items()}
+    really_at_once = min(cores, available_cores()) if device == "cpu" else 1  # jobs share a card
+    slower = cores / really_at_once
+    per_unit |= {EXTRACTION + name: cost * slower for name, cost in measured.items()}
     return per_unit, f"by a calibration of {len(names)} backbones on random pixels ({device})"
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
