@@ -267,7 +267,7 @@ def test_plan_says_what_snakemake_would_run(checkout) -> None:
         return {str(f): f.stat().st_mtime_ns for f in found if f.is_file() and f.suffix != ".log"}
 
     assert "6 experiments: 6 done\nNothing to do" in agree(*TINY)
-    assert "6 of those done will be done again" in agree(*TINY, "--config", "epochs=4")
+    assert "6 experiments: 6 outdated\n" in agree(*TINY, "--config", "epochs=4")
     more = "only_datasets=[Digits,Tints,MoreTints]"
     added = agree(*TINY, "--config", more)
     assert "9 experiments: 6 done, 3 missing" in added
@@ -281,7 +281,7 @@ def test_plan_says_what_snakemake_would_run(checkout) -> None:
     assert "6 experiments: 4 done, 1 missing, 1 broken" in text
     assert "Tints/resnet18-plain: results/metrics/Tints/resnet18-plain.json is broken" in text
     (checkout / "workflow/metaprobe/measures.py").open("a").write("\nNEW = 1\n")
-    assert "4 of those done will be done again" in agree(*TINY)
+    assert "6 experiments: 5 outdated, 1 missing" in agree(*TINY)
 
 
 def test_plan_of_a_fresh_checkout_calibrates_and_starts_nothing(tmp_path) -> None:

@@ -19,6 +19,9 @@ from workflow.metaprobe.tables import Experiment
 
 FLOAT_BYTES = 4
 REASONS_SHOWN = 3
+KINDS = ("done", "outdated", "missing", "failed", "broken")
+NAMED = ("failed", "broken")
+FRAGMENT = "fragment"  # the stage of a State whose fragment is there and cannot be used
 STAGES = (
     "download",
     "subset_index",
@@ -82,6 +85,14 @@ class Plan:
         """Its jobs; the download is with the first data set of a source."""
         return [job for job in self.jobs if job.rule != "download" and job.first == task_id]
 
+    def kind_of(self, experiment: Experiment) -> str:
+        """One of KINDS; `outdated` is what Snakemake makes again though its fragment is there."""
+        state = self.states[experiment]
+        if state.name == "done" or state.stage == FRAGMENT:
+            again = Job("metrics_json", "/".join(experiment)) in self.jobs
+            return "outdated" if again else "broken" if state.stage == FRAGMENT else "done"
+        return state.name
+
     def seconds(self, jobs: Iterable[Job]) -> float:
         """Expected wall seconds on all cores; downloads are left out."""
         counted = [job for job in jobs if job.rule != "download"]
@@ -131,38 +142,24 @@ def parse_summary(text: str, results: PurePosixPath) -> frozenset[Job]:
 
 def report(plan: Plan) -> str:
     """One screen of 80 columns."""
-    found = Counter(kind_of(state) for state in plan.states.values())
-    summary = ", ".join(
-        f"{found[name]} {name}" for name in ("done", "missing", "failed", "broken") if found[name]
-    )
-    again = redone(plan)
+    kinds = {one: plan.kind_of(one) for one in plan.states}
+    found = Counter(kinds.values())
+    summary = ", ".join(f"{found[name]} {name}" for name in KINDS if found[name])
     lines = [f"{len(plan.states)} experiments: {summary}"]
-    if again:
-        lines += [f"{again} of those done will be done again: their settings or code have changed"]
-    if not plan.jobs:
-        return "\n".join([*lines, "Nothing to do: every table is up to date."])
-    by_rule = Counter(job.rule for job in plan.jobs)
-    lines += ["", *wrapped([f"{len(plan.jobs)} jobs to run:", *by_stage(by_rule)]), ""]
-    lines += [*table(plan), "", *totals(plan)]
-    broken = {one: state for one, state in plan.states.items() if kind_of(state) != "missing"}
-    reasons = [text for text in failures(broken) if text]
+    if found["outdated"]:
+        lines += ["outdated: of other settings or other code; they will be made again"]
+    if plan.jobs:
+        by_rule = Counter(job.rule for job in plan.jobs)
+        lines += ["", *wrapped([f"{len(plan.jobs)} jobs to run:", *by_stage(by_rule)]), ""]
+        lines += [*table(plan, kinds), "", *totals(plan)]
+    else:
+        lines += ["Nothing to do: every table is up to date."]
+    reasons = failures({one: plan.states[one] for one in kinds if kinds[one] in NAMED})
+    reasons = [text for text in reasons if text]
     lines += [cut(text) for text in reasons[:REASONS_SHOWN]]
     if len(reasons) > REASONS_SHOWN:
         lines += [f"and {len(reasons) - REASONS_SHOWN} more: snakemake status --cores 1"]
     return "\n".join(lines)
-
-
-def kind_of(state: State) -> str:
-    """`done`, `missing`, `failed` (a job), or `broken` (the fragment)."""
-    return "broken" if state.stage == "fragment" else state.name
-
-
-def redone(plan: Plan) -> int:
-    """Experiments that are done and will nevertheless run."""
-    return sum(
-        state.name == "done" and Job("metrics_json", "/".join(one)) in plan.jobs
-        for one, state in plan.states.items()
-    )
 
 
 def by_stage(counts: Mapping[str, int]) -> list[str]:
@@ -172,7 +169,7 @@ def by_stage(counts: Mapping[str, int]) -> list[str]:
     return [*listed, *([f"tables {others}"] if others else [])]
 
 
-def table(plan: Plan) -> list[str]:
+def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
     """One line per data set that has something to do."""
     heading: list[str] = [
         "data set",
@@ -188,11 +185,11 @@ def table(plan: Plan) -> list[str]:
     needs = {one.task_id: one.state for one in plan.findings}
     rows: list[list[str]] = []
     for task_id in tasks:
-        states = [kind_of(state) for (task, _), state in plan.states.items() if task == task_id]
+        of_task = [kind for (task, _), kind in kinds.items() if task == task_id]
         jobs = plan.jobs_of(task_id)
         if not jobs:
             continue
-        done = states.count("done")
+        done = of_task.count("done")
         download, disk = fetched.get(task_id, (0.0, 0.0))
         disk += plan.features_megabytes(task_id)
         fetch = f"{download / 1000:.2f}" if download else "-"
@@ -200,7 +197,7 @@ def table(plan: Plan) -> list[str]:
             fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
         seconds = plan.seconds(jobs)
         time = costs.duration(seconds) if seconds else "?"
-        counts = [str(number) for number in (done, len(states) - done, len(jobs))]
+        counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
         rows.append([task_id, *counts, fetch, f"{disk / 1000:.2f}", time])
     every = [heading, *rows]
     widths = [max(len(row[column]) for row in every) for column in range(len(heading))]
