@@ -316,6 +316,7 @@ def test_run_says_how_far_it_is_and_little_else(checkout) -> None:
         assert noise not in result.stdout
     log = max((checkout / ".snakemake/log").glob("*.log")).read_text()
     assert "rule metrics_json:" in log
+    (checkout / "results/metrics/Tints/resnet18-plain.json").unlink()
     asked = snakemake(checkout, *TINY, "--quiet", "reason")
     assert "Finished jobid" in asked.stdout
     assert "experiments done" not in asked.stdout
@@ -338,15 +339,25 @@ def test_partial_is_the_table_of_what_exists_now(checkout) -> None:
     assert len(partial.read_text().splitlines()) == 1 + 4
 
 
-@pytest.mark.parametrize("question", ["status", "plan", "partial", "verify"])
-def test_empty_results_get_a_friendly_sentence(finished, tmp_path, question) -> None:
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("status", "No experiment is finished yet"),
+        ("plan", "2 experiments: 2 missing"),
+        ("partial", "No experiment is finished yet"),
+        ("verify", "there is no finished experiment to verify yet"),
+        ("recommend", "there is no finished experiment to learn from yet"),
+    ],
+)
+def test_empty_results_get_a_friendly_sentence(finished, tmp_path, question, sentence) -> None:
     """A traceback, or an empty table, for a run that has not begun."""
     folder = copy_workflow(tmp_path)
     shutil.copy2(finished / "tiny.yaml", folder)
-    settings = (*TINY, "--config", "only_configurations=[resnet18-plain]")
-    said = snakemake(folder, question, *settings).stdout
+    write_pictures(tmp_path / "new")
+    settings = ["only_configurations=[resnet18-plain]"]
+    settings += [f"new_dataset={tmp_path / 'new'}"] if question == "recommend" else []
+    said = snakemake(folder, question, *TINY, "--config", *settings).stdout
     assert "Traceback" not in said
-    sentence = "No experiment is finished yet" if question != "plan" else "2 experiments: 2 missing"
     assert sentence in said
     assert not list((folder / "results").glob("*.csv"))
 

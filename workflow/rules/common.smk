@@ -160,6 +160,11 @@ def ranked_for_new_dataset(wildcards):
         sys.exit(
             "recommend for which? Add --config new_dataset=<folder of class folders>"
         )
+    if not any(Path(RESULTS, "metrics").glob("*/*.json")):
+        sys.exit(
+            "recommend: there is no finished experiment to learn from yet: start the run first"
+            " (snakemake --cores 4)"
+        )
     return f"<results>/recommendations/{NEW}.json"
 
 
