@@ -143,5 +143,5 @@ def test_names_of_events_are_snakemakes() -> None:
     """A filter that a new Snakemake renders empty."""
     from snakemake_interface_logger_plugins.common import LogEvent
 
-    assert set(progress.PER_JOB) <= {str(event) for event in LogEvent}
+    assert set(progress.LEFT_OUT) <= {str(event) for event in LogEvent}
     assert costs.COST.search("cost: 1.25 s, 1.00 CPU s, 0.10 GB")

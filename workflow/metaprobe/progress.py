@@ -11,7 +11,8 @@ from pathlib import Path
 from workflow.metaprobe import costs, jobs
 from workflow.metaprobe.costs import Job, SizeOf
 
-PER_JOB = ("job_info", "job_started", "job_finished", "progress", "resources_info", "group_info")
+LEFT_OUT = ("workflow_started", "job_info", "job_started", "job_finished", "progress")
+LEFT_OUT += ("resources_info", "group_info")
 SELECTING = ("Select jobs to execute...", "Execute 1 jobs...")
 LONG = ("download", "extract_features", "train_head", "sweep_heads", "describe_resamples")
 ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
@@ -152,18 +153,18 @@ def period() -> float:
     return ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE
 
 
-def _is_of_the_whole_run(record: logging.LogRecord) -> bool:
+def _is_for_the_terminal(record: logging.LogRecord) -> bool:
     event = getattr(record, "event", None)
-    return str(event) not in PER_JOB and record.getMessage() not in SELECTING
+    return str(event) not in LEFT_OUT and record.getMessage() not in SELECTING
 
 
 def quiet(handlers: Sequence[logging.Handler]) -> bool:
-    """Keep Snakemake's lines about single jobs off the terminal; errors stay, and so does its log.
+    """Keep Snakemake's lines about jobs and host off the terminal; errors stay, and so does its log.
 
     Returns:
         Whether it was Snakemake itself that wrote them, and not a logger plugin with a display.
     """
     on_terminal = [handler for handler in handlers if handler.name == "DefaultStreamHandler"]
     for handler in on_terminal:
-        handler.addFilter(_is_of_the_whole_run)
+        handler.addFilter(_is_for_the_terminal)
     return bool(on_terminal)

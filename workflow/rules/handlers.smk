@@ -45,19 +45,30 @@ def report_failure():
 WATCH = None
 
 
-def watch_progress():
-    """Say now and then how far the run is, instead of Snakemake's lines about each job.
+def speak_for_snakemake():
+    """Keep Snakemake's lines about each job off the terminal; return whether that was done.
 
-    As Snakemake talks where the user has set --quiet or --verbose, or a logger with a display.
+    Not in a dry run or a cluster's job, and not where the user has set --quiet or --verbose, or a
+    logger that has a display of its own.
     """
+    output = workflow.output_settings
+    if (
+        output.dryrun
+        or output.quiet
+        or output.verbose
+        or workflow.exec_mode.name != "DEFAULT"
+    ):
+        return False
+    return progress.quiet(workflow.logger_manager.logger.handlers)
+
+
+SPOKEN_FOR = speak_for_snakemake()
+
+
+def watch_progress():
+    """Say now and then how far the run is."""
     global WATCH
-    handlers = workflow.logger_manager.logger.handlers
-    spoken_for = {str(quiet) for quiet in workflow.output_settings.quiet or ()} - {
-        "host"
-    }
-    if spoken_for or workflow.output_settings.verbose or not progress.quiet(handlers):
-        return
-    if only_asked():
+    if not SPOKEN_FOR or only_asked():
         return
     todo = {}
     for job in workflow.dag.needrun_jobs():
