@@ -11,8 +11,15 @@ from pathlib import Path
 from workflow.metaprobe import costs, jobs
 from workflow.metaprobe.costs import Job, SizeOf
 
-LEFT_OUT = ("workflow_started", "job_info", "job_started", "job_finished", "progress")
-LEFT_OUT += ("resources_info", "group_info")
+LEFT_OUT = (
+    "workflow_started",
+    "job_info",
+    "job_started",
+    "job_finished",
+    "progress",
+    "resources_info",
+    "group_info",
+)
 SELECTING = ("Select jobs to execute...", "Execute 1 jobs...")
 LONG = ("download", "extract_features", "train_head", "sweep_heads", "describe_resamples")
 ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
