@@ -192,13 +192,13 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
         done = of_task.count("done")
         download, disk = fetched.get(task_id, (0.0, 0.0))
         disk += plan.features_megabytes(task_id)
-        fetch = f"{download / 1000:.2f}" if download else "-"
+        fetch = gigabytes(download)
         if needs.get(task_id) in NEEDS_USER:
             fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
         seconds = plan.seconds(jobs)
         time = costs.duration(seconds) if seconds else "?"
         counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
-        rows.append([task_id, *counts, fetch, f"{disk / 1000:.2f}", time])
+        rows.append([task_id, *counts, fetch, gigabytes(disk), time])
     every = [heading, *rows]
     widths = [max(len(row[column]) for row in every) for column in range(len(heading))]
     lines = [
@@ -237,6 +237,13 @@ def totals(plan: Plan) -> list[str]:
     if not_timed:
         lines += [f"not in it: {', '.join(not_timed)}"]
     return lines
+
+
+def gigabytes(megabytes: float) -> str:
+    """`-` for nothing, and no `0.00` for something."""
+    if 0 < megabytes < 5:
+        return "<0.01"
+    return f"{megabytes / 1000:.2f}" if megabytes else "-"
 
 
 def cut(text: str) -> str:
