@@ -46,13 +46,18 @@ def read_seconds(log: Path) -> float | None:
     return float(found[-1]) if found else None
 
 
+def job_of(log: str | Path, logs: Path) -> Job:
+    """The job that a log below `logs` is of."""
+    rule, _, name = Path(log).relative_to(logs).with_suffix("").as_posix().partition("/")
+    return Job(rule, name)
+
+
 def recorded(logs: Path) -> dict[Job, float]:
     """Wall seconds of every finished job that has a log below `logs`."""
     found = {}
     for log in logs.glob("*/**/*.log"):
         if (seconds := read_seconds(log)) is not None:
-            rule, _, name = log.relative_to(logs).with_suffix("").as_posix().partition("/")
-            found[Job(rule, name)] = seconds
+            found[job_of(log, logs)] = seconds
     return found
 
 

@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ LEFT_OUT = (
     "group_info",
 )
 SELECTING = ("Select jobs to execute...", "Execute 1 jobs...")
-LONG = ("download", "extract_features", "train_head", "sweep_heads", "describe_resamples")
+LONG = ("extract_features", "train_head", "sweep_heads", "describe_resamples")
 ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
 
 
@@ -31,12 +31,12 @@ class Snapshot:
 
     Attributes:
         seconds: wall seconds of each job that has ended well.
-        failed: how many jobs have failed.
+        failed: jobs that have failed.
         elapsed: seconds since the run began.
     """
 
     seconds: Mapping[Job, float]
-    failed: int
+    failed: Set[Job]
     elapsed: float
 
 
@@ -46,12 +46,14 @@ class Run:
 
     Attributes:
         todo: the jobs it will run, each with its log.
+        needs: of each job those of them that must be done before it.
         experiments: how many there are in all; 0 if the run is not for experiments.
         at_once: cores; None where jobs wait in a queue, so that time left cannot be told.
         earlier: seconds per unit of size by kind, from logs of earlier runs.
     """
 
     todo: Mapping[Job, Path]
+    needs: Mapping[Job, Collection[Job]]
     experiments: int
     at_once: int | None
     size_of: SizeOf
@@ -76,7 +78,8 @@ def line(run: Run, now: Snapshot) -> str:
     left = seconds_left(run, now)
     if left:
         parts.append(f"about {costs.duration(left)} left")
-    failed = f"; {now.failed} {'job' if now.failed == 1 else 'jobs'} failed" if now.failed else ""
+    failures = len(now.failed)
+    failed = f"; {failures} job{'s' if failures > 1 else ''} failed" if failures else ""
     return ", ".join(parts) + counted + failed
 
 
@@ -89,20 +92,29 @@ def rate(finished: int, elapsed: float) -> str:
 
 
 def seconds_left(run: Run, now: Snapshot) -> float | None:
-    """What the remaining jobs will take; None if there is no telling.
+    """What the remaining jobs will take; None if there is no telling, as of hosts' downloads.
 
-    Each job costs what its kind has cost, in this run or else in an earlier one, and what starting
-    a job has cost so far.
+    Jobs that wait for a failed one will not run. Each other job costs what its kind has cost, in
+    this run or else in an earlier one, and what starting a job has cost so far.
     """
     per_unit = {**run.earlier, **costs.rates(now.seconds, run.size_of)}
-    remaining = run.todo.keys() - now.seconds.keys()
+    remaining = run.todo.keys() - now.seconds.keys() - with_waiting(now.failed, run.needs)
     unknown = {job.kind for job in remaining if job.rule in LONG} - per_unit.keys()
-    if not run.at_once or not now.seconds or unknown:
+    downloads = any(job.rule == "download" for job in remaining)
+    if not run.at_once or not now.seconds or unknown or downloads:
         return None
     busy = sum(now.seconds.values())
     start_up = max(0.0, now.elapsed * run.at_once - busy) / len(now.seconds)
     ahead = costs.total(remaining, per_unit, run.size_of) + start_up * len(remaining)
     return ahead / run.at_once
+
+
+def with_waiting(failed: Set[Job], needs: Mapping[Job, Collection[Job]]) -> set[Job]:
+    """Failed jobs and all that wait for them."""
+    found = set(failed)
+    while more := {job for job, needed in needs.items() if not found.isdisjoint(needed)} - found:
+        found |= more
+    return found
 
 
 class Watch:
@@ -121,16 +133,16 @@ class Watch:
 
     def look(self) -> None:
         """Read the logs that are new, and print the line if it has changed."""
-        failed = 0
+        failed = set()
         for job, log in self.run.todo.items():
             if job in self.seconds or not _written_since(log, self.run.started):
                 continue
             cost = costs.read_seconds(log)
             if cost is not None:
                 self.seconds[job] = cost
-            else:
-                failed += f"\n{jobs.MARK}" in "\n" + log.read_text("utf-8", "replace")
-        counts = f"{len(self.seconds)} {failed}"
+            elif f"\n{jobs.MARK}" in "\n" + log.read_text("utf-8", "replace"):
+                failed.add(job)
+        counts = f"{len(self.seconds)} {len(failed)}"
         if counts != self.said and (self.seconds or failed):
             self.said = counts
             elapsed = time.time() - self.run.started

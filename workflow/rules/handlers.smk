@@ -70,15 +70,21 @@ def watch_progress():
     global WATCH
     if not SPOKEN_FOR or only_asked():
         return
-    todo = {}
-    for job in workflow.dag.needrun_jobs():
-        if job.log:
-            name = Path(job.log[0]).relative_to(LOGS).with_suffix("").as_posix()
-            todo[costs.Job(job.rule.name, name.partition("/")[2])] = Path(job.log[0])
+    known = {
+        job: costs.job_of(job.log[0], LOGS)
+        for job in workflow.dag.needrun_jobs()
+        if job.log
+    }
     sizes = {part: RUN.settings[f"{part}_images"] for part in ("train", "test")}
     size_of = costs.sizes(RUN.datasets, RUN.sources, sizes)
     run = progress.Run(
-        todo=todo,
+        todo={known[job]: Path(job.log[0]) for job in known},
+        needs={
+            known[job]: [
+                known[one] for one in workflow.dag.dependencies[job] if one in known
+            ]
+            for job in known
+        },
         experiments=len(EXPERIMENTS) if asked_for_experiments() else 0,
         at_once=workflow.cores if workflow.executor_plugin.name == "local" else None,
         size_of=size_of,
