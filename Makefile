@@ -16,10 +16,10 @@ setup: .venv/installed
 	@touch $@
 
 demo: setup
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@$(BIN)/python -c 'import pandas as p; print(p.read_csv("results/demo/target_representations.csv").to_string(na_rep="", index=False))'
 	@$(BIN)/python -m workflow.metaprobe.demo_photographs "results/demo/new/Two photographs"
-	$(BIN)/snakemake recommend --cores $(CORES) --quiet rules --configfile config/demo.yaml --config new_dataset="results/demo/new/Two photographs"
+	$(BIN)/snakemake recommend --cores $(CORES) --configfile config/demo.yaml --config new_dataset="results/demo/new/Two photographs"
 
 test: setup
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"

@@ -29,3 +29,25 @@ def test_second_run_stops_and_the_first_ends_well(tmp_path) -> None:
         assert not (folder / "results/target_representations.partial.csv").exists()
         assert first.returncode == 0, (folder / "output.txt").read_text()
         assert len(metrics(folder)) == EXPERIMENTS
+
+
+def test_questions_during_a_run_are_answered_and_harm_nothing(tmp_path) -> None:
+    """A question that takes the lock away, deletes a running job's files, or is refused."""
+    with host(tmp_path / "host") as address:
+        folder = checkout(tmp_path / "checkout", address)
+        with start(folder) as run:
+            wait_for_job(folder, run, "extract_features")
+            asked = 0
+            for question in ("status", "partial", "plan", "status --nolock", "partial --nolock"):
+                answer = snakemake(folder, *question.split(), *TINY)
+                assert answer.returncode == 0, answer.stdout
+                assert "Traceback" not in answer.stdout
+                if run.poll() is None:
+                    asked += 1
+                    assert list((folder / ".snakemake/locks").glob("*.lock")), question
+        said = (folder / "output.txt").read_text()
+        assert asked >= 2
+        assert run.returncode == 0, said
+        assert f"{EXPERIMENTS} of {EXPERIMENTS} experiments done" in said
+        assert len(metrics(folder)) == EXPERIMENTS
+        assert not (folder / "results/target_representations.partial.csv").exists()

@@ -4,8 +4,10 @@ import csv
 import json
 import math
 import os
+import re
 import resource
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from checkouts import ROOT, copy_workflow, edit_yaml, planned, snakemake
 from PIL import Image
 
 from workflow.metaprobe.descriptors import columns
+from workflow.metaprobe.plan import STAGES
 
 TINY = ("--configfile", "tiny.yaml")
 CHECKED = {"check_table": 1, "validate": 1}
@@ -233,6 +236,144 @@ def test_bootstrap_reads_no_picture_and_runs_no_backbone(checkout) -> None:
     assert [row[0] for row in rows] == ["Digits", "Digits", "Tints", "Tints"]
     assert all(math.isfinite(float(cell)) for row in rows for cell in row[1:])
     assert planned(checkout, *TINY) == {}
+
+
+def plan(folder: Path, *arguments: str) -> tuple[dict[str, int], str]:
+    """Rule → number of jobs by `snakemake plan`, and all that it says; tables are one sum."""
+    result = snakemake(folder, "plan", *arguments)
+    assert result.returncode == 0, result.stdout
+    listed = result.stdout.partition("jobs to run:")[2].partition("\n\n")[0]
+    return {rule: int(n) for rule, n in re.findall(r"(\w+) (\d+)", listed)}, result.stdout
+
+
+def tables_summed(jobs: dict[str, int]) -> dict[str, int]:
+    """The jobs of a dry run as the plan has them."""
+    others = sum(n for rule, n in jobs.items() if rule not in (*STAGES, "all"))
+    listed = {rule: n for rule, n in jobs.items() if rule in STAGES}
+    return listed | ({"tables": others} if others else {})
+
+
+def test_plan_says_what_snakemake_would_run(checkout) -> None:
+    """A plan of its own idea of what is missing; or one that starts or writes something."""
+
+    def agree(*arguments: str) -> str:
+        before = written(checkout)
+        jobs, text = plan(checkout, *arguments)
+        assert jobs == tables_summed(planned(checkout, *arguments))
+        assert written(checkout) == before
+        return text
+
+    def written(folder: Path) -> dict[str, int]:
+        found = (folder / "results").glob("**/*")
+        return {str(f): f.stat().st_mtime_ns for f in found if f.is_file() and f.suffix != ".log"}
+
+    assert "6 experiments: 6 done\nNothing to do" in agree(*TINY)
+    assert "6 experiments: 6 outdated\n" in agree(*TINY, "--config", "epochs=4")
+    more = "only_datasets=[Digits,Tints,MoreTints]"
+    added = agree(*TINY, "--config", more)
+    assert "9 experiments: 6 done, 3 missing" in added
+    assert "2 other data sets have nothing to do" in added
+    assert re.search(r"^MoreTints +0 +3 +\d+ +- +<0.01 +\d+ s$", added, re.MULTILINE)
+    assert "by what finished jobs took" in added
+
+    (checkout / "results/metrics/Digits/resnet18-plain.json").unlink()
+    (checkout / "results/metrics/Tints/resnet18-plain.json").write_text("{}")
+    text = agree(*TINY)
+    assert "6 experiments: 4 done, 1 missing, 1 broken" in text
+    assert "Tints/resnet18-plain: results/metrics/Tints/resnet18-plain.json is broken" in text
+    (checkout / "workflow/metaprobe/measures.py").open("a").write("\nNEW = 1\n")
+    assert "6 experiments: 5 outdated, 1 missing" in agree(*TINY)
+
+
+def test_plan_of_a_fresh_checkout_calibrates_and_starts_nothing(tmp_path) -> None:
+    """Hours out of the air, downloads begun by a question, or a question that takes minutes."""
+    folder = copy_workflow(tmp_path)
+    started = time.monotonic()
+    jobs, text = plan(folder)
+    assert time.monotonic() - started < 60
+    assert jobs == tables_summed(planned(folder))
+    assert "180 experiments: 180 missing" in text
+    assert "by a calibration of 3 backbones on random pixels" in text
+    assert "to download: 27.5 GB" in text
+    assert [str(f.relative_to(folder)) for f in (folder / "results").glob("**/*.*")] == [
+        "results/logs/plan.log"
+    ]
+    assert not (folder / "data").exists()
+
+
+def test_run_says_how_far_it_is_and_little_else(checkout) -> None:
+    """Hundreds of lines about single jobs; or a dry run, or an error, that is silenced with them."""
+    (checkout / "results/metrics/Tints/resnet18-plain.json").unlink()
+    (checkout / "results/pictures/Tints.safetensors").write_bytes(b"cut off")
+    (checkout / "results/descriptions/Tints.json").unlink()
+    dry = snakemake(checkout, "--dry-run", *TINY)
+    assert "rule metrics_json:" in dry.stdout
+    assert "experiments done" not in dry.stdout
+    result = snakemake(checkout, *TINY)
+    assert "6 of 6 experiments done, " in result.stdout
+    assert "; 1 job failed" in result.stdout
+    assert "Error in rule describe_dataset:" in result.stdout
+    for noise in ("Finished jobid", "Select jobs", "rule metrics_json:", "steps ("):
+        assert noise not in result.stdout
+    log = max((checkout / ".snakemake/log").glob("*.log")).read_text()
+    assert "rule metrics_json:" in log
+    (checkout / "results/metrics/Tints/resnet18-plain.json").unlink()
+    asked = snakemake(checkout, *TINY, "--quiet", "reason")
+    assert "Finished jobid" in asked.stdout
+    assert "experiments done" not in asked.stdout
+
+
+def test_partial_is_the_table_of_what_exists_now(checkout) -> None:
+    """Rows of broken fragments, or a partial table beside a whole one that is the same."""
+    table_of_all = checkout / "results/target_representations.csv"
+    partial = checkout / "results/target_representations.partial.csv"
+    assert (
+        f"they are in {table_of_all.relative_to(checkout)}."
+        in snakemake(checkout, "partial", *TINY).stdout
+    )
+    assert not partial.exists()
+    (checkout / "results/metrics/Digits/resnet18-plain.json").unlink()
+    (checkout / "results/metrics/Tints/resnet18-plain.json").write_text("{}")
+    said = snakemake(checkout, "partial", *TINY).stdout
+    assert "4 of 6 experiments are finished; they are in results/target_repr" in said
+    assert "Left out: results/metrics/Tints/resnet18-plain.json is broken" in said
+    assert len(partial.read_text().splitlines()) == 1 + 4
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("status", "No experiment is finished yet"),
+        ("plan", "2 experiments: 2 missing"),
+        ("partial", "No experiment is finished yet"),
+        ("verify", "there is no finished experiment to verify yet"),
+        ("recommend", "there is no finished experiment to learn from yet"),
+    ],
+)
+def test_empty_results_get_a_friendly_sentence(finished, tmp_path, question, sentence) -> None:
+    """A traceback, or an empty table, for a run that has not begun."""
+    folder = copy_workflow(tmp_path)
+    shutil.copy2(finished / "tiny.yaml", folder)
+    write_pictures(tmp_path / "new")
+    settings = ["only_configurations=[resnet18-plain]"]
+    settings += [f"new_dataset={tmp_path / 'new'}"] if question == "recommend" else []
+    said = snakemake(folder, question, *TINY, "--config", *settings).stdout
+    assert "Traceback" not in said
+    assert sentence in said
+    assert not list((folder / "results").glob("*.csv"))
+
+
+def test_questions_leave_the_lock_of_a_run_alone(checkout) -> None:
+    """Snakemake deletes all locks at the end of a question: a second run could then begin."""
+    lock = checkout / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("results/target_representations.csv\n")
+    for question in ("status", "partial", "plan", "doctor"):
+        for nolock in ((), ("--nolock",)):
+            result = snakemake(checkout, question, *nolock, *TINY)
+            assert result.returncode == 0, result.stdout
+            assert lock.is_file(), question
+    assert "Directory cannot be locked" in snakemake(checkout, *TINY, "-R", "aggregate").stdout
 
 
 def test_comments_and_docstrings_rerun_nothing(checkout) -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from workflow.metaprobe import config as configuration_files
-from workflow.metaprobe import datasets, jobs, tables
+from workflow.metaprobe import costs, datasets, jobs, partial_table, progress
 from workflow.metaprobe.architectures import ARCHITECTURES, weights_id
 from workflow.metaprobe.descriptors import columns
 from workflow.metaprobe.descriptors.backbone_shift import ENDINGS
@@ -37,7 +37,7 @@ except UserError as error:
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 LOGS = Path(workflow.pathvars.apply("<logs>"))
 DATA = Path(RUN.settings["data"]).expanduser()
-QUESTIONS = ("doctor", "status", "verify")
+QUESTIONS = ("doctor", "plan", "status", "partial", "verify")
 EXPERIMENTS = [
     (task_id, name) for task_id in RUN.datasets for name in RUN.configurations
 ]
@@ -160,6 +160,11 @@ def ranked_for_new_dataset(wildcards):
         sys.exit(
             "recommend for which? Add --config new_dataset=<folder of class folders>"
         )
+    if not any(Path(RESULTS, "metrics").glob("*/*.json")):
+        sys.exit(
+            "recommend: there is no finished experiment to learn from yet: start the run first"
+            " (snakemake --cores 4)"
+        )
     return f"<results>/recommendations/{NEW}.json"
 
 
@@ -170,6 +175,34 @@ def hyperparameters(wildcards):
 def features_of_experiment(wildcards):
     architecture = hyperparameters(wildcards)["architecture"]
     return f"<results>/features/{wildcards.dataset}/{architecture}.safetensors"
+
+
+def only_asked():
+    """Whether the run is for answers alone."""
+    targets = set(workflow.dag_settings.targets)
+    return bool(targets) and targets <= set(QUESTIONS)
+
+
+def beside_a_run(wildcards):
+    """No file; but a question keeps its hands off the lock, as a run may be going on: Snakemake
+    deletes the locks of all when it has finished a job that needs and makes no file.
+    """
+    if only_asked():
+        workflow.persistence.lock = workflow.persistence.noop
+    return []
+
+
+def dry_command():
+    """Snakemake with the options that decide what would run."""
+    triggers = map(str, workflow.dag_settings.rerun_triggers)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    command += [
+        "--snakefile",
+        str(workflow.main_snakefile),
+        "--workflow-profile",
+        "none",
+    ]
+    return [*command, "--rerun-incomplete", "--rerun-triggers", *sorted(triggers)]
 
 
 def asked_for_experiments():

@@ -25,11 +25,13 @@ def repeat_warnings():
 
 def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
-    if set(QUESTIONS) & set(workflow.dag_settings.targets):
+    if only_asked():
         return
     lines = ["The sweep is not finished; what was trained is kept."]
     if asked_for_experiments():
-        lines = table_of_finished()
+        lines = [
+            partial_table.write_finished(RESULTS, EXPERIMENTS, expected_of_fragments())
+        ]
     if failed := jobs.failures(LOGS, STARTED):
         lines += [
             "",
@@ -40,32 +42,74 @@ def report_failure():
     print("\n".join(lines), file=sys.stderr)
 
 
-def table_of_finished():
-    """Write the partial table; return lines that say what is in it."""
-    table = RESULTS / "target_representations.partial.csv"
-    finished = tables.write_partial_table(
-        table, RESULTS / "metrics", EXPERIMENTS, expected_of_fragments()
+WATCH = None
+
+
+def speak_for_snakemake():
+    """Keep Snakemake's lines about each job off the terminal; return whether that was done.
+
+    Not in a dry run or a cluster's job, and not where the user has set --quiet or --verbose, or a
+    logger that has a display of its own.
+    """
+    output = workflow.output_settings
+    if (
+        output.dryrun
+        or output.quiet
+        or output.verbose
+        or workflow.exec_mode.name != "DEFAULT"
+    ):
+        return False
+    return progress.quiet(workflow.logger_manager.logger.handlers)
+
+
+SPOKEN_FOR = speak_for_snakemake()
+
+
+def watch_progress():
+    """Say now and then how far the run is."""
+    global WATCH
+    if not SPOKEN_FOR or only_asked():
+        return
+    known = {
+        job: costs.job_of(job.log[0], LOGS)
+        for job in workflow.dag.needrun_jobs()
+        if job.log
+    }
+    sizes = {part: RUN.settings[f"{part}_images"] for part in ("train", "test")}
+    size_of = costs.sizes(RUN.datasets, RUN.sources, sizes)
+    run = progress.Run(
+        todo={known[job]: Path(job.log[0]) for job in known},
+        needs={
+            known[job]: [
+                known[one] for one in workflow.dag.dependencies[job] if one in known
+            ]
+            for job in known
+        },
+        experiments=len(EXPERIMENTS) if asked_for_experiments() else 0,
+        at_once=workflow.cores if workflow.executor_plugin.name == "local" else None,
+        size_of=size_of,
+        started=STARTED,
+        earlier=costs.rates(costs.recorded(LOGS), size_of),
     )
-    whole = RESULTS / "target_representations.csv"
-    if whole.is_file() and whole.read_bytes() == table.read_bytes():
-        table.unlink()
-        table = whole
-    lines = [
-        f"{finished} of {len(EXPERIMENTS)} experiments are finished; they are in {table}."
-    ]
-    if table != whole and whole.is_file():
-        lines += [f"{whole} is of an earlier run."]
-    return lines
+    WATCH = progress.Watch(run, progress.say, progress.period())
+
+
+def end_progress():
+    if WATCH:
+        WATCH.end()
 
 
 onstart:
     check_cluster()
+    watch_progress()
 
 
 onsuccess:
+    end_progress()
     report_success()
     repeat_warnings()
 
 
 onerror:
+    end_progress()
     report_failure()

@@ -1,7 +1,9 @@
-"""What can be asked of the workflow; the answers are printed, and nothing is changed."""
+"""What can be asked of the workflow, also while a run goes on; only `partial` writes a file."""
 
 
 rule doctor:
+    input:
+        beside_a_run,
     log:
         "<logs>/doctor.log",
     localrule: True
@@ -15,6 +17,8 @@ rule doctor:
 
 
 rule status:
+    input:
+        beside_a_run,
     log:
         "<logs>/status.log",
     localrule: True
@@ -27,7 +31,47 @@ rule status:
         "../scripts/status.py"
 
 
+rule plan:
+    input:
+        beside_a_run,
+    log:
+        "<logs>/plan.log",
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        command=lambda wildcards: dry_command(),
+        overrides=workflow.config_settings.overwrite_config,
+        results=str(RESULTS),
+        logs=str(LOGS),
+        datasets=RUN.datasets,
+        sources=RUN.sources,
+        stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
+        expected=expected_of_fragments(),
+        cores=lambda wildcards: workflow.resource_settings.cores or 1,
+    script:
+        "../scripts/plan.py"
+
+
+rule partial:
+    input:
+        beside_a_run,
+    log:
+        "<logs>/partial.log",
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        results=str(RESULTS),
+        experiments=EXPERIMENTS,
+        expected=expected_of_fragments(),
+    script:
+        "../scripts/partial.py"
+
+
 rule verify:
+    input:
+        beside_a_run,
     log:
         "<logs>/verify.log",
     localrule: True

@@ -1,0 +1,37 @@
+"""Print what a run would do and cost."""
+
+import sys
+from pathlib import Path, PurePosixPath
+
+from workflow.metaprobe import costs, doctor
+from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.plan import Plan, jobs_to_run, report
+from workflow.metaprobe.plan_times import expected_times
+from workflow.metaprobe.status import read_states
+
+config, params = snakemake.config, snakemake.params
+data, results = Path(config["data"]).expanduser(), Path(params.results)
+try:
+    jobs = jobs_to_run(params.command, params.overrides, PurePosixPath(params.results))
+    size_of = costs.sizes(
+        params.datasets,
+        params.sources,
+        {part: config[f"{part}_images"] for part in ("train", "test")},
+    )
+    per_unit, measured = expected_times(
+        jobs, size_of, results, Path(params.logs), config, params.cores
+    )
+except UserError as error:
+    sys.exit(f"plan: {error}")
+plan = Plan(
+    states=read_states(params.stages, params.expected),
+    jobs=jobs,
+    findings=doctor.examine(params.datasets, params.sources, data),
+    sources=params.sources,
+    per_unit=per_unit,
+    measured=measured,
+    size_of=size_of,
+    cores=params.cores,
+    free={"data": doctor.free_megabytes(data), "results": doctor.free_megabytes(results)},
+)
+print(report(plan))
