@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from workflow.metaprobe.report_data import Run, compare, hours, read_run
-from workflow.metaprobe.report_page import figures, page, write_report
+from workflow.metaprobe.report_page import figures, page, write_partial_report, write_report
 from workflow.metaprobe.status import State
 
 ATTACK = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>$\\frac{1}{0}$"
@@ -227,6 +227,19 @@ def test_empty_results_folder_is_no_error(tmp_path: Path) -> None:
     text = whole(read_run(tmp_path, stages, {}, {}))
     assert "0 of 1 done" in text
     assert "it was not checked" in text
+
+
+def test_partial_report_gives_way_to_the_whole_one(tmp_path: Path) -> None:
+    """Findings of an earlier table in the report of what there is; an old report beside a new one."""
+    old = {"rows": [], "notes": ["old news"]}
+    gap = made(2, 2, missing=(0, 1), evaluation=old)
+    assert write_partial_report(gap, tmp_path) == tmp_path / "report.partial.html"
+    text = (tmp_path / "report.partial.html").read_text()
+    assert "3 of 4 done" in text
+    assert "old news" not in text
+    write_report(made(2, 2), tmp_path / "report.html", tmp_path / "figures")
+    assert write_partial_report(made(2, 2), tmp_path) == tmp_path / "report.html"
+    assert not (tmp_path / "report.partial.html").exists()
 
 
 def browse(file: Path, *options: str) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,17 @@ def write_report(run: Run, report: str | Path, folder: str | Path) -> None:
     for picture in pictures:
         write_text(Path(folder) / f"{picture.name}.svg", picture.svg)
     write_text(report, page(run, pictures))
+
+
+def write_partial_report(run: Run, results: Path) -> Path:
+    """Write `report.partial.html`, unless all is done and reported; return where the report is.
+
+    It does not show a validation or an evaluation, which are of a whole table.
+    """
+    whole, partial = results / "report.html", results / "report.partial.html"
+    if run.count("done") == len(run.states) and whole.is_file():
+        partial.unlink(missing_ok=True)
+        return whole
+    now = replace(run, validation=None, evaluation=None)
+    write_text(partial, page(now, figures(now)))
+    return partial

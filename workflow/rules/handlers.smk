@@ -10,11 +10,12 @@ def check_cluster():
 
 
 def report_success():
-    """Remove the partial table once the whole one exists."""
+    """Remove the partial table and report once the whole ones exist."""
     if not asked_for_experiments():
         return
     if (RESULTS / "target_representations.csv").is_file():
-        (RESULTS / "target_representations.partial.csv").unlink(missing_ok=True)
+        for name in "target_representations.partial.csv", "report.partial.html":
+            (RESULTS / name).unlink(missing_ok=True)
 
 
 def repeat_warnings():

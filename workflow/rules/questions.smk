@@ -60,10 +60,12 @@ rule partial:
         "<logs>/partial.log",
     localrule: True
     conda:
-        "../../envs/tables.yaml"
+        "../../envs/report.yaml"
     params:
         results=str(RESULTS),
         experiments=EXPERIMENTS,
+        stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
+        datasets=RUN.datasets,
         expected=expected_of_fragments(),
     script:
         "../scripts/partial.py"

@@ -1,8 +1,14 @@
-"""Write the table of what is finished now, and print how much that is."""
+"""Write the table and the report of what is finished now, and print how much that is."""
 
 from pathlib import Path
 
 from workflow.metaprobe.partial_table import answer
+from workflow.metaprobe.report_data import read_run
+from workflow.metaprobe.report_page import write_partial_report
 
 params = snakemake.params
-print(answer(Path(params.results), params.experiments, params.expected))
+results = Path(params.results)
+print(answer(results, params.experiments, params.expected))
+run = read_run(results, params.stages, params.expected, params.datasets)
+if run.fragments:
+    print(f"The report of them: {write_partial_report(run, results)}")
