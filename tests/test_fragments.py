@@ -452,7 +452,9 @@ def test_plausible_accuracy_that_nobody_measured_is_refused(tmp_path: Path, bird
     """The same by hand: one digit of the training accuracy, which nothing else in it contradicts."""
     fragment = birds.fragment()
     other = 0.5 if fragment["train_accuracy"] != 0.5 else 0.6
-    write_json(tmp_path / "plain.json", fragment | {"train_accuracy": other})
+    replicates = [one | {"train_accuracy": other} for one in fragment["replicates"]]
+    changed = {"train_accuracy": other, "replicates": replicates}
+    write_json(tmp_path / "plain.json", fragment | changed)
     with pytest.raises(UserError, match=r"plain\.json is broken .*digest"):
         FragmentReader().read(tmp_path / "plain.json", "Birds", "plain")
 
