@@ -1,9 +1,11 @@
 """README.md and its Spanish translation, and the links of all pages."""
 
+import math
 import re
 from collections import Counter
 
 import pytest
+import yaml
 from checkouts import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,3 +66,26 @@ def test_links_to_files_lead_somewhere(page) -> None:
 def test_no_em_dash(page) -> None:
     """A page in another style than the rest."""
     assert "—" not in page.read_text(encoding="utf-8")
+
+
+def test_diagram_names_rules() -> None:
+    """A picture of a workflow that is no more."""
+    (diagram,) = (block for block in parts(README)[0] if block.startswith("```mermaid"))
+    rules = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
+    names = set(re.findall(r"\b[a-z]+(?:_[a-z]+)*(?=\[\"| -)", diagram))
+    assert len(names) > 12
+    for name in names:
+        assert f"rule {name}:" in rules, name
+
+
+def test_readme_counts_what_is_declared() -> None:
+    """A number of tasks or combinations that has changed since."""
+    extended, thirty = (
+        yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("datasets-extended", "datasets")
+    )
+    assert f"adds {len(extended['datasets'])} tasks" in README
+    grid = yaml.safe_load((ROOT / "config/grid.yaml").read_text(encoding="utf-8"))["grid"]
+    assert f"{math.prod(len(v) for v in grid.values() if isinstance(v, list)):,}" in README
+    assert f"subset_index<br/>{len(thirty['datasets'])}" in README
+    assert f"download<br/>{len(thirty['sources'])}" in README
