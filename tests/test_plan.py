@@ -81,7 +81,7 @@ def test_shared_source_is_paid_once() -> None:
 def test_no_job_is_no_download() -> None:
     """Gigabytes promised for data whose features are long there."""
     assert "Nothing to do" in report(a_plan())
-    assert "to download: 0.0 GB" in report(a_plan([Job("subset_index", "One")]))
+    assert "nothing to download" in report(a_plan([Job("subset_index", "One")]))
 
 
 def test_time_is_of_all_cores_and_names_what_it_lacks() -> None:
@@ -89,7 +89,7 @@ def test_time_is_of_all_cores_and_names_what_it_lacks() -> None:
     jobs = [Job("extract_features", "One/ResNet18"), Job("train_head", "One/a")]
     text = report(a_plan(jobs, per_unit={"extract_features/ResNet18": 0.2}))
     assert "time: about 10 min on 2 cores, by what finished jobs took" in text
-    assert "not in it: 1 other jobs, of kinds that have not run here yet" in text
+    assert "not in it: 1 other job, of a kind that has not run here yet" in text
 
 
 def test_done_but_to_be_done_again_is_said() -> None:
@@ -97,14 +97,14 @@ def test_done_but_to_be_done_again_is_said() -> None:
     states = {("One", "a"): State("done"), ("Two", "a"): State("done")}
     text = report(a_plan([Job("metrics_json", "One/a")], states))
     assert text.startswith("2 experiments: 1 done, 1 outdated\noutdated: of other settings or")
-    assert "1 other data sets have nothing to do" in text
+    assert "1 other data set: nothing to do" in text
 
 
 def test_broken_fragment_is_named_with_its_reason() -> None:
     """A broken file counted as missing."""
     states = {("One", "a"): State("failed", "fragment", "x.json is broken (no JSON): delete it")}
     text = report(a_plan([], states))
-    assert text.splitlines()[0] == "1 experiments: 1 broken"
+    assert text.splitlines()[0] == "1 experiment: 1 broken"
     assert "One/a: x.json is broken (no JSON): delete it" in text
     text = report(a_plan([Job("metrics_json", "One/a")], states))
     assert "1 outdated" in text and "delete it" not in text
@@ -209,7 +209,7 @@ def test_calibration_counts_no_core_that_is_not_there(
         jobs, lambda job: 1.0, tmp_path, tmp_path, settings, cores
     )
     assert per_unit == {"extract_features/ResNet18": expected}
-    assert f"calibration of 1 backbones on random pixels ({device})" in how
+    assert f"calibration of 1 backbone on random pixels ({device})" in how
 
 
 def test_calibration_keeps_its_limit_and_gives_each_backbone_a_rate(monkeypatch) -> None:

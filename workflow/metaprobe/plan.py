@@ -145,12 +145,16 @@ def report(plan: Plan) -> str:
     kinds = {one: plan.kind_of(one) for one in plan.states}
     found = Counter(kinds.values())
     summary = ", ".join(f"{found[name]} {name}" for name in KINDS if found[name])
-    lines = [f"{len(plan.states)} experiments: {summary}"]
+    lines = [f"{counted(len(plan.states), 'experiment')}: {summary}"]
     if found["outdated"]:
         lines += ["outdated: of other settings or other code; they will be made again"]
     if plan.jobs:
         by_rule = Counter(job.rule for job in plan.jobs)
-        lines += ["", *wrapped([f"{len(plan.jobs)} jobs to run:", *by_stage(by_rule)]), ""]
+        lines += [
+            "",
+            *wrapped([f"{counted(len(plan.jobs), 'job')} to run:", *by_stage(by_rule)]),
+            "",
+        ]
         lines += [*table(plan, kinds), "", *totals(plan)]
     else:
         lines += ["Nothing to do: every table is up to date."]
@@ -174,7 +178,7 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
     heading: list[str] = [
         "data set",
         "done",
-        "missing",
+        "to do",
         "jobs",
         "GB to fetch",
         "GB of disk",
@@ -192,13 +196,13 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
         done = of_task.count("done")
         download, disk = fetched.get(task_id, (0.0, 0.0))
         disk += plan.features_megabytes(task_id)
-        fetch = gigabytes(download)
+        fetch = to_gigabytes(download)
         if needs.get(task_id) in NEEDS_USER:
             fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
         seconds = plan.seconds(jobs)
         time = costs.duration(seconds) if seconds else "?"
         counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
-        rows.append([task_id, *counts, fetch, gigabytes(disk), time])
+        rows.append([task_id, *counts, fetch, to_gigabytes(disk), time])
     every = [heading, *rows]
     widths = [max(len(row[column]) for row in every) for column in range(len(heading))]
     lines = [
@@ -207,7 +211,7 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
         for row in every
     ]
     if idle := len(tasks) - len(rows):
-        lines += [f"{idle} other data sets have nothing to do"]
+        lines += [f"{counted(idle, 'other data set')}: nothing to do"]
     return lines
 
 
@@ -217,33 +221,41 @@ def totals(plan: Plan) -> list[str]:
     download, unpacked = (sum(one[i] for one in fetched) / 1000 for i in (0, 1))
     tasks = dict.fromkeys(task_id for task_id, _ in plan.states)
     features = sum(plan.features_megabytes(task_id) for task_id in tasks) / 1000
-    lines = [f"to download: {download:.1f} GB"]
+    lines = [f"to download: {download:.1f} GB" if download else "nothing to download"]
     needed = {"data": unpacked, "results": features}
     what = {"data": "data with their archives", "results": "features"}
     for place, gigabytes in needed.items():
+        if not gigabytes:
+            continue
         free = plan.free[place] / 1000
         room = "; that is too little room" if gigabytes > free else ""
         lines += [f"disk: {gigabytes:.1f} GB of {what[place]}; free there: {free:.1f} GB{room}"]
     timed = [job for job in plan.jobs if job.rule != "download"]
     known = [job for job in timed if job.kind in plan.per_unit]
     if known:
-        cores = f"{plan.cores} core{'s' if plan.cores > 1 else ''}"
         expected = costs.duration(plan.seconds(known))
-        lines += [f"time: about {expected} on {cores}, {plan.measured}"]
+        lines += [f"time: about {expected} on {counted(plan.cores, 'core')}, {plan.measured}"]
     left_out = sorted({job.rule for job in timed} - {job.rule for job in known})
     not_timed = ["downloads"] if download else []
     if left_out:
-        not_timed += [f"{len(timed) - len(known)} other jobs, of kinds that have not run here yet"]
+        not_timed += [
+            f"{counted(len(timed) - len(known), 'other job')}, of a kind that has not run here yet"
+        ]
     if not_timed:
         lines += [f"not in it: {', '.join(not_timed)}"]
     return lines
 
 
-def gigabytes(megabytes: float) -> str:
+def to_gigabytes(megabytes: float) -> str:
     """`-` for nothing, and no `0.00` for something."""
     if 0 < megabytes < 5:
         return "<0.01"
     return f"{megabytes / 1000:.2f}" if megabytes else "-"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def cut(text: str) -> str:

@@ -41,7 +41,8 @@ def expected_times(
     really_at_once = min(cores, available_cores()) if device == "cpu" else 1  # jobs share a card
     slower = cores / really_at_once
     per_unit |= {EXTRACTION + name: cost * slower for name, cost in measured.items()}
-    return per_unit, f"by a calibration of {len(names)} backbones on random pixels ({device})"
+    backbones = f"{len(names)} backbone{'s' if len(names) > 1 else ''}"
+    return per_unit, f"by a calibration of {backbones} on random pixels ({device})"
 
 
 def available_cores() -> int:
