@@ -18,8 +18,13 @@ STAGES = (
     ("extract_features", 2),
     ("train_head", EXPERIMENTS),
     ("metrics_json", EXPERIMENTS),
+    ("describe_dataset", 2),
     ("aggregate", 1),
+    ("write_experiments", 1),
+    ("evaluate_recommenders", 1),
+    ("report", 1),
 )
+BASIC = "results/basic_representations.csv"
 VICTIMS = ("controller", "job", "everything")
 
 
@@ -50,6 +55,7 @@ class Undisturbed:
 
     address: str
     metrics: list[dict[str, str]]
+    basic: bytes
     seconds: dict[str, float]
 
 
@@ -60,7 +66,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbe
         result = snakemake(folder, *TINY)
         assert result.returncode == 0, result.stdout
         seconds = {rule: seconds_of(folder, rule) for rule, _ in STAGES}
-        yield Undisturbed(address, metrics(folder), seconds)
+        basic = (folder / BASIC).read_bytes()
+        yield Undisturbed(address, metrics(folder), basic, seconds)
 
 
 def seconds_of(folder: Path, rule: str) -> float:
@@ -95,6 +102,7 @@ def check_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:
     result = restart(folder)
     assert result.returncode == 0, result.stdout
     assert metrics(folder) == undisturbed.metrics
+    assert (folder / BASIC).read_bytes() == undisturbed.basic
     assert planned(folder, *TINY) == {}
     assert not list((folder / "results").glob("**/.*.tmp"))
     assert not (folder / "results/target_representations.partial.csv").exists()
