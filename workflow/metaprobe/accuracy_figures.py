@@ -183,8 +183,7 @@ def learning_curves(run: Run) -> Figure:
         ncols=min(3, across + 1),
         fontsize=7,
     )
-    figure.supylabel("test accuracy", fontsize=8)
-    figure.supxlabel("epoch", fontsize=8)
+    figure.supylabel("test accuracy by epoch", fontsize=8)
     which, often = most_frequent(peaks)
     sentence = f"In {often} of {len(peaks)} experiments the accuracy is highest at " + (
         "the last epoch: more epochs may help."

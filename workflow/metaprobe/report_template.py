@@ -20,6 +20,7 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; }
 th button { font: inherit; font-weight: bold; border: 0; background: none; padding: 0; cursor: pointer;
   text-decoration: underline dotted; }
+#table { overflow-wrap: normal; white-space: nowrap; }
 td.number { text-align: right; white-space: nowrap; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; }
 .card { border: 1px solid #ccc; border-radius: .4rem; padding: .8rem; break-inside: avoid; }
