@@ -1,6 +1,9 @@
 # Set up the environment and run the demo, the tests, the checks.
 
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+# The first that is new enough: tarfile's checks of archives came with 3.11.4.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11, 4))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c '$(NEW_ENOUGH)' 2> /dev/null && command -v $$name && break; done)
 CORES ?= 2
 BIN := .venv/bin
 
@@ -9,8 +12,7 @@ BIN := .venv/bin
 setup: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "metaprobe needs Python 3.11 or newer: none was found"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "metaprobe needs Python 3.11 or newer: make PYTHON=... names one")'
+	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' || { echo "metaprobe needs Python 3.11.4 or newer; make PYTHON=... names one"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ".[dev]"
 	@touch $@

@@ -79,7 +79,7 @@ def made(tasks: int, names: int, *, missing: tuple[int, int] | None = None, **ch
         gone = ids[missing[0] * names + missing[1]]
         del fragments[gone]
         states[gone] = State("failed", "logs/train_head", "diverged at epoch 1, step 3")
-    parts = {"datasets": {}, "validation": None, "evaluation": None, "machine": {}}
+    parts = {"licences": {}, "validation": None, "evaluation": None, "machine": {}}
     return Run(states=states, fragments=fragments, **(parts | changes))
 
 
@@ -124,7 +124,7 @@ def test_names_are_text_wherever_they_stand() -> None:
     run = Run(
         states={(ATTACK, ATTACK): State("done"), (ATTACK, "b"): State("failed", ATTACK, ATTACK)},
         fragments={(ATTACK, ATTACK): one},
-        datasets={ATTACK: {"licence": ATTACK}},
+        licences={ATTACK: ATTACK},
         validation=validation,
         evaluation={"rows": [evaluated], "notes": [ATTACK]},
         machine={ATTACK: ATTACK},

@@ -29,7 +29,7 @@ class Run:
     Attributes:
         states: of every declared experiment, in the declared order.
         fragments: of those that are done.
-        datasets: the entries of datasets.yaml.
+        licences: task id -> licence, of the data sets that name one.
         validation: validation.json; None: not there yet.
         evaluation: recommendation_evaluation.json; None: not there yet.
         machine: what the report was made on, name -> value.
@@ -37,7 +37,7 @@ class Run:
 
     states: Mapping[Experiment, State]
     fragments: Mapping[Experiment, Fragment]
-    datasets: Mapping[str, dict[str, Any]]
+    licences: Mapping[str, str]
     validation: dict[str, Any] | None
     evaluation: dict[str, Any] | None
     machine: Mapping[str, str]
@@ -201,12 +201,11 @@ def cards(run: Run) -> list[dict[str, Any]]:
     """One per task: what it is, and its best and worst configuration."""
     found = []
     for row, task in enumerate(run.tasks):
-        entry = run.datasets.get(task, {})
         done = [f for (own, _), f in run.fragments.items() if own == task]
         ranked = sorted(done, key=lambda fragment: -fragment["test_accuracy"])
         card: dict[str, Any] = {
             "task": task,
-            "licence": entry.get("licence", "not named"),
+            "licence": run.licences.get(task, "not named"),
             "row": row,
         }
         if ranked:
@@ -230,7 +229,7 @@ def read_run(
     results: Path,
     stages: Mapping[Experiment, Sequence[Stage]],
     expected: Expected,
-    datasets: Mapping[str, dict[str, Any]],
+    licences: Mapping[str, str],
 ) -> Run:
     """What there is of a run; `stages` and `expected` as `status.read_states` takes them."""
     states = read_states(stages, expected)
@@ -238,7 +237,7 @@ def read_run(
     return Run(
         states=states,
         fragments={one: read_json(path) for one, path in files.items()},
-        datasets=datasets,
+        licences=licences,
         validation=read_json_if_there(results / "validation.json"),
         evaluation=read_json_if_there(results / "recommendation_evaluation.json"),
         machine=machine(list(files.values())),

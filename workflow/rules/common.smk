@@ -149,6 +149,14 @@ def expected_of_fragments():
     }
 
 
+def licences():
+    return {
+        task_id: dataset["licence"]
+        for task_id, dataset in RUN.datasets.items()
+        if "licence" in dataset
+    }
+
+
 def weights_receipt(wildcards):
     if RUN.settings["weights"] == "imagenet":
         return f"<results>/weights/{wildcards.architecture}.json"

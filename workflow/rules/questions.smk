@@ -65,7 +65,7 @@ rule partial:
         results=str(RESULTS),
         experiments=EXPERIMENTS,
         stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
-        datasets=RUN.datasets,
+        licences=licences(),
         expected=expected_of_fragments(),
     script:
         "../scripts/partial.py"

@@ -22,7 +22,7 @@ rule report:
     params:
         stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
         expected=expected_of_fragments(),
-        datasets=RUN.datasets,
+        licences=licences(),
         code=fingerprint("report"),
     script:
         "../scripts/report.py"

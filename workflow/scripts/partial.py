@@ -9,6 +9,6 @@ from workflow.metaprobe.report_page import write_partial_report
 params = snakemake.params
 results = Path(params.results)
 print(answer(results, params.experiments, params.expected))
-run = read_run(results, params.stages, params.expected, params.datasets)
+run = read_run(results, params.stages, params.expected, params.licences)
 if run.fragments:
     print(f"The report of them: {write_partial_report(run, results)}")

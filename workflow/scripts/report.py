@@ -9,5 +9,5 @@ with logged(snakemake.log[0]):
     from workflow.metaprobe.report_page import write_report
 
     params, output = snakemake.params, snakemake.output
-    run = read_run(Path(output.page).parent, params.stages, params.expected, params.datasets)
+    run = read_run(Path(output.page).parent, params.stages, params.expected, params.licences)
     write_report(run, output.page, output.figures)
