@@ -124,6 +124,8 @@ def test_interrupted_by_the_keyboard_it_resumes(checkout) -> None:
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # Whoever runs the tests in the background makes their children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     chunks = checkout / "results/sweep/Digits/ResNet18.chunks"
     deadline = time.monotonic() + 120
