@@ -193,6 +193,7 @@ CONF
 
 link_configuration() {
     mkdir -p "${ETC%/*}"
+    [ -e "$ETC" ] || rm -f "$ETC" # a link that a killed test left
     ln -s "$SLURM_CONF" "$ETC" 2>/dev/null || cannot "$ETC exists: this machine has a Slurm of its own"
 }
 
