@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from workflow.metaprobe.report_data import Run, compare, hours, read_run
 from workflow.metaprobe.report_page import figures, page, write_partial_report, write_report
 from workflow.metaprobe.status import State
+from workflow.metaprobe.svg import labels
 
 ATTACK = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>$\\frac{1}{0}$"
 ARCHITECTURES = ("ResNet18", "MobileNetV2", "EfficientNetB0")
@@ -117,7 +119,7 @@ def test_names_are_text_wherever_they_stand() -> None:
     """A folder's name that runs in the reader's browser, or a dollar sign that breaks a picture."""
     one = fragment(ATTACK, ATTACK, 0.5, device=ATTACK, family=ATTACK)
     finding = {"task_id": ATTACK, "configuration": ATTACK, "line": 2, "says": ATTACK}
-    check = {"name": "x", "severity": "error", "findings": [finding], "demands": ATTACK}
+    check = {"name": "x", "severity": "error", "findings": [finding], "checked": True}
     validation = {"checks": [check], "table": ATTACK, "rows": 1, "experiments": 1}
     evaluated = {"protocol": "task", "method": ATTACK, "regret_points": 1.0, "holm_p": 1.0}
     evaluated |= {"regret_points_low": 0.0, "regret_points_high": 2.0, "conclusion": ATTACK}
@@ -200,6 +202,31 @@ def test_a_better_configuration_is_told_apart() -> None:
     assert found.p[off] == pytest.approx(3 * 2 / 2**10)  # all ten signs the same; Holm: times three
     assert found.friedman_p is not None
     assert found.friedman_p < 1e-4
+
+
+def test_long_names_that_begin_alike_stay_apart() -> None:
+    """Configurations merged by their first letters; a report that fails because of a name."""
+    run = made(7, 3)
+    long = {f"plain{i}": f"{'a-very-long-name-of-a-configuration-'}{i}" for i in range(3)}
+    states = {(task, long[name]): state for (task, name), state in run.states.items()}
+    fragments = {
+        (task, long[name]): one | {"configuration": long[name]}
+        for (task, name), one in run.fragments.items()
+    }
+    assert whole(replace(run, states=states, fragments=fragments))
+    assert len(set(labels(long.values()))) == 3
+
+
+def test_what_was_never_run_is_neither_best_nor_hardest() -> None:
+    """A configuration without a single experiment praised as the one with the least regret."""
+    run = made(2, 3)
+    for one in [*run.states]:
+        if one[1] == "plain0" or one[0] == "Task1":
+            del run.fragments[one]
+            run.states[one] = State("missing")
+    (sentence,) = (figure.sentence for figure in figures(run) if figure.name == "accuracy")
+    assert "plain0" not in sentence
+    assert "Task1" not in sentence
 
 
 def test_features_are_counted_once() -> None:

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from workflow.metaprobe.report_data import ENOUGH_TASKS, Comparison, Run, most_frequent
-from workflow.metaprobe.svg import STYLE, Figure, colours, drawing, finished, shortened
+from workflow.metaprobe.svg import STYLE, Figure, colours, drawing, finished, labels, shortened
 
 SIGNS = {"done": "", "failed": "x", "missing": "·"}
 SHADES = {"missing": 0.0, "failed": 0.5, "done": 1.0}
@@ -55,8 +55,9 @@ def heat_map(run: Run) -> Figure:
     """Test accuracy and regret, tasks and configurations sorted by their means."""
     figure, (left, right) = drawing(*_size(run, panels=2), ncols=2, sharey=True)
     accuracy, regret = run.accuracy, run.regret
-    rows = [int(i) for i in np.argsort(-_mean(accuracy, 1), kind="stable")]
-    columns = [int(i) for i in np.argsort(_mean(regret, 0), kind="stable")]
+    whole = run.whole_tasks if run.whole_tasks.any() else np.ones(len(run.tasks), dtype=bool)
+    rows = _order(-_mean(accuracy, 1))
+    columns = _order(_mean(regret[whole], 0))
     largest = np.nanmax(regret, initial=0.01, where=~np.isnan(regret))
     for axes, values, cmap, top in (
         (left, accuracy, "viridis", 1.0),
@@ -70,7 +71,8 @@ def heat_map(run: Run) -> Figure:
             _numbers(axes, values, image)
     left.set_title("test accuracy")
     right.set_title("regret: behind the row's best")
-    hardest, easiest = run.tasks[rows[-1]], run.tasks[rows[0]]
+    known = [row for row in rows if not np.isnan(accuracy[row]).all()]
+    hardest, easiest = run.tasks[known[-1]], run.tasks[known[0]]
     sentence = (
         "Rows are tasks, the easiest on top; columns are configurations, the one with the smallest "
         f"mean regret first: {run.configurations[columns[0]]}. The easiest task is {easiest}, the "
@@ -80,11 +82,16 @@ def heat_map(run: Run) -> Figure:
 
 
 def _mean(values: Any, axis: int) -> Any:
+    """The mean of what is there; NaN where nothing is."""
     there = ~np.isnan(values)
     sums = np.where(there, values, 0).sum(axis=axis)
-    return np.divide(
-        sums, there.sum(axis=axis), out=np.zeros_like(sums), where=there.any(axis=axis)
-    )
+    nothing = np.full_like(sums, np.nan)
+    return np.divide(sums, there.sum(axis=axis), out=nothing, where=there.any(axis=axis))
+
+
+def _order(values: Any) -> list[int]:
+    """Positions from the smallest value up; NaN last."""
+    return [int(i) for i in np.argsort(values, kind="stable")]
 
 
 def _numbers(axes: Any, values: Any, image: Any) -> None:
@@ -100,17 +107,18 @@ def _numbers(axes: Any, values: Any, image: Any) -> None:
 
 def ranks(run: Run, comparison: Comparison) -> Figure:
     """Mean ranks; with enough tasks, a critical-difference diagram."""
-    means = {shortened(name): rank for name, rank in comparison.mean_ranks.items()}
+    names = labels(comparison.mean_ranks)
+    means = dict(zip(names, comparison.mean_ranks.values(), strict=True))
     figure, axes = drawing(8, 1.2 + 0.22 * len(means))
     first = next(iter(comparison.mean_ranks), "")
     sentence = (
         f"The best mean rank over {comparison.tasks} tasks is that of {first} "
-        f"({means[shortened(first)]:.2f}; 1 would be first everywhere). "
+        f"({means[names[0]]:.2f}; 1 would be first everywhere). "
     )
     if comparison.p is None:
         y = range(len(means))
         axes.barh(y, list(means.values()), color="#0072B2")
-        axes.set_yticks(y, list(means))
+        axes.set_yticks(y, names)
         axes.invert_yaxis()
         axes.set_xlabel("mean rank")
         sentence += f"Fewer than {ENOUGH_TASKS} tasks cannot tell configurations apart by a test."
@@ -118,7 +126,7 @@ def ranks(run: Run, comparison: Comparison) -> Figure:
         import pandas as pd
         from scikit_posthocs import critical_difference_diagram
 
-        matrix = pd.DataFrame(comparison.p, index=list(means), columns=list(means))
+        matrix = pd.DataFrame(comparison.p, index=names, columns=names)
         with matplotlib.rc_context(STYLE):
             critical_difference_diagram(means, matrix, ax=axes)
         together = int((comparison.p[0] >= 0.05).sum()) - 1

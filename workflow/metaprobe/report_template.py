@@ -53,15 +53,16 @@ figure { margin: 0; break-inside: avoid; } nav a { margin-right: .8rem; }
 {% for experiment, reason, others in failures %}<li class="error"><b>{{ experiment }}</b>{% if others %}
  and {{ others }} more{% endif %}: {{ reason }}</li>
 {% endfor %}</ul>{% endif %}
-{% if figure.name == "recommenders" and notes %}<ul>
-{% for note in notes %}<li class="warning">{{ note }}</li>
-{% endfor %}</ul>{% endif %}
 </section>
 {% endfor %}
+{% if notes %}<ul>
+{% for note in notes %}<li class="warning">{{ note }}</li>
+{% endfor %}</ul>{% endif %}
 <section id="validation">
 <h2>Validation</h2>
 {% if validation is none %}<p>The table is not there yet, so it was not checked.</p>
-{% else %}<p>{{ validation.checks|length }} checks of {{ validation.table }}, {{ validation.rows }} rows of
+{% else %}<p>{{ validation.checks|selectattr("checked")|list|length }} checks of
+{{ validation.table }}, {{ validation.rows }} rows of
 {{ validation.experiments }} experiments:
 {% if not findings %}nothing was found.{% else %}an error means that the table cannot be right, a warning
 that it should be looked at.{% endif %}</p>

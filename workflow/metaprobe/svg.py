@@ -61,3 +61,9 @@ def markers(names: Iterable[str]) -> dict[str, str]:
 def shortened(name: str, length: int = 28) -> str:
     """A name that fits beside a picture."""
     return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def labels(names: Iterable[str]) -> list[str]:
+    """The shortened names, those that would be alike told apart by their position."""
+    short = [shortened(name) for name in names]
+    return [f"{one} #{i + 1}" if short.count(one) > 1 else one for i, one in enumerate(short)]

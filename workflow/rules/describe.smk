@@ -12,8 +12,8 @@ rule measure_pictures:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem="3GB",
-        runtime="20m",
+        mem=lambda wildcards, attempt: f"{3 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
         reading=reading,
         transform=lambda wildcards: entry(wildcards)["transform"],
@@ -95,8 +95,8 @@ rule describe_resamples:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem="2GB",
-        runtime="2h",
+        mem=lambda wildcards, attempt: f"{2 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
         architectures=DESCRIBED_BY,
         with_ending=WITH_ENDING,

@@ -42,8 +42,8 @@ rule evaluate_recommenders:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem="2GB",
-        runtime="60m",
+        mem=lambda wildcards, attempt: f"{2 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
         **TABLES_ARE,
         method=RUN.settings["recommender"],
