@@ -20,7 +20,7 @@ STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "agg
 STAGES += ("measure_pictures", "expect_features", "describe_dataset", "aggregate_descriptions")
 STAGES += ("write_experiments", "write_predictions", "compare_configurations")
 STAGES += ("check_table", "validate")
-STAGES += ("export_metabu", "evaluate_recommenders")
+STAGES += ("export_metabu", "evaluate_recommenders", "report")
 COST = re.compile(r"^cost: ([\d.]+) s, ([\d.]+) CPU s, ([\d.]+) GB$", re.MULTILINE)
 
 

@@ -1,15 +1,39 @@
-"""A temporary copy of the workflow, and Snakemake run in it as a user would."""
+"""A temporary copy of the workflow, and Snakemake run in it as a user would, on a tiny run if need be."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import yaml
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "slurm")
+TINY = ("--configfile", "tiny.yaml")
+SETTINGS = {
+    "only_datasets": ["Digits", "Tints"],
+    "only_configurations": ["resnet18-plain", "resnet18-regularized", "mobilenetv2-plain"],
+    "train_images": 24,
+    "test_images": 12,
+    "weights": "random",
+    "data": "data",
+    "pathvars": {"results": "results", "logs": "results/logs"},
+    "datasets": {
+        "Digits": {
+            "kind": "embedded",
+            "class": "handwritten_digits",
+            "classes": 10,
+            "transform": "grey",
+        },
+        "Tints": {"kind": "folder", "classes": 3, "sampling": "stratified"},
+        "MoreTints": {"kind": "folder", "path": "Tints", "classes": 3},
+    },
+}
 
 
 def copy_workflow(target: Path) -> Path:
@@ -54,3 +78,23 @@ def edit_yaml(path: Path, change) -> None:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def write_pictures(folder: Path) -> None:
+    """A folder of pictures as a user has it: three classes, one pool."""
+    rng = np.random.default_rng(0)
+    for name, tint in {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = np.array(tint) + rng.integers(-40, 41, (30, 40, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+
+
+def run_tiny(folder: Path, *targets: str, **changes: Any) -> subprocess.CompletedProcess[str]:
+    """Make a checkout with the settings of the tiny run, changed so, and see a run end well."""
+    copy_workflow(folder)
+    write_pictures(folder / "data" / "Tints")
+    (folder / "tiny.yaml").write_text(json.dumps(SETTINGS | changes), encoding="utf-8")
+    result = snakemake(folder, *targets, *TINY)
+    assert result.returncode == 0, result.stdout
+    return result

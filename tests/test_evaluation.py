@@ -21,14 +21,13 @@ from workflow.metaprobe.evaluation import (
 from workflow.metaprobe.evaluation_table import (
     bootstrap_interval,
     evaluation_rows,
-    holm,
     notes,
     to_csv,
     to_json,
-    wilcoxon,
 )
 from workflow.metaprobe.meta_table import MetaTable, select_tasks
 from workflow.metaprobe.randomness import generator
+from workflow.metaprobe.rank_tests import holm, wilcoxon
 
 
 def rows_of(table: MetaTable) -> dict[tuple[str, str], dict]:

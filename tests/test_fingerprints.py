@@ -131,6 +131,8 @@ REACH = {
     "metaprobe/report_page.py": {"report"},
     "metaprobe/report_template.py": {"report"},
     "metaprobe/svg.py": {"report"},
+    "metaprobe/rank_tests.py": {"report"},
+    "metaprobe/csv_text.py": {"aggregate", "write_experiments", "compare_configurations", "report"},
     "metaprobe/optimizers.py": HEADS,
     "metaprobe/draws.py": HEADS,
     "metaprobe/tables.py": TABLES,

@@ -3,15 +3,13 @@
 import csv
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from checkouts import ROOT, copy_workflow, snakemake
-from test_workflow import SETTINGS, TINY, write_pictures
+from checkouts import ROOT, TINY, run_tiny, snakemake
 
 from workflow.metaprobe.checks import CHECKS
 from workflow.metaprobe.files import read_arrays
@@ -26,18 +24,9 @@ TYPES |= {"double": "number", "bool": "true/false"}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A checkout in which a run of two replicates has ended well."""
-    folder = copy_workflow(tmp_path_factory.mktemp("outputs"))
-    write_pictures(folder / "data" / "Tints")
-    (folder / "tiny.yaml").write_text(json.dumps(SETTINGS | FEW), encoding="utf-8")
-    result = snakemake(folder, *TINY)
-    assert result.returncode == 0, result.stdout
+    folder = tmp_path_factory.mktemp("outputs")
+    run_tiny(folder, **FEW)
     return folder
-
-
-@pytest.fixture
-def checkout(finished, tmp_path) -> Path:
-    """A copy that a test may spoil."""
-    return shutil.copytree(finished, tmp_path / "moved", symlinks=True)
 
 
 def sections() -> dict[str, str]:

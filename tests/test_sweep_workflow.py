@@ -1,7 +1,6 @@
 """`snakemake sweep` as a user runs it: beside the table, interrupted, failing, changed."""
 
 import csv
-import json
 import os
 import shutil
 import signal
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from checkouts import copy_workflow, edit_yaml, planned, snakemake
-from test_workflow import SETTINGS, TINY, write_pictures
+from checkouts import TINY, copy_workflow, edit_yaml, planned, run_tiny, snakemake
 
 GRID = {
     "architecture": ["ResNet18"],
@@ -28,20 +26,11 @@ GRID = {
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A checkout in which a tiny table and a tiny sweep have ended well."""
-    folder = copy_workflow(tmp_path_factory.mktemp("finished") / "checkout")
-    write_pictures(folder / "data" / "Tints")
-    settings = SETTINGS | {"only_configurations": ["resnet18-plain"], "grid": GRID}
-    (folder / "tiny.yaml").write_text(json.dumps(settings), encoding="utf-8")
-    result = snakemake(folder, "all", "sweep", *TINY)
-    assert result.returncode == 0, result.stdout
+    folder = tmp_path_factory.mktemp("finished") / "checkout"
+    only = {"only_configurations": ["resnet18-plain"], "grid": GRID}
+    result = run_tiny(folder, "all", "sweep", **only)
     assert "results/sweep.parquet: 32 rows; 0 of them diverged" in result.stdout
     return folder
-
-
-@pytest.fixture
-def checkout(finished, tmp_path) -> Path:
-    """A copy of the finished checkout that a test may spoil."""
-    return shutil.copytree(finished, tmp_path / "moved", symlinks=True)
 
 
 def rows(folder: Path) -> list[dict]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import seal, write_json
-from workflow.metaprobe.tables import row, to_csv, write_partial_table, write_table
+from workflow.metaprobe.partial_table import write_finished
+from workflow.metaprobe.tables import read_fragments, row, to_csv, write_table
 
 HEADER = (
     "task_id,architecture,learning_rate,optimizer,batch_size,weight_decay,momentum,dropout_rate,"
@@ -214,8 +215,8 @@ def test_rows_are_in_the_order_of_the_experiments(
     write_all(folder, order.sample(fragments, len(fragments)))
     write_table(folder / "table.csv", folder, experiments)
     assert (folder / "table.csv").read_text() == to_csv(fragments)
-    assert write_partial_table(folder / "partial.csv", folder, experiments) == len(fragments)
-    assert (folder / "partial.csv").read_text() == to_csv(fragments)
+    found, complaints = read_fragments(folder, experiments)
+    assert (found, complaints) == (fragments, [])
 
 
 def test_only_the_experiments_of_the_run_are_rows(tmp_path: Path) -> None:
@@ -245,10 +246,12 @@ def test_every_missing_fragment_is_named(tmp_path: Path) -> None:
 def test_partial_table_holds_what_is_sound(tmp_path: Path) -> None:
     """A partial table that fails for the very reason it is made, or that holds broken rows."""
     fragments = [fragment("A"), fragment("B"), fragment("C")]
-    experiments = write_all(tmp_path, fragments)
-    (tmp_path / "B" / "plain.json").write_text("{")
-    path = tmp_path / "partial.csv"
-    assert write_partial_table(path, tmp_path, [*experiments, ("D", "plain")]) == 2
+    experiments = write_all(tmp_path / "metrics", fragments)
+    (tmp_path / "metrics" / "B" / "plain.json").write_text("{")
+    path = tmp_path / "target_representations.partial.csv"
+    said = write_finished(tmp_path, [*experiments, ("D", "plain")], {})
+    assert said == f"2 of 4 experiments are finished; they are in {path}."
     assert path.read_text() == to_csv([fragments[0], fragments[2]])
-    assert write_partial_table(path, tmp_path / "nowhere", experiments) == 0
-    assert path.read_text() == f"{HEADER}\n"
+    (tmp_path / "nowhere").mkdir()
+    assert write_finished(tmp_path / "nowhere", experiments, {}).startswith("0 of 3 ")
+    assert (tmp_path / "nowhere" / path.name).read_text() == f"{HEADER}\n"

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkouts import copy_workflow, snakemake
-from test_workflow import SETTINGS
+from checkouts import SETTINGS, copy_workflow, snakemake
 
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import seal, write_json

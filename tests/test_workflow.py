@@ -10,67 +10,36 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
-from checkouts import ROOT, copy_workflow, edit_yaml, planned, snakemake
+from checkouts import (
+    ROOT,
+    TINY,
+    copy_workflow,
+    edit_yaml,
+    planned,
+    run_tiny,
+    snakemake,
+    write_pictures,
+)
 from PIL import Image
 
 from workflow.metaprobe.descriptors import columns
 from workflow.metaprobe.plan import STAGES
 
-TINY = ("--configfile", "tiny.yaml")
 CHECKED = {"check_table": 1, "validate": 1}
 LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1, "report": 1}
 FINAL = {"aggregate": 1, "all": 1} | CHECKED | LEARNT
 FINAL |= {"write_experiments": 1, "write_predictions": 1, "compare_configurations": 1}
 DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEARNT
-SETTINGS = {
-    "only_datasets": ["Digits", "Tints"],
-    "only_configurations": ["resnet18-plain", "resnet18-regularized", "mobilenetv2-plain"],
-    "train_images": 24,
-    "test_images": 12,
-    "weights": "random",
-    "data": "data",
-    "pathvars": {"results": "results", "logs": "results/logs"},
-    "datasets": {
-        "Digits": {
-            "kind": "embedded",
-            "class": "handwritten_digits",
-            "classes": 10,
-            "transform": "grey",
-        },
-        "Tints": {"kind": "folder", "classes": 3, "sampling": "stratified"},
-        "MoreTints": {"kind": "folder", "path": "Tints", "classes": 3},
-    },
-}
-
-
-def write_pictures(folder: Path) -> None:
-    """A folder of pictures as a user has it: three classes, one pool."""
-    rng = np.random.default_rng(0)
-    for name, tint in {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}.items():
-        (folder / name).mkdir(parents=True)
-        for number in range(15):
-            pixels = np.array(tint) + rng.integers(-40, 41, (30, 40, 3))
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A checkout in which the tiny run has ended well."""
-    folder = copy_workflow(tmp_path_factory.mktemp("finished") / "a checkout")
-    write_pictures(folder / "data" / "Tints")
-    (folder / "tiny.yaml").write_text(json.dumps(SETTINGS), encoding="utf-8")
-    result = snakemake(folder, *TINY)
-    assert result.returncode == 0, result.stdout
+    folder = tmp_path_factory.mktemp("finished") / "a checkout"
+    run_tiny(folder)
     return folder
-
-
-@pytest.fixture
-def checkout(finished, tmp_path) -> Path:
-    """A copy of the finished checkout that a test may spoil; it lies elsewhere, as after a move."""
-    return shutil.copytree(finished, tmp_path / "moved", symlinks=True)
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -206,6 +175,16 @@ def test_edited_description_reruns_no_experiment(checkout, file, expected) -> No
     path = checkout / f"workflow/metaprobe/{file}.py"
     path.write_text(path.read_text() + "\nNEW = 1\n")
     assert planned(checkout, *TINY) == ({} if expected is None else expected | {"all": 1})
+
+
+def test_status_tells_no_failure_of_what_is_not_needed(checkout) -> None:
+    """An old failure to fetch weights or a source, held against a run that needs neither."""
+    (checkout / "results/metrics/Digits/resnet18-plain.json").unlink()
+    log = checkout / "results/logs/fetch_weights/ResNet18.log"
+    log.parent.mkdir()
+    log.write_text("error: cannot fetch the weights\n")
+    result = snakemake(checkout, "status", *TINY)
+    assert "# 5 done, x 0 failed, . 1 missing, of 6 experiments" in result.stdout
 
 
 def test_both_tables_have_the_same_tasks_and_no_empty_cell(finished) -> None:

@@ -15,10 +15,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from checkouts import copy_workflow, snakemake
-from test_workflow import write_pictures
+from checkouts import TINY, copy_workflow, snakemake, write_pictures
 
-TINY = ("--configfile", "tiny.yaml")
 EXPERIMENTS = 4
 
 

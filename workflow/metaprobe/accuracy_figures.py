@@ -5,7 +5,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from workflow.metaprobe.report_data import ENOUGH_TASKS, Comparison, Run, most_frequent
+from workflow.metaprobe.rank_tests import FEWEST_TASKS
+from workflow.metaprobe.report_data import Comparison, Run
 from workflow.metaprobe.svg import STYLE, Figure, colours, drawing, finished, labels, shortened
 
 SIGNS = {"done": "", "failed": "x", "missing": "·"}
@@ -83,10 +84,7 @@ def heat_map(run: Run) -> Figure:
 
 def _mean(values: Any, axis: int) -> Any:
     """The mean of what is there; NaN where nothing is."""
-    there = ~np.isnan(values)
-    sums = np.where(there, values, 0).sum(axis=axis)
-    nothing = np.full_like(sums, np.nan)
-    return np.divide(sums, there.sum(axis=axis), out=nothing, where=there.any(axis=axis))
+    return np.ma.masked_invalid(values).mean(axis=axis).filled(np.nan)
 
 
 def _order(values: Any) -> list[int]:
@@ -121,7 +119,7 @@ def ranks(run: Run, comparison: Comparison) -> Figure:
         axes.set_yticks(y, names)
         axes.invert_yaxis()
         axes.set_xlabel("mean rank")
-        sentence += f"Fewer than {ENOUGH_TASKS} tasks cannot tell configurations apart by a test."
+        sentence += f"Fewer than {FEWEST_TASKS} tasks cannot tell configurations apart by a test."
     else:
         import pandas as pd
         from scikit_posthocs import critical_difference_diagram
@@ -157,14 +155,14 @@ def learning_curves(run: Run) -> Figure:
     for name in names:
         dash[name] = DASHES[seen.get(of[name], 0) % len(DASHES)] if told else "-"
         seen[of[name]] = seen.get(of[name], 0) + 1
-    peaks = []
+    rising = []
     for axes, task in zip(panels, tasks, strict=False):
         for name in names:
             if (task, name) not in run.fragments:
                 continue
             curve = run.fragments[task, name]["learning_curve"]
             x, y = zip(*((point["epoch"], point["test_accuracy"]) for point in curve), strict=True)
-            peaks.append("last" if y[-1] >= max(y) else "earlier")
+            rising.append(y[-1] >= max(y))
             axes.plot(
                 x,
                 y,
@@ -192,10 +190,8 @@ def learning_curves(run: Run) -> Figure:
         fontsize=7,
     )
     figure.supylabel("test accuracy by epoch", fontsize=8)
-    which, often = most_frequent(peaks)
-    sentence = f"In {often} of {len(peaks)} experiments the accuracy is highest at " + (
-        "the last epoch: more epochs may help."
-        if which == "last"
-        else "an earlier epoch than the last."
+    sentence = (
+        f"In {sum(rising)} of {len(rising)} experiments the accuracy is highest at the last epoch, so "
+        "that more epochs may help."
     )
     return Figure("curves", "Learning curves", sentence, finished(figure))

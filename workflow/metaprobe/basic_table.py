@@ -1,12 +1,11 @@
 """`basic_representations.csv` and its bootstrap, from the descriptions of all data sets."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow.metaprobe.csv_text import csv_text
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import broken, read_json, write_text
 
@@ -43,10 +42,7 @@ def write_basic_table(
         rows += [[task_id, *(cell(values[name]) for name in columns)] for values in found]
     if complaints:
         raise UserError("\n".join(complaints))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([["task_id", *columns], *rows])
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(["task_id", *columns], rows))
 
 
 def read_description(

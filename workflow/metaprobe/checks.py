@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workflow.metaprobe.fragments import COLUMNS
+from workflow.metaprobe.fragments import COLUMNS, HYPERPARAMETERS, MEASURED
 
-MEASURED = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
-HYPERPARAMETERS = tuple(name for name in COLUMNS if name not in ("task_id", *MEASURED))
 TEXTS = ("task_id", "architecture", "optimizer")
 MAY_BE_EMPTY = ("weight_decay", "momentum", "dropout_rate", "label_smoothing", "grad_clip")
 ROUNDING = 0.5e-4  # the table has four decimals

@@ -1,7 +1,5 @@
 """`comparisons.csv`: the configurations of a task against each other, image by image."""
 
-import csv
-import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from workflow.metaprobe.csv_text import csv_text
 from workflow.metaprobe.files import broken, write_text
 from workflow.metaprobe.intervals import difference, sign_flip_p
 
@@ -27,9 +26,7 @@ def write_comparisons(path: str | Path, predictions_path: str | Path) -> None:
     Raises:
         UserError: the predictions of a task are not of the same images.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     with pq.ParquetFile(predictions_path) as file:
         for number in range(file.num_row_groups):
             task = file.read_row_group(number)
@@ -38,8 +35,8 @@ def write_comparisons(path: str | Path, predictions_path: str | Path) -> None:
                 raise broken(predictions_path, f"configurations of {task_id} saw other images")
             for first, second, *values in compare(*right):
                 cells = (f"{value:.{SIGNIFICANT_DIGITS}g}" for value in values)
-                writer.writerow([task_id, first, second, *cells])
-    write_text(path, text.getvalue())
+                rows.append([task_id, first, second, *cells])
+    write_text(path, csv_text(COLUMNS, rows))
 
 
 def right_by_image(task: pa.Table) -> tuple[dict[str, NDArray[np.int64]], int] | None:

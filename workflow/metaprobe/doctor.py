@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from workflow.metaprobe.datasets import has_tree, open_dataset
 from workflow.metaprobe.download import count_files, missing_files
 from workflow.metaprobe.errors import UserError
+from workflow.metaprobe.text_table import aligned
 
 Entries = dict[str, dict[str, Any]]
 NEEDS_USER = ("manual", "broken")
@@ -61,11 +62,6 @@ def report(findings: list[Finding], sources: Entries, data: Path) -> str:
     """The findings as a table, and the totals against the free disk."""
     cells = [("data set", "state", "what", "licence", "family")]
     cells += [(f.task_id, f.state, f.detail, f.licence, f.family) for f in findings]
-    widths = [max(len(row[column]) for row in cells) for column in range(5)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
     counts = ", ".join(
         f"{sum(f.state == state for f in findings)} {state}"
         for state in ("ready", "will download", *NEEDS_USER)
@@ -75,7 +71,7 @@ def report(findings: list[Finding], sources: Entries, data: Path) -> str:
     room = "" if needed <= free else "  That is too little room."
     return "\n".join(
         [
-            *lines,
+            *aligned(cells),
             *_by_hand(findings, sources, data),
             "",
             counts,

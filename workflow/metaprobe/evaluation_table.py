@@ -1,19 +1,18 @@
 """`recommendation_evaluation.csv`: each method's mean metrics, intervals, tests, and a sentence."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from workflow.metaprobe.csv_text import csv_text
 from workflow.metaprobe.evaluation import BASELINE, METRICS, PLACEBO, PROTOCOLS, RANDOM, Outcome
 from workflow.metaprobe.meta_table import Floats
 from workflow.metaprobe.randomness import generator
+from workflow.metaprobe.rank_tests import FEWEST_TASKS, holm, wilcoxon
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-FEWEST_TASKS = 6  # with fewer, no two-sided Wilcoxon test can reach 0.05
 COLUMNS = (
     "protocol",
     "method",
@@ -72,25 +71,6 @@ def conclude(outcome: Outcome, baseline: Outcome, p: float | None) -> str:
     return f"{word} than the global best by {abs(gain):.2f} accuracy points"
 
 
-def wilcoxon(first: Floats, second: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test over pairs; 1 where no pair differs."""
-    from scipy import stats
-
-    difference = np.round(first - second, 10)
-    if not difference.any():
-        return 1.0
-    return float(stats.wilcoxon(difference).pvalue)
-
-
-def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Holm's (1979) step-down adjustment."""
-    adjusted, largest = {}, 0.0
-    for position, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
-        largest = max(largest, min(1.0, (len(p_values) - position) * p_values[name]))
-        adjusted[name] = largest
-    return adjusted
-
-
 def bootstrap_interval(
     values: Floats, families: Sequence[str], rng: np.random.Generator
 ) -> tuple[float, float]:
@@ -128,14 +108,10 @@ def notes(outcomes: Sequence[Outcome]) -> list[str]:
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """The table; means to four decimals."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        for row in rows
+    cells = ([row[column] for column in COLUMNS] for row in rows)
+    return csv_text(
+        COLUMNS, ([round(c, 4) if isinstance(c, float) else c for c in row] for row in cells)
     )
-    return text.getvalue()
 
 
 def to_json(

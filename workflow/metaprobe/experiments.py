@@ -1,7 +1,5 @@
 """`experiments.csv` and `.parquet`, `replicates.parquet` and `curves.parquet`: all fragments know."""
 
-import csv
-import io
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from workflow.metaprobe.csv_text import csv_text
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import replacing, write_text
 from workflow.metaprobe.fragments import METRICS, SCHEMA
@@ -61,7 +60,8 @@ def write_experiments(
     rows = [experiment_row(fragment, columns) for fragment in fragments]
     types = {name: kind for name, (_, kind) in columns.items()} | ADDED
     write_parquet(experiments_parquet, rows, types)
-    write_csv(experiments_csv, rows, list(types))
+    cells = ([row[column] for column in types] for row in rows)
+    write_text(experiments_csv, csv_text(list(types), cells))
     write_parquet(replicates_parquet, list(replicate_rows(fragments)), REPLICATES)
     write_parquet(curves_parquet, list(curve_rows(fragments)), CURVES)
 
@@ -151,12 +151,3 @@ def write_parquet(
     table = pa.Table.from_pylist(list(rows), pa.schema(list(types.items())))
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-
-
-def write_csv(path: str | Path, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows as CSV, numbers in full precision, None as an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -36,6 +36,8 @@ COLUMNS = (
     "training_time_sec",
     "epochs",
 )
+MEASURED = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
+HYPERPARAMETERS = tuple(name for name in COLUMNS if name not in ("task_id", *MEASURED))
 METRICS = (
     "test_accuracy",
     "train_accuracy",

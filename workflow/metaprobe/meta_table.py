@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.fragments import COLUMNS
+from workflow.metaprobe.fragments import HYPERPARAMETERS
 from workflow.metaprobe.tables import Expected, Experiment, read_fragments
 
-METRICS = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
-HYPERPARAMETERS = tuple(name for name in COLUMNS if name not in ("task_id", *METRICS))
 Floats = NDArray[np.float64]
 
 

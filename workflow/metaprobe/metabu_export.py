@@ -4,8 +4,6 @@ Metabu (Rakotoarison et al., ICLR 2022) takes every column but the id as a coord
 the cloud of its rows; the cost between two tasks is the optimal transport between their clouds.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from workflow.metaprobe.csv_text import csv_text
 from workflow.metaprobe.files import write_json, write_text
 from workflow.metaprobe.meta_table import (
     Floats,
@@ -179,10 +178,7 @@ def _scales(columns: Sequence[str], scaler: Scaler) -> dict[str, dict[str, float
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["task_id", *columns])
-    writer.writerows(
+    cells = (
         [task_id, *(f"{round(value, 10) + 0.0:.10g}" for value in row)] for task_id, *row in rows
     )
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(["task_id", *columns], cells))

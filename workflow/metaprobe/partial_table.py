@@ -2,24 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from workflow.metaprobe.tables import Expected, Experiment, read_fragments, write_partial_table
+from workflow.metaprobe.files import write_text
+from workflow.metaprobe.tables import Expected, Experiment, read_fragments, to_csv
 
 START = "No experiment is finished yet: snakemake --cores 4 starts the run."
 
 
 def write_finished(results: Path, experiments: Sequence[Experiment], expected: Expected) -> str:
-    """Write the partial table, unless the whole table is the same; return lines that say what it holds."""
-    table = results / "target_representations.partial.csv"
-    finished = write_partial_table(table, results / "metrics", experiments, expected)
-    whole = results / "target_representations.csv"
-    if whole.is_file() and whole.read_bytes() == table.read_bytes():
-        table.unlink()
-        table = whole
-    lines = [f"{finished} of {len(experiments)} experiments are finished; they are in {table}."]
-    if table != whole and whole.is_file():
-        lines += [f"{whole} is of an earlier run."]
-    return "\n".join(lines)
+    """Write the table of the sound fragments of this run; return lines that say what it holds."""
+    fragments, _ = read_fragments(results / "metrics", experiments, expected)
+    return _write(results, fragments, len(experiments))
 
 
 def answer(results: Path, experiments: Sequence[Experiment], expected: Expected) -> str:
@@ -32,4 +26,18 @@ def answer(results: Path, experiments: Sequence[Experiment], expected: Expected)
     if not fragments:
         return "\n".join([START, *broken])
     left_out = [f"Left out: {one}" for one in broken]
-    return "\n".join([write_finished(results, experiments, expected), *left_out])
+    return "\n".join([_write(results, fragments, len(experiments)), *left_out])
+
+
+def _write(results: Path, fragments: Sequence[dict[str, Any]], experiments: int) -> str:
+    """Write the partial table, or delete it if the whole table is the same."""
+    partial, whole = (
+        results / f"target_representations{suffix}" for suffix in (".partial.csv", ".csv")
+    )
+    text = to_csv(fragments)
+    if whole.is_file() and whole.read_bytes() == text.encode():
+        partial.unlink(missing_ok=True)
+        return f"{len(fragments)} of {experiments} experiments are finished; they are in {whole}."
+    write_text(partial, text)
+    said = f"{len(fragments)} of {experiments} experiments are finished; they are in {partial}."
+    return f"{said}\n{whole} is of an earlier run." if whole.is_file() else said

@@ -16,6 +16,7 @@ from workflow.metaprobe.doctor import NEEDS_USER, Finding
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.status import State, failures, wrapped
 from workflow.metaprobe.tables import Experiment
+from workflow.metaprobe.text_table import aligned
 
 FLOAT_BYTES = 4
 REASONS_SHOWN = 3
@@ -203,13 +204,7 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
         time = costs.duration(seconds) if seconds else "?"
         counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
         rows.append([task_id, *counts, fetch, to_gigabytes(disk), time])
-    every = [heading, *rows]
-    widths = [max(len(row[column]) for row in every) for column in range(len(heading))]
-    lines = [
-        row[0].ljust(widths[0])
-        + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True))
-        for row in every
-    ]
+    lines = aligned([heading, *rows], numbers=True)
     if idle := len(tasks) - len(rows):
         lines += [f"{counted(idle, 'other data set')}: nothing to do"]
     return lines

@@ -1,16 +1,16 @@
 """The recommendation for one new data set: ranked configurations, nearest tasks, and warnings."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from workflow.metaprobe.csv_text import csv_text
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import broken, read_json
 from workflow.metaprobe.meta_table import Floats, MetaTable, select_tasks
 from workflow.metaprobe.recommenders import basic_distances, recommender
+from workflow.metaprobe.text_table import aligned
 
 COVERAGE_CLIP = 10.0  # deviations: one odd column must not alone decide
 FEWEST_TASKS_TO_JUDGE = 3
@@ -140,7 +140,7 @@ def to_text(recommendation: dict[str, Any]) -> str:
         f"{recommendation['task_id']}: configurations ranked by `{recommendation['method']}` from "
         f"{recommendation['tasks_in_table']} tasks",
         "",
-        *_aligned(
+        *aligned(
             [("rank", "configuration", "expected accuracy", "spread among tasks")]
             + [
                 (
@@ -157,7 +157,7 @@ def to_text(recommendation: dict[str, Any]) -> str:
         lines.append(f"… and {len(ranked) - SHOWN} more")
     lines += [
         "",
-        *_aligned(
+        *aligned(
             [("nearest task", "weight", "distance", "its best", "accuracy")]
             + [
                 (
@@ -182,16 +182,4 @@ def to_csv(recommendation: dict[str, Any]) -> str:
         | one["hyperparameters"]
         for one in recommendation["configurations"]
     ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return csv_text(list(rows[0]), (list(row.values()) for row in rows))

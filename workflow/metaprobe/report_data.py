@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow.metaprobe.files import read_json
-from workflow.metaprobe.status import Stage, State, read_states
+from workflow.metaprobe.rank_tests import FEWEST_TASKS, holm, wilcoxon
+from workflow.metaprobe.status import Stage, State, read_experiments
 from workflow.metaprobe.tables import Expected, Experiment
 
-ENOUGH_TASKS = 6  # a two-sided signed-rank test of fewer cannot fall below 0.05
 CPUINFO = Path("/proc/cpuinfo")
 Fragment = dict[str, Any]
 
@@ -121,23 +121,17 @@ def compare(run: Run) -> Comparison:
     friedman_p = None
     if len(order) > 2 and tasks > 1 and np.ptp(accuracy, axis=1).any():
         friedman_p = float(friedmanchisquare(*accuracy.T).pvalue)
-    p = wilcoxon_holm(accuracy) if tasks >= ENOUGH_TASKS and len(order) > 1 else None
+    p = wilcoxon_holm(accuracy) if tasks >= FEWEST_TASKS and len(order) > 1 else None
     return Comparison(mean_ranks, friedman_p, p, tasks)
 
 
 def wilcoxon_holm(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Adjusted p of each pair of columns of (tasks, configurations); 1 where they never differ."""
-    from scipy.stats import wilcoxon
-    from statsmodels.stats.multitest import multipletests
-
     count = accuracy.shape[1]
     pairs = [(i, j) for i in range(count) for j in range(i)]
-    found = []
-    for i, j in pairs:
-        difference = accuracy[:, i] - accuracy[:, j]
-        found.append(float(wilcoxon(difference).pvalue) if difference.any() else 1.0)
+    found = holm({(i, j): wilcoxon(accuracy[:, i], accuracy[:, j]) for i, j in pairs})
     p = np.ones((count, count))
-    for (i, j), adjusted in zip(pairs, multipletests(found, method="holm")[1], strict=True):
+    for (i, j), adjusted in found.items():
         p[i, j] = p[j, i] = adjusted
     return p
 
@@ -200,14 +194,10 @@ def facts(run: Run) -> list[tuple[str, str]]:
 def cards(run: Run) -> list[dict[str, Any]]:
     """One per task: what it is, and its best and worst configuration."""
     found = []
-    for row, task in enumerate(run.tasks):
+    for task in run.tasks:
         done = [f for (own, _), f in run.fragments.items() if own == task]
         ranked = sorted(done, key=lambda fragment: -fragment["test_accuracy"])
-        card: dict[str, Any] = {
-            "task": task,
-            "licence": run.licences.get(task, "not named"),
-            "row": row,
-        }
+        card: dict[str, Any] = {"task": task, "licence": run.licences.get(task, "not named")}
         if ranked:
             one = ranked[0]
             card |= {
@@ -231,16 +221,15 @@ def read_run(
     expected: Expected,
     licences: Mapping[str, str],
 ) -> Run:
-    """What there is of a run; `stages` and `expected` as `status.read_states` takes them."""
-    states = read_states(stages, expected)
-    files = {one: Path(stages[one][-1][1]) for one, state in states.items() if state.name == "done"}
+    """What there is of a run; `stages` and `expected` as `status.read_experiments` takes them."""
+    states, fragments = read_experiments(stages, expected)
     return Run(
         states=states,
-        fragments={one: read_json(path) for one, path in files.items()},
+        fragments=fragments,
         licences=licences,
         validation=read_json_if_there(results / "validation.json"),
         evaluation=read_json_if_there(results / "recommendation_evaluation.json"),
-        machine=machine(list(files.values())),
+        machine=machine([Path(stages[one][-1][1]) for one in fragments]),
     )
 
 
@@ -273,9 +262,3 @@ def read_json_if_there(path: Path) -> dict[str, Any] | None:
         return None
     content: dict[str, Any] = read_json(path)
     return content
-
-
-def most_frequent(values: Sequence[str]) -> tuple[str, int]:
-    """The value that occurs most often, the first of ties, and how often."""
-    best = max(dict.fromkeys(values), key=values.count)
-    return best, values.count(best)

@@ -45,13 +45,13 @@ def page(run: Run, pictures: Sequence[Figure]) -> str:
     images, in which a browser runs nothing; the page's policy forbids every request.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["data_url"] = data_url
+    environment.filters |= {"data_url": data_url, "spread": spread}
     return environment.from_string(TEMPLATE).render(
         facts=facts(run),
         figures=pictures,
         failures=failures(run),
         cards=cards(run),
-        rows=rows(run),
+        fragments=run.fragments.values(),
         validation=run.validation,
         findings=findings(run),
         notes=run.evaluation["notes"] if run.evaluation else [],
@@ -74,16 +74,10 @@ def failures(run: Run) -> list[tuple[str, str, int]]:
     return [(group[0][2], group[0][1], len(group) - 1) for group in groups]
 
 
-def rows(run: Run) -> list[dict[str, Any]]:
-    """One per experiment, for the table that sorts."""
-    spread = {
-        experiment: [one["test_accuracy"] for one in fragment["replicates"]]
-        for experiment, fragment in run.fragments.items()
-    }
-    return [
-        {"fragment": fragment, "spread": max(spread[experiment]) - min(spread[experiment])}
-        for experiment, fragment in run.fragments.items()
-    ]
+def spread(fragment: dict[str, Any]) -> float:
+    """How far apart the test accuracies of an experiment's replicates are."""
+    accuracies: list[float] = [one["test_accuracy"] for one in fragment["replicates"]]
+    return max(accuracies) - min(accuracies)
 
 
 def findings(run: Run) -> list[tuple[str, str, list[str]]]:

@@ -96,12 +96,12 @@ A click on a heading sorts.</p>
  "balanced accuracy", "macro F1", "calibration error", "range over replicates", "seconds alone"] %}
 <th scope="col"><button type="button">{{ name }}</button></th>
 {% endfor %}</tr></thead><tbody>
-{% for row in rows %}<tr>{% set one = row.fragment %}
+{% for one in fragments %}<tr>
 <td>{{ one.task_id }}</td><td>{{ one.configuration }}</td><td>{{ one.architecture }}</td>
 {% for value in [one.test_accuracy, one.train_accuracy, one.test_loss, one.test_balanced_accuracy,
  one.test_macro_f1, one.test_expected_calibration_error] %}
 <td class="number">{{ "%.4f"|format(value) }}</td>
-{% endfor %}<td class="number">{% if one.replicates|length > 1 %}{{ "%.4f"|format(row.spread) }}{% endif %}</td>
+{% endfor %}<td class="number">{% if one.replicates|length > 1 %}{{ "%.4f"|format(one|spread) }}{% endif %}</td>
 <td class="number">{{ "%.1f"|format(one.training_time_sec) }}</td></tr>
 {% endfor %}</tbody></table></div>
 </section>

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from workflow.metaprobe import jobs
 from workflow.metaprobe.errors import UserError
@@ -25,10 +26,10 @@ class State:
     reason: str = ""
 
 
-def read_states(
+def read_experiments(
     stages: Mapping[Experiment, Sequence[Stage]], expected: Expected
-) -> dict[Experiment, State]:
-    """The state of each experiment.
+) -> tuple[dict[Experiment, State], dict[Experiment, dict[str, Any]]]:
+    """The state of each experiment, and the fragment of each that is done.
 
     Args:
         stages: of each experiment its jobs, first to last, as (log, output); the last output is
@@ -36,18 +37,26 @@ def read_states(
         expected: as `tables.write_table` takes it.
     """
     reader = FragmentReader()
-    states = {}
+    states, fragments = {}, {}
     for experiment, of_experiment in stages.items():
         _, fragment = of_experiment[-1]
         states[experiment] = failure_of(of_experiment)
         if not Path(fragment).is_file():
             continue
         try:
-            reader.read(fragment, *experiment, expected.get(experiment, {}))
+            found = reader.read(fragment, *experiment, expected.get(experiment, {}))
+            fragments[experiment] = found
             states[experiment] = State("done")
         except UserError as error:
             states[experiment] = State("failed", "fragment", str(error))
-    return states
+    return states, fragments
+
+
+def read_states(
+    stages: Mapping[Experiment, Sequence[Stage]], expected: Expected
+) -> dict[Experiment, State]:
+    """The states that `read_experiments` finds."""
+    return read_experiments(stages, expected)[0]
 
 
 def failure_of(stages: Sequence[Stage]) -> State:

@@ -1,12 +1,11 @@
 """`target_representations.csv`: 16 columns from fragments alone."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from workflow.metaprobe.csv_text import csv_text
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import write_text
 from workflow.metaprobe.fragments import COLUMNS, FragmentReader
@@ -24,11 +23,7 @@ def row(fragment: dict[str, Any]) -> list[str]:
 
 def to_csv(fragments: Iterable[dict[str, Any]]) -> str:
     """The table with its header, lines ended by a line feed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(row(fragment) for fragment in fragments)
-    return text.getvalue()
+    return csv_text(COLUMNS, map(row, fragments))
 
 
 def write_table(
@@ -51,18 +46,6 @@ def write_table(
     if complaints:
         raise UserError("\n".join(complaints))
     write_text(path, to_csv(fragments))
-
-
-def write_partial_table(
-    path: str | Path,
-    folder: str | Path,
-    experiments: Sequence[Experiment],
-    expected: Expected = MappingProxyType({}),
-) -> int:
-    """Write the table of those fragments that are there, sound and of this run; return their number."""
-    fragments, _ = read_fragments(folder, experiments, expected)
-    write_text(path, to_csv(fragments))
-    return len(fragments)
 
 
 def read_fragments(

@@ -10,7 +10,9 @@ from typing import Any
 
 from workflow.metaprobe.errors import UserError
 from workflow.metaprobe.files import write_arrays, write_json
+from workflow.metaprobe.fragments import HYPERPARAMETERS
 from workflow.metaprobe.randomness import generator
+from workflow.metaprobe.text_table import aligned
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
@@ -18,19 +20,6 @@ ACCURACY_TOLERANCE = 0.01
 IMAGES_TOLERANCE = 2  # of a small part; one image of 100 is 0.01 already
 LOSS_TOLERANCE = 0.01  # relative, above 1
 ROUNDING = 1e-9
-HYPERPARAMETERS = (
-    "alpha",
-    "architecture",
-    "batch_size",
-    "dropout_rate",
-    "epochs",
-    "grad_clip",
-    "label_smoothing",
-    "learning_rate",
-    "momentum",
-    "optimizer",
-    "weight_decay",
-)
 Fragment = dict[str, Any]
 
 
@@ -187,8 +176,7 @@ def report(comparisons: Sequence[Comparison]) -> str:
         name = f"{one.table['task_id']}/{one.table['configuration']}"
         moved = [f"{one.table[m]:.4f} {one.again[m] - one.table[m]:+.1e}" for m in METRICS]
         rows.append((name, *moved, one.verdict()))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    lines = aligned(rows)
     largest = {m: max(one.differences()[m] for one in comparisons) for m in METRICS}
     tau = agreement(comparisons)
     lines += [

@@ -49,11 +49,12 @@ DESCRIBED_BY = [
 WITH_ENDING = [name for name in DESCRIBED_BY if name in ENDINGS]
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 NEW = next(iter(RUN.new), None)
+ENTRIES = RUN.datasets | RUN.new
 
 
 wildcard_constraints:
     source="|".join(map(re.escape, RUN.sources)),
-    dataset="|".join(map(re.escape, RUN.datasets | RUN.new)),
+    dataset="|".join(map(re.escape, ENTRIES)),
     configuration="|".join(map(re.escape, RUN.configurations)),
     architecture="[A-Za-z0-9]+",
 
@@ -70,7 +71,7 @@ def predictions():
 
 
 def entry(wildcards):
-    return (RUN.datasets | RUN.new)[wildcards.dataset]
+    return ENTRIES[wildcards.dataset]
 
 
 def reading(wildcards):
@@ -94,17 +95,19 @@ def reading_code(script):
 
 def manifest(wildcards):
     """The manifest of the source a data set is read from; none for data the user has put there."""
-    dataset = entry(wildcards)
-    brought = dataset.get("partial") or datasets.has_tree(
-        wildcards.dataset, dataset, DATA
-    )
-    if "source" not in dataset or brought:
-        return []
-    return f"<results>/sources/{dataset['source']}.json"
+    source = source_of(wildcards.dataset)
+    return f"<results>/sources/{source}.json" if source else []
+
+
+def source_of(task_id):
+    """What must be fetched for a data set; None for data the user has put there."""
+    dataset = ENTRIES[task_id]
+    brought = dataset.get("partial") or datasets.has_tree(task_id, dataset, DATA)
+    return None if brought else dataset.get("source")
 
 
 def sampling_of(task_id):
-    return (RUN.datasets | RUN.new)[task_id].get("sampling", RUN.settings["sampling"])
+    return ENTRIES[task_id].get("sampling", RUN.settings["sampling"])
 
 
 def sampling(wildcards):
@@ -114,12 +117,13 @@ def sampling(wildcards):
 def stages_of(task_id, name):
     """The jobs that an experiment needs, first to last: (log, output)."""
     architecture = RUN.configurations[name]["architecture"]
-    source = RUN.datasets[task_id].get("source")
+    source = source_of(task_id)
     of_both = f"{task_id}/{architecture}"
+    fetched = RUN.settings["weights"] == "imagenet"
     stages = [
-        ("download", source, "sources", ".json"),
+        *([("download", source, "sources", ".json")] if source else ()),
         ("subset_index", task_id, "subsets", ".json"),
-        ("fetch_weights", architecture, "weights", ".json"),
+        *([("fetch_weights", architecture, "weights", ".json")] if fetched else ()),
         ("extract_features", of_both, "features", ".safetensors"),
         ("train_head", f"{task_id}/{name}", "heads", ".safetensors"),
         ("metrics_json", f"{task_id}/{name}", "metrics", ".json"),
