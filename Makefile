@@ -14,13 +14,13 @@ setup: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' || { echo "metaprobe needs Python 3.11.4 or newer; make PYTHON=... names one"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@$(BIN)/python -c 'import pandas as p; print(p.read_csv("results/demo/target_representations.csv").to_string(na_rep="", index=False))'
-	@$(BIN)/python -m workflow.metaprobe.demo_photographs "results/demo/new/Two photographs"
+	@$(BIN)/python -m metaprobe.demo.photographs "results/demo/new/Two photographs"
 	$(BIN)/snakemake recommend --cores $(CORES) --configfile config/demo.yaml --config new_dataset="results/demo/new/Two photographs"
 
 test: setup

@@ -13,9 +13,9 @@ import sys
 from typing import Any
 
 import numpy as np
+from metaprobe.config.load import read_strictly
 
 from benchmarks import extraction, grid, heads, preparation
-from workflow.metaprobe.config import read_strictly
 
 ROUNDS = 2
 TRAIN, TEST, EPOCHS, CONFIGURATIONS = 5000, 1000, 3, 6

@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from metaprobe.config.load import read_strictly
+from metaprobe.core.randomness import Draws
+from metaprobe.data.readers.embedded import handwritten_digits
+from metaprobe.data.transforms import grey
+from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
+from metaprobe.features.devices import keep_freed_memory
+from metaprobe.features.engines import build_engine
+from metaprobe.features.extraction import extract
+from metaprobe.training.heads import LabelledFeatures, train_head
+from metaprobe.training.metrics import accuracy, cross_entropy, logits
 
 from benchmarks.literal import run_literally
-from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone, random_state
-from workflow.metaprobe.config import read_strictly
-from workflow.metaprobe.devices import keep_freed_memory
-from workflow.metaprobe.draws import Draws
-from workflow.metaprobe.engines import build_engine
-from workflow.metaprobe.features import extract
-from workflow.metaprobe.heads import LabelledFeatures, train_head
-from workflow.metaprobe.images import grey
-from workflow.metaprobe.metrics import accuracy, cross_entropy, logits
-from workflow.metaprobe.readers.embedded import handwritten_digits
 
 TASK, SEED, CLASSES = "Digits", 0, 10
 SIZES = {"train": 100, "test": 20}

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from metaprobe.data.transforms import normalise
+from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
+from metaprobe.features.devices import keep_freed_memory
+from metaprobe.features.engines import build_engine
+from metaprobe.features.extraction import run_in_memory
 from torch.utils.flop_counter import FlopCounterMode
-
-from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone, random_state
-from workflow.metaprobe.devices import keep_freed_memory
-from workflow.metaprobe.engines import build_engine
-from workflow.metaprobe.features import run_in_memory
-from workflow.metaprobe.images import normalise
 
 IMAGES, ROUNDS = 32, 5
 CPU = torch.device("cpu")

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from workflow.metaprobe.architectures import ARCHITECTURES
-from workflow.metaprobe.config import read_strictly
-from workflow.metaprobe.files import digest_arrays, write_arrays
-from workflow.metaprobe.sweep import sweep
+from metaprobe.config.load import read_strictly
+from metaprobe.core.files import digest_arrays, write_arrays
+from metaprobe.features.backbones import ARCHITECTURES
+from metaprobe.training.sweep import sweep
 
 TRAIN, TEST, CLASSES = 5000, 1000, 10
 SINGLE = {"dropout_rate": [0.0], "label_smoothing": [0.0], "grad_clip": [0.0], "epochs": [3]}

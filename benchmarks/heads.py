@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from metaprobe.core.randomness import Draws
+from metaprobe.training import head_steps, many_heads
+from metaprobe.training.heads import LabelledFeatures, train_head
 from threadpoolctl import threadpool_limits
 from torch.nn.functional import cross_entropy
-
-from workflow.metaprobe import head_steps, many_heads
-from workflow.metaprobe.draws import Draws
-from workflow.metaprobe.heads import LabelledFeatures, train_head
 
 WIDTH, BATCH, STEPS = 1280, 64, 16
 FULL_STEPS = 3 * 79

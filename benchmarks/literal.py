@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from metaprobe.core.randomness import Draws
+from metaprobe.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from metaprobe.features.backbones import ARCHITECTURES, build_network
 from PIL import Image
 from torch.nn.functional import cross_entropy
 from torchvision import transforms
-
-from workflow.metaprobe.architectures import ARCHITECTURES, build_network
-from workflow.metaprobe.draws import Draws
-from workflow.metaprobe.images import IMAGENET_MEAN, IMAGENET_STD
 
 BATCH_IMAGES = 64
 GREY = transforms.Compose(

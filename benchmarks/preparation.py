@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from metaprobe.data.transforms import TRANSFORMS
+from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
+from metaprobe.features.engines import build_engine
+from metaprobe.features.extraction import extract
 from PIL import Image
-
-from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone, random_state
-from workflow.metaprobe.engines import build_engine
-from workflow.metaprobe.features import extract
-from workflow.metaprobe.images import TRANSFORMS
 
 PICTURES = 96
 KINDS = {

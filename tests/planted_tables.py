@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-
-from workflow.metaprobe.meta_table import Floats, MetaTable, standardise_accuracy
+from metaprobe.recommend.meta_table import Floats, MetaTable, standardise_accuracy
 
 SIX = {
     f"{architecture.lower()}-{style}": {

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_arrays
+from metaprobe.tables.comparisons import write_comparisons
+from metaprobe.tables.predictions import write_prediction_table
 from scipy.stats import binomtest
-
-from workflow.metaprobe.comparisons import write_comparisons
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import write_arrays
-from workflow.metaprobe.prediction_table import write_prediction_table
 
 IMAGES = 50
 

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metaprobe.config.load import Run, load_run, read_strictly
+from metaprobe.core.errors import UserError
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
-
-from workflow.metaprobe.config import Run, load_run, read_strictly
-from workflow.metaprobe.errors import UserError
 
 CONFIG = Path(__file__).parent.parent / "config"
 SHIPPED = [

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-
-from workflow.metaprobe.datasets import (
+from metaprobe.core.errors import UserError
+from metaprobe.data.dataset import (
     check,
     check_fit,
     draw_subset,
     open_dataset,
     subset_images,
 )
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.readers import Dataset, Pool
+from metaprobe.data.readers import Dataset, Pool
+from PIL import Image
 
 MNIST = {"kind": "torchvision", "class": "MNIST", "labels": "targets", "classes": 3}
 MNIST |= {"train": {"train": True}, "test": {"train": False}, "transform": "grey"}

@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkouts import ROOT
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import read_arrays, write_arrays, write_json
+from metaprobe.data.dataset import draw_subset, open_dataset
+from metaprobe.metafeatures.columns import columns
+from metaprobe.metafeatures.description import describe_dataset, describe_resamples
+from metaprobe.metafeatures.pictures import measure_pictures
+from metaprobe.metafeatures.table import cell, write_basic_table
 from PIL import Image
-
-from workflow.metaprobe.basic_table import cell, write_basic_table
-from workflow.metaprobe.datasets import draw_subset, open_dataset
-from workflow.metaprobe.descriptions import describe_dataset, describe_resamples
-from workflow.metaprobe.descriptors import columns
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import read_arrays, write_arrays, write_json
-from workflow.metaprobe.pictures import measure_pictures
 
 ENTRY = {"kind": "folder", "classes": 3, "transform": "colour"}
 ARCHITECTURES = ["ResNet18", "MobileNetV2"]

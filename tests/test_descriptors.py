@@ -10,24 +10,20 @@ import pytest
 from checkouts import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.metafeatures import (
+    backbone_shift,
+    counts,
+    embedding,
+    landmarkers,
+    logme,
+    separability,
+)
+from metaprobe.metafeatures import image_statistics as pictures
+from metaprobe.metafeatures.columns import Measurements, columns, describe, select
 from scipy.stats import multivariate_normal
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
-
-from workflow.metaprobe.descriptors import (
-    Measurements,
-    backbone_shift,
-    columns,
-    counts,
-    describe,
-    embedding,
-    landmarkers,
-    logme,
-    pictures,
-    select,
-    separability,
-)
 
 FOLD_SEED = 7  # not that of `classes_apart`, or the folds would be the classes
 
@@ -276,8 +272,7 @@ def test_logme_rises_with_separation_and_ignores_rotation_and_dead_channels() ->
 def test_endings_are_those_of_torchvision(architecture) -> None:
     """Another layer's statistics, another epsilon or activation than the network's."""
     import torch
-
-    from workflow.metaprobe.architectures import _untrained
+    from metaprobe.features.backbones import _untrained
 
     modules = dict(_untrained(architecture).named_modules())
     batchnorms = [n for n, m in modules.items() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -314,8 +309,7 @@ def test_expected_features_are_those_of_such_activations(architecture) -> None:
 def test_pictures_a_backbone_has_seen_lie_nearer_than_others(architecture) -> None:
     """A distance that is not of what the network computes."""
     import torch
-
-    from workflow.metaprobe import architectures
+    from metaprobe.features import backbones as architectures
 
     state = architectures.random_state(architecture, 0)
     torch.manual_seed(0)
@@ -385,8 +379,9 @@ import time
 
 import numpy as np
 
-from workflow.metaprobe.descriptors import Measurements, describe, pictures
-from workflow.metaprobe.jobs import peak_memory_gb
+from metaprobe.metafeatures.columns import Measurements, describe
+from metaprobe.metafeatures import image_statistics as pictures
+from metaprobe.core.jobs import peak_memory_gb
 
 rng = np.random.default_rng(0)
 labels = rng.integers(0, 964, 5000)

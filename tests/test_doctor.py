@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import copy_workflow, snakemake
-
-from workflow.metaprobe import doctor
+from metaprobe.operations import doctor
 
 SOURCES = {
     "net": {

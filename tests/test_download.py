@@ -23,12 +23,11 @@ from typing import Any
 
 import pytest
 import yaml
-
-from workflow.metaprobe import download, transfer
-from workflow.metaprobe.archives import TAR_ENDINGS, unpack
-from workflow.metaprobe.download import fetch_source, missing_files
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.transfer import Patience
+from metaprobe.core.errors import UserError
+from metaprobe.data import download, transfer
+from metaprobe.data.archives import TAR_ENDINGS, unpack
+from metaprobe.data.download import fetch_source, missing_files
+from metaprobe.data.transfer import Patience
 
 BRIEF = Patience(silence=10, tries=3, pause=0.01)
 RESTLESS = Patience(silence=0.3, tries=3, pause=0.01)
@@ -375,7 +374,7 @@ def test_busy_host_is_asked_again(host: Host, data: Path) -> None:
 def test_pauses_grow(host: Host, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would catch hammering a host that is down."""
     pauses: list[float] = []
-    monkeypatch.setattr("workflow.metaprobe.transfer.time.sleep", pauses.append)
+    monkeypatch.setattr("metaprobe.data.transfer.time.sleep", pauses.append)
     entry = plain(host, always=Trouble(status=503))
     with pytest.raises(UserError, match="503 Service Unavailable"):
         fetch_source("s", entry, data, patience=Patience(silence=1, tries=5, pause=2))

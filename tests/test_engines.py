@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from workflow.metaprobe import engines
-from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone, random_state
-from workflow.metaprobe.devices import keep_freed_memory
-from workflow.metaprobe.draws import Draws
-from workflow.metaprobe.engines import Engine, OpenVINOEngine, build_engine
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.features import ahead, extract
-from workflow.metaprobe.heads import LabelledFeatures, train_head
-from workflow.metaprobe.images import normalise
-from workflow.metaprobe.readers.embedded import generated_shapes
+from metaprobe.core.errors import UserError
+from metaprobe.core.randomness import Draws
+from metaprobe.data.readers.embedded import generated_shapes
+from metaprobe.data.transforms import normalise
+from metaprobe.features import engines
+from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
+from metaprobe.features.devices import keep_freed_memory
+from metaprobe.features.engines import Engine, OpenVINOEngine, build_engine
+from metaprobe.features.extraction import ahead, extract
+from metaprobe.training.heads import LabelledFeatures, train_head
 
 CPU = torch.device("cpu")
 TRAIN = 48
@@ -41,7 +40,7 @@ if importlib.util.find_spec("openvino"):
 @pytest.fixture(scope="module")
 def pictures() -> tuple[np.ndarray, np.ndarray]:
     """Real transforms of drawn shapes: 72 × (3, 224, 224), and 8 classes."""
-    from workflow.metaprobe.images import colour
+    from metaprobe.data.transforms import colour
 
     pool = generated_shapes().pools["pool"]
     chosen = np.arange(0, 72)

@@ -9,25 +9,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_tables import planted
-
-from workflow.metaprobe.evaluation import (
+from metaprobe.core.randomness import generator
+from metaprobe.recommend.evaluation import (
     METRICS,
     evaluate,
     expect_at_random,
     hold_out,
     judge,
 )
-from workflow.metaprobe.evaluation_table import (
+from metaprobe.recommend.evaluation_table import (
     bootstrap_interval,
     evaluation_rows,
     notes,
     to_csv,
     to_json,
 )
-from workflow.metaprobe.meta_table import MetaTable, select_tasks
-from workflow.metaprobe.randomness import generator
-from workflow.metaprobe.rank_tests import holm, wilcoxon
+from metaprobe.recommend.meta_table import MetaTable, select_tasks
+from metaprobe.tables.rank_tests import holm, wilcoxon
+from planted_tables import planted
 
 
 def rows_of(table: MetaTable) -> dict[tuple[str, str], dict]:

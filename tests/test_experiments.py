@@ -8,13 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_json
+from metaprobe.tables.experiments import write_experiments
+from metaprobe.training.fragment import METRICS
 from test_fragments import experiment
 from test_tables import HEADER
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.experiments import write_experiments
-from workflow.metaprobe.files import write_json
-from workflow.metaprobe.fragments import METRICS
 
 NAMES = ("experiments_csv", "experiments_parquet", "replicates_parquet", "curves_parquet")
 EXPERIMENTS = [("Birds", "plain"), ("Birds", "fancy")]

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from checkouts import ROOT, copy_workflow, snakemake
-
-from workflow.metaprobe.config import load_run, read_strictly
+from metaprobe.config.load import load_run, read_strictly
 
 PAGE = (ROOT / "docs/extend.md").read_text(encoding="utf-8")
 FILES = [str(ROOT / f"config/{name}.yaml") for name in ("config", "datasets", "configurations")]
@@ -59,7 +58,9 @@ def extended(tmp_path_factory) -> Path:
 
 
 def python(folder: Path, code: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, (folder / "workflow", ROOT / "tests")))
+    }
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, text=True, capture_output=True
     )
@@ -80,17 +81,17 @@ def test_each_patch_applies_alone(tmp_path, patch: str) -> None:
 @pytest.mark.parametrize(
     ("patch", "changed"),
     [
-        ("workflow/metaprobe/config.py", []),
-        ("workflow/metaprobe/architectures.py", ["extract_features"]),
-        ("workflow/metaprobe/optimizers.py", ["train_head"]),
+        ("workflow/metaprobe/config/load.py", []),
+        ("workflow/metaprobe/features/backbones.py", []),
+        ("workflow/metaprobe/training/optimizers.py", []),
         ("docs/outputs.md", []),
     ],
 )
 def test_what_runs_again_is_what_the_page_says(tmp_path, patch: str, changed: list[str]) -> None:
     """Hours of backbones that the page does not announce."""
     steps = ["subset_index", "extract_features", "train_head"]
-    code = "from workflow.metaprobe.fingerprints import fingerprint\n"
-    code += f"print(*map(fingerprint, {steps}))"
+    code = "from metaprobe.core.fingerprints import fingerprint\n"
+    code += f"print(*[fingerprint(s, **({{'OPTIMIZERS': 'Adam'}} if s == 'train_head' else {{}})) for s in {steps}])"
     folder = copy(tmp_path / "copy")
     before = python(folder, code).split()
     apply(PATCHES[patch], folder)
@@ -140,7 +141,7 @@ def test_optimiser_is_torchs(extended) -> None:
         extended,
         """
 import numpy as np, torch
-from workflow.metaprobe.optimizers import build_optimizer
+from metaprobe.training.optimizers import build_optimizer
 ours = build_optimizer(dict(optimizer="Adamax", learning_rate=0.01, weight_decay=0.1))
 rng = np.random.default_rng(0)
 start = rng.normal(size=20)
@@ -165,9 +166,9 @@ import numpy as np
 from pathlib import Path
 from sklearn.metrics import cohen_kappa_score
 from test_fragments import experiment
-from workflow.metaprobe.files import write_json
-from workflow.metaprobe.fragments import FragmentReader
-from workflow.metaprobe.measures import cohen_kappa
+from metaprobe.core.files import write_json
+from metaprobe.training.fragment import FragmentReader
+from metaprobe.training.measures import cohen_kappa
 rng = np.random.default_rng(0)
 for classes in (1, 2, 5):
     labels, guesses = rng.integers(classes, size=(2, 40))

@@ -12,16 +12,15 @@ import numpy as np
 import pytest
 import torchvision
 from checkouts import ROOT, copy_workflow, planned
+from metaprobe.config.load import read_strictly
+from metaprobe.data.dataset import open_dataset
+from metaprobe.data.readers import Dataset
+from metaprobe.data.transforms import TRANSFORMS
 from PIL import Image
 from standins import WRITERS, picture, relax_digests
 from standins.listed_pictures import write_lines
 from standins.pictures import generator, save
 from test_config import SHIPPED, load
-
-from workflow.metaprobe.config import read_strictly
-from workflow.metaprobe.datasets import open_dataset
-from workflow.metaprobe.images import TRANSFORMS
-from workflow.metaprobe.readers import Dataset
 
 EXTENDED = ROOT / "config" / "datasets-extended.yaml"
 CONTENT = read_strictly(EXTENDED)

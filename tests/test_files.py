@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import (
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import (
     digest_arrays,
     digest_file,
     digest_json,

@@ -1,31 +1,27 @@
 """Fingerprints: code that makes a result changes them, a comment does not."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from workflow.metaprobe import fingerprints
+from metaprobe.core import fingerprints
 
 WORKFLOW = Path(__file__).parent.parent / "workflow"
-STEPS = {
-    "subset_index": ("subset_index", "readers.stl10"),
-    "subset_index of PCAM": ("subset_index", "readers.pcam"),
-    "extract_features": ("extract_features", "readers.stl10"),
-    "train_head": ("train_head",),
-    "metrics_json": ("metrics_json",),
-    "aggregate": ("aggregate",),
-    "sweep_heads": ("sweep_heads",),
-    "sweep": ("sweep",),
-    "write_experiments": ("write_experiments",),
-    "write_predictions": ("write_predictions",),
-    "compare_configurations": ("compare_configurations",),
-    "check_table": ("check_table",),
-    "validate": ("validate",),
-    "report": ("report",),
+STEPS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "subset_index": (("subset_index", "data.readers.stl10.read"), {}),
+    "subset_index of PCAM": (("subset_index", "data.readers.pcam.read"), {}),
+    "extract_features": (("extract_features", "data.readers.stl10.read"), {}),
+    "train_head": (("train_head",), {"OPTIMIZERS": "Adam"}),
+    "train_head of SGD": (("train_head",), {"OPTIMIZERS": "SGD"}),
+    "metrics_json": (("metrics_json",), {}),
+    "aggregate": (("aggregate",), {}),
+    "sweep_heads": (("sweep_heads",), {}),
+    "describe_dataset": (("describe_dataset",), {}),
+    "compare_configurations": (("compare_configurations",), {}),
+    "report": (("report",), {}),
 }
-CODE = "\n\nANSWER = 42\n"
 
 
 class Copy:
@@ -43,7 +39,10 @@ class Copy:
         for function in vars(fingerprints).values():
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
-        return {step: fingerprints.fingerprint(*names) for step, names in STEPS.items()}
+        return {
+            step: fingerprints.fingerprint(*names, **chosen)
+            for step, (names, chosen) in STEPS.items()
+        }
 
     def edit(self, path: str, change: Callable[[str], str]) -> set[str]:
         """Change one file; return the steps whose fingerprint is another than at first."""
@@ -80,95 +79,116 @@ def replace(old: str, new: str) -> Callable[[str], str]:
         replace('"""', '"""Now, '),
         replace("\n    return ", "\n    # why\n\n    return "),
         replace('    """', '    """Better said: '),
+        append("\n\nNEW = 1\n"),
+        append("\n\ndef new() -> int:\n    return 1\n"),
+        replace(") -> ", ") -> object or "),
     ],
-    ids=["comment", "blank lines", "module docstring", "comment inside", "function docstring"],
+    ids=[
+        "comment",
+        "blank lines",
+        "module docstring",
+        "comment inside",
+        "function docstring",
+        "an unused constant",
+        "an unused function",
+        "annotation",
+    ],
 )
-def test_words_change_nothing(code: Copy, change: Callable[[str], str]) -> None:
-    """Hours of features computed again for a comment."""
-    for path in ("metaprobe/heads.py", "metaprobe/subsets.py", "metaprobe/readers/stl10.py"):
-        assert code.edit(path, change) == set()
+def test_what_no_step_runs_changes_nothing(code: Copy, change: Callable[[str], str]) -> None:
+    """Hours of features computed again for a comment, or for a function that nothing calls yet."""
+    for path in ("training/heads.py", "data/subset.py", "data/readers/stl10.py"):
+        assert code.edit(f"metaprobe/{path}", change) == set()
 
 
-def test_a_string_that_is_no_docstring_counts(code: Copy) -> None:
-    """Every text of the source taken for a docstring."""
-    assert code.edit("metaprobe/draws.py", replace('"shuffling"', '"mixing"')) == HEADS
+HEADS = {"train_head", "train_head of SGD", "sweep_heads"}
+DRAWING = {"subset_index", "subset_index of PCAM"}
+READING = DRAWING | {"extract_features"}
+
+EDITS = [
+    ("core/randomness.py", '"shuffling"', '"mixing"', HEADS),
+    ("core/randomness.py", '"big"', '"little"', READING | HEADS | {"describe_dataset"}),
+    ("training/heads.py", "1e-6", "1e-5", {"train_head", "train_head of SGD"}),
+    ("training/optimizers.py", "0.9, 0.999, 1e-8", "0.9, 0.99, 1e-8", {"train_head"}),
+    (
+        "training/optimizers.py",
+        "self.momentum * self.velocity + gradient",
+        "gradient",
+        {"train_head of SGD"},
+    ),
+    ("data/subset.py", "np.argsort(-remainders", "np.argsort(remainders", DRAWING),
+    ("data/readers/pcam.py", "def read(", "VALUE = 1\n\n\ndef read(", set()),
+    ("data/readers/stl10.py", "rotate(90", "rotate(180", {"subset_index", "extract_features"}),
+    ("metafeatures/logme.py", "1e-", "2e-", {"describe_dataset"}),
+    ("tables/intervals.py", "0.95", "0.9", {"compare_configurations"}),
+    ("core/files.py", "10**6", "10**7", set()),
+    ("core/jobs.py", '"error: "', '"mistake: "', set()),
+    ("config/load.py", "n=1", "n=2", set()),
+]
 
 
-HEADS = {"train_head", "sweep_heads"}
-TABLES = {"aggregate", "write_experiments", "report"}
-CHECKED = {"check_table", "validate"}
-READING = {"subset_index", "subset_index of PCAM", "extract_features"}
-REACH = {
-    "metaprobe/heads.py": HEADS,
-    "metaprobe/many_heads.py": {"sweep_heads"},
-    "metaprobe/head_steps.py": {"sweep_heads"},
-    "metaprobe/head_kernels.py": {"sweep_heads"},
-    "metaprobe/outcomes.py": {"sweep_heads"},
-    "metaprobe/grid.py": {"sweep_heads"},
-    "metaprobe/sweep_table.py": {"sweep_heads", "sweep"},
-    "metaprobe/readers/stl10.py": {"subset_index", "extract_features"},
-    "metaprobe/readers/pcam.py": {"subset_index of PCAM"},
-    "metaprobe/readers/__init__.py": READING,
-    "metaprobe/readers/folder.py": READING,  # a tree may replace any data set's own files
-    "metaprobe/datasets.py": READING,
-    "metaprobe/images.py": READING,
-    "metaprobe/features.py": {"extract_features"},
-    "metaprobe/architectures.py": {"extract_features"},
-    "metaprobe/engines.py": {"extract_features"},
-    "metaprobe/devices.py": {"extract_features"},
-    "metaprobe/randomness.py": READING | HEADS,
-    "metaprobe/subsets.py": READING | TABLES | CHECKED | {"metrics_json"},
-    "metaprobe/metrics.py": HEADS | {"metrics_json", "write_predictions"} | TABLES | CHECKED,
-    "metaprobe/measures.py": {"metrics_json", "write_predictions"} | TABLES | CHECKED,
-    "metaprobe/predictions.py": {"metrics_json", "write_predictions"} | TABLES | CHECKED,
-    "metaprobe/fragments.py": {"metrics_json"} | TABLES | CHECKED,
-    "metaprobe/experiments.py": {"write_experiments"},
-    "metaprobe/intervals.py": {"write_experiments", "compare_configurations"},
-    "metaprobe/comparisons.py": {"compare_configurations"},
-    "metaprobe/prediction_table.py": {"write_predictions"},
-    "metaprobe/checks.py": CHECKED,
-    "metaprobe/validation.py": CHECKED,
-    "metaprobe/report_page.py": {"report"},
-    "metaprobe/report_template.py": {"report"},
-    "metaprobe/svg.py": {"report"},
-    "metaprobe/rank_tests.py": {"report"},
-    "metaprobe/csv_text.py": {"aggregate", "write_experiments", "compare_configurations", "report"},
-    "metaprobe/optimizers.py": HEADS,
-    "metaprobe/draws.py": HEADS,
-    "metaprobe/tables.py": TABLES,
-    "scripts/train_head.py": {"train_head"},
-    "scripts/metrics_json.py": {"metrics_json"},
-    "metaprobe/errors.py": set(),
-    "metaprobe/files.py": set(),
-    "metaprobe/jobs.py": set(),
-    "metaprobe/provenance.py": set(),
-    "metaprobe/config.py": set(),
-    "metaprobe/download.py": set(),
-    "metaprobe/transfer.py": set(),
-    "metaprobe/fingerprints.py": set(),
-}
+@pytest.mark.parametrize(("path", "old", "new", "reach"), EDITS)
+def test_code_changes_the_steps_that_run_it(
+    code: Copy, path: str, old: str, new: str, reach: set[str]
+) -> None:
+    """A result that stays although its code changed, perhaps far below; or the reverse."""
+    assert code.edit(f"metaprobe/{path}", replace(old, new)) == reach
 
 
-@pytest.mark.parametrize("path", REACH)
-def test_code_changes_the_steps_that_run_it(code: Copy, path: str) -> None:
-    """A result that stays although its code changed, perhaps through an import; or the reverse."""
-    assert code.edit(path, append(CODE)) == REACH[path]
+def test_moved_and_renamed_modules_change_nothing(code: Copy) -> None:
+    """Hours of work done again because a file got a better name."""
+    package = code.workflow / "metaprobe"
+    (package / "drawing").mkdir()
+    (package / "core/randomness.py").rename(package / "drawing/chance.py")
+    (package / "training/metrics.py").rename(package / "training/scores.py")
+    for file in [*package.rglob("*.py"), *(code.workflow / "scripts").glob("*.py")]:
+        text = file.read_text(encoding="utf-8")
+        text = text.replace("metaprobe.core.randomness", "metaprobe.drawing.chance")
+        text = text.replace("metaprobe.training.metrics", "metaprobe.training.scores")
+        text = re.sub(
+            r"from metaprobe.training import (.*\b)?metrics\b",
+            lambda found: found[0].replace("metrics", "scores"),
+            text,
+        )
+        text = re.sub(r"\bmetrics\.(?=[a-z]\w+\()", "scores.", text)
+        file.write_text(text, encoding="utf-8")
+    assert "scores.accuracy(" in (package / "training/heads.py").read_text(encoding="utf-8")
+    assert code.now() == code.before
+
+
+def test_entries_of_a_registry_count_for_those_who_use_them(code: Copy) -> None:
+    """Every head trained again for an optimiser that none of them uses."""
+    added = replace('    "Adam": Adam,', '    "Lion": SGD,\n    "Adam": Adam,')
+    assert not code.edit("metaprobe/training/optimizers.py", added) - {"sweep_heads"}
+    swapped = replace('    "SGD": SGD,', '    "SGD": Adam,')
+    changed = code.edit("metaprobe/training/optimizers.py", swapped)
+    assert changed - {"sweep_heads"} == {"train_head of SGD"}
+
+
+def test_an_entry_that_is_not_there_is_an_error() -> None:
+    """A misspelt registry entry or reader, whose code is then not watched."""
+    with pytest.raises(KeyError, match="Adagard"):
+        fingerprints.fingerprint("train_head", OPTIMIZERS="Adagard")
+    with pytest.raises(KeyError, match="no_such_reader"):
+        fingerprints.fingerprint("subset_index", "data.readers.no_such_reader.read")
 
 
 def test_an_undone_edit_is_no_edit(code: Copy) -> None:
     """A fingerprint of file times."""
-    assert code.edit("metaprobe/heads.py", append(CODE)) == HEADS
-    assert code.edit("metaprobe/heads.py", replace(CODE, "")) == set()
+    path = "metaprobe/training/heads.py"
+    assert code.edit(path, replace("1e-6", "1e-5")) == {"train_head", "train_head of SGD"}
+    assert code.edit(path, replace("1e-5", "1e-6")) == set()
 
 
-def test_a_new_import_is_followed(code: Copy) -> None:
-    """A module that a step comes to use, perhaps inside a function, and that is not watched."""
-    late = '\n\ndef late():\n    """Import late."""\n    from workflow.metaprobe import added\n'
-    (code.workflow / "metaprobe" / "added.py").write_text("import workflow.metaprobe.deeper\n")
-    (code.workflow / "metaprobe" / "deeper.py").write_text("RATE = 1\n")
-    assert code.edit("metaprobe/heads.py", append(late)) == HEADS
+def test_a_new_use_is_followed(code: Copy) -> None:
+    """A definition that a step comes to use, imported inside a function, and that is not watched."""
+    late = "    from metaprobe.training import added\n\n    added.late()\n    curve = []\n"
+    added = code.workflow / "metaprobe/training/added.py"
+    added.write_text("import metaprobe.training.deeper as deep\n\n\ndef late():\n    deep.RATE\n")
+    (added.parent / "deeper.py").write_text("RATE = 1\n")
+    trained = {"train_head", "train_head of SGD"}
+    assert code.edit("metaprobe/training/heads.py", replace("    curve = []\n", late)) == trained
     code.before = code.now()
-    assert code.edit("metaprobe/deeper.py", replace("1", "2")) == HEADS
+    assert code.edit("metaprobe/training/deeper.py", replace("1", "2")) == trained
 
 
 def test_place_of_the_checkout_does_not_count(code: Copy, tmp_path: Path, monkeypatch) -> None:
@@ -177,13 +197,9 @@ def test_place_of_the_checkout_does_not_count(code: Copy, tmp_path: Path, monkey
     assert moved.before == code.before
 
 
-def test_every_reader_is_known(code: Copy) -> None:
-    """A reader whose name is misspelt in a rule, so that its code is not watched."""
-    readers = [file.stem for file in (WORKFLOW / "metaprobe" / "readers").glob("[a-z]*.py")]
-    plain = fingerprints.fingerprint("subset_index", "readers.no_such_reader")
-    watched = {
-        name: fingerprints.fingerprint("subset_index", f"readers.{name}") for name in readers
-    }
-    always = {name for name, digest in watched.items() if digest == plain}
-    assert always <= {"folder"}
-    assert len(set(watched.values())) == len(readers)
+def test_carriers_exist() -> None:
+    """A module that is left out of no fingerprint any more, as it was renamed."""
+    package = WORKFLOW / "metaprobe"
+    for name in fingerprints.CARRIERS:
+        path = package.joinpath(*name.split("."))
+        assert path.is_dir() or path.with_suffix(".py").is_file(), name

@@ -14,11 +14,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from workflow.metaprobe import metrics, subsets
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import digest_arrays, read_arrays, seal, write_arrays, write_json
-from workflow.metaprobe.fragments import COLUMNS, FragmentReader, build_fragment
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import digest_arrays, read_arrays, seal, write_arrays, write_json
+from metaprobe.data import subset as subsets
+from metaprobe.training import metrics
+from metaprobe.training.fragment import COLUMNS, FragmentReader, build_fragment
 
 ROOT = Path(__file__).parent.parent
 IMAGES = {"train": 30, "test": 20}
@@ -543,8 +543,8 @@ def test_reading_experiments_needs_no_torch(birds: Experiment) -> None:
     """A table that cannot be made on a machine without torch, or that takes seconds to begin."""
     code = (
         "import sys\n"
-        "from workflow.metaprobe import fragments, metrics, tables\n"
-        "from workflow.metaprobe.files import read_arrays\n"
+        "from metaprobe import fragments, metrics, tables\n"
+        "from metaprobe.core.files import read_arrays\n"
         f"read_arrays({str(birds.features)!r})\n"
         "tables.read_fragments('nowhere', [('Birds', 'plain')])\n"
         "print([name for name in ('torch', 'torchvision', 'pandas', 'pyarrow') if name in sys.modules])\n"

@@ -6,10 +6,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from workflow.metaprobe.config import read_strictly
-from workflow.metaprobe.grid import HYPERPARAMETERS, distinct, expand
-from workflow.metaprobe.optimizers import OPTIMIZERS
+from metaprobe.config.load import read_strictly
+from metaprobe.training.grid import HYPERPARAMETERS, distinct, expand
+from metaprobe.training.optimizers import OPTIMIZERS
 
 CONFIG = Path(__file__).parent.parent / "config"
 COMMON = {"dropout_rate": [0.0], "label_smoothing": [0.0], "grad_clip": [0.0], "epochs": [3]}

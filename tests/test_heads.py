@@ -8,22 +8,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_heads import linear, train_with_torch
-
-from workflow.metaprobe.architectures import (
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_arrays
+from metaprobe.core.randomness import Draws
+from metaprobe.data.transforms import normalise
+from metaprobe.features.backbones import (
     ARCHITECTURES,
     build_backbone,
     build_network,
     random_state,
 )
-from workflow.metaprobe.draws import Draws
-from workflow.metaprobe.engines import TorchEngine
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.features import extract
-from workflow.metaprobe.files import write_arrays
-from workflow.metaprobe.heads import LabelledFeatures, train_head, train_on_file
-from workflow.metaprobe.images import normalise
-from workflow.metaprobe.optimizers import OPTIMIZERS
+from metaprobe.features.engines import TorchEngine
+from metaprobe.features.extraction import extract
+from metaprobe.training.heads import LabelledFeatures, train_head, train_on_file
+from metaprobe.training.optimizers import OPTIMIZERS
+from torch_heads import linear, train_with_torch
 
 PLAIN = {
     "optimizer": "Adam",

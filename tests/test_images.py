@@ -7,12 +7,11 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from metaprobe.data.transforms import TRANSFORMS, colour, grey, normalise, open_image
+from metaprobe.features.backbones import ARCHITECTURES
 from PIL import Image
 from torchvision import transforms
 from torchvision.models import get_weight
-
-from workflow.metaprobe.architectures import ARCHITECTURES
-from workflow.metaprobe.images import TRANSFORMS, colour, grey, normalise, open_image
 
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "LA": 2, "CMYK": 4, "1": 1, "P": 1}
 SIZES = st.integers(5, 400)

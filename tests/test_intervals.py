@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.tables.intervals import Z, difference, fair_binomial, sign_flip_p, wilson
 from scipy.stats import binomtest
-
-from workflow.metaprobe.intervals import Z, difference, fair_binomial, sign_flip_p, wilson
 
 
 @settings(deadline=None)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from checkouts import ROOT
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.jobs import failures, logged, peak_memory_gb, warnings
+from metaprobe.core.errors import UserError
+from metaprobe.core.jobs import failures, logged, peak_memory_gb, warnings
 
 
 def run(log: Path, failure: BaseException | None = None, said: str = "at work\n") -> str:
@@ -122,7 +121,7 @@ def test_log_of_odd_bytes_is_read(tmp_path: Path) -> None:
 def test_peak_memory_is_of_the_job_alone() -> None:
     """The memory of the process that started the job among the job's own."""
     ballast = bytearray(os.urandom(1)) * 400_000_000
-    code = "from workflow.metaprobe.jobs import peak_memory_gb; print(peak_memory_gb())"
+    code = "from metaprobe.core.jobs import peak_memory_gb; print(peak_memory_gb())"
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert peak_memory_gb() > len(ballast) / 1e9

@@ -10,14 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.core.errors import UserError
+from metaprobe.core.randomness import Draws
+from metaprobe.training import head_steps, many_heads
+from metaprobe.training.heads import LabelledFeatures, train_head
+from metaprobe.training.many_heads import TrainedHead, blocks, iterate_heads, train_heads
+from metaprobe.training.optimizers import OPTIMIZERS
 from torch_heads import train_with_torch
-
-from workflow.metaprobe import head_steps, many_heads
-from workflow.metaprobe.draws import Draws
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.heads import LabelledFeatures, train_head
-from workflow.metaprobe.many_heads import TrainedHead, blocks, iterate_heads, train_heads
-from workflow.metaprobe.optimizers import OPTIMIZERS
 
 ENGINES = [head_steps.ENGINE]
 if many_heads.head_kernels is not None:

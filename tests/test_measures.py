@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
-
-from workflow.metaprobe import metrics
-from workflow.metaprobe.measures import (
+from metaprobe.training import metrics
+from metaprobe.training.measures import (
     balanced_accuracy,
     expected_calibration_error,
     macro_f1,
@@ -17,6 +15,7 @@ from workflow.metaprobe.measures import (
     probabilities,
     top_accuracy,
 )
+from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
 
 Drawn = tuple[np.ndarray, np.ndarray]
 

@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_tables import SIX, Planted, planted
-from scipy.optimize import linprog
-from scipy.stats import spearmanr
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.meta_table import check_same_tasks, read_basic, select_tasks
-from workflow.metaprobe.metabu_export import (
+from metaprobe.core.errors import UserError
+from metaprobe.recommend.meta_table import check_same_tasks, read_basic, select_tasks
+from metaprobe.recommend.metabu import (
     clouds,
     cost_matrix,
     export,
@@ -23,6 +19,9 @@ from workflow.metaprobe.metabu_export import (
     obstacles,
     target_form,
 )
+from planted_tables import SIX, Planted, planted
+from scipy.optimize import linprog
+from scipy.stats import spearmanr
 
 SIX_COLUMNS = ["architecture_ResNet18", "architecture_EfficientNetB0", "architecture_MobileNetV2"]
 SIX_COLUMNS += ["log10_learning_rate", "dropout_rate", "label_smoothing", "grad_clip"]

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
+from metaprobe.core.errors import UserError
+from metaprobe.data.new_dataset import declare
 from PIL import Image
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.new_dataset import declare
 
 
 def pictures(root: Path, **counts: int) -> Path:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 from checkouts import ROOT
-
-from workflow.metaprobe.files import write_text
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.files import write_text
+from metaprobe.core.jobs import logged
 
 JOB = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 with logged(sys.argv[2]):
     print("begun")
     time.sleep(60)

@@ -10,9 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from checkouts import ROOT, TINY, run_tiny, snakemake
-
-from workflow.metaprobe.checks import CHECKS
-from workflow.metaprobe.files import read_arrays
+from metaprobe.core.files import read_arrays
+from metaprobe.tables.checks import CHECKS
 
 PAGE = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
 CONFIGURATIONS = ["resnet18-plain", "resnet18-regularized"]

@@ -5,18 +5,21 @@ import re
 
 import pytest
 from checkouts import ROOT
+from metaprobe.config.load import read_strictly
 
-from workflow.metaprobe import pages
-from workflow.metaprobe.config import read_strictly
+from tools import pages
 
 METHOD = (ROOT / "docs/method.md").read_text(encoding="utf-8")
-MODULES = {path.stem for path in (ROOT / "workflow/metaprobe").glob("*.py")}
+MODULES = {
+    path.stem: ".".join(path.relative_to(ROOT / "workflow").with_suffix("").parts)
+    for path in sorted((ROOT / "workflow/metaprobe").rglob("*.py"))
+}
 CONFIGURATIONS = read_strictly(ROOT / "config/configurations.yaml")["configurations"]
 
 
 @pytest.mark.parametrize("page", pages.TABLES)
 def test_written_tables_are_those_of_the_repository(page: str) -> None:
-    """A table gone stale; `python -m workflow.metaprobe.pages` writes it anew."""
+    """A table gone stale; `python -m tools.pages` writes it anew."""
     text = (ROOT / page).read_text(encoding="utf-8")
     written = text
     for name, table in pages.TABLES[page].items():
@@ -36,7 +39,7 @@ def test_method_names_code_that_exists() -> None:
     named = [(module, name) for module, name in named if module in MODULES and name != "py"]
     assert len(named) > 30
     for module, name in named:
-        assert hasattr(importlib.import_module(f"workflow.metaprobe.{module}"), name), (
+        assert hasattr(importlib.import_module(MODULES[module]), name), (
             module,
             name,
         )

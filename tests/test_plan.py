@@ -6,14 +6,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from checkouts import ROOT
-
-from workflow.metaprobe import calibration, costs, plan_times
-from workflow.metaprobe.costs import Job
-from workflow.metaprobe.doctor import Finding
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import write_arrays
-from workflow.metaprobe.plan import Plan, jobs_to_run, parse_summary, report
-from workflow.metaprobe.status import State
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_arrays
+from metaprobe.operations import calibration, costs, plan_times
+from metaprobe.operations.costs import Job
+from metaprobe.operations.doctor import Finding
+from metaprobe.operations.plan import Plan, jobs_to_run, parse_summary, report
+from metaprobe.operations.status import State
 
 PARTS = {"train": 5000, "test": 1000}
 DATASETS = yaml.safe_load((ROOT / "config/datasets.yaml").read_text())

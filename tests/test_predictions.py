@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_arrays
+from metaprobe.tables.predictions import write_prediction_table
+from metaprobe.training.predictions import read_predictions
 from sklearn.metrics import balanced_accuracy_score
 from test_fragments import experiment
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import write_arrays
-from workflow.metaprobe.prediction_table import write_prediction_table
-from workflow.metaprobe.predictions import read_predictions
 
 EXPERIMENTS = [("Trees", "fancy"), ("Birds", "plain"), ("Birds", "fancy")]
 

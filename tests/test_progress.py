@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from workflow.metaprobe import costs, progress
-from workflow.metaprobe.costs import Job
-from workflow.metaprobe.progress import Run, Snapshot, Watch, line, seconds_left
+from metaprobe.operations import costs, progress
+from metaprobe.operations.costs import Job
+from metaprobe.operations.progress import Run, Snapshot, Watch, line, seconds_left
 
 HEADS = [Job(rule, f"One/{n}") for rule in ("train_head", "metrics_json") for n in range(10)]
 EXTRACTIONS = [Job("extract_features", f"{task}/ResNet18") for task in ("One", "Two", "Three")]

@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from workflow.metaprobe.randomness import derive_seed, generator
+from metaprobe.core.randomness import derive_seed, generator
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=20)
 TRIPLES = st.tuples(st.integers(0, 2**40), NAMES, NAMES)

@@ -13,6 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from metaprobe.config.load import load_run, read_strictly
+from metaprobe.core.errors import UserError
+from metaprobe.data import readers
+from metaprobe.data.dataset import draw_subset, has_tree, open_dataset, subset_images
+from metaprobe.data.readers import Dataset
 from PIL import Image
 from standins import (
     CLASSES,
@@ -23,12 +28,6 @@ from standins import (
 )
 from standins.names import CALTECH101, PETS
 from torchvision import datasets as tv
-
-from workflow.metaprobe import readers
-from workflow.metaprobe.config import load_run, read_strictly
-from workflow.metaprobe.datasets import draw_subset, has_tree, open_dataset, subset_images
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.readers import Dataset
 
 ROOT = Path(__file__).parent.parent
 FILES = [str(ROOT / "config" / f"{name}.yaml") for name in ("config", "datasets", "configurations")]

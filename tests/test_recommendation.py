@@ -8,19 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted_tables import SIX, planted
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import write_json
-from workflow.metaprobe.meta_table import MetaTable, select_tasks
-from workflow.metaprobe.recommendation import (
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_json
+from metaprobe.recommend.meta_table import MetaTable, select_tasks
+from metaprobe.recommend.ranking import (
     judge_coverage,
     read_new_task,
     recommend,
     to_csv,
     to_text,
 )
-from workflow.metaprobe.recommenders import (
+from metaprobe.recommend.recommenders import (
     METABU_SEEDS,
     RECOMMENDERS,
     global_best,
@@ -29,6 +27,7 @@ from workflow.metaprobe.recommenders import (
     nearest,
     recommender,
 )
+from planted_tables import SIX, planted
 
 NAMES = list(SIX)
 

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from workflow.metaprobe.report_data import Run, compare, hours, read_run
-from workflow.metaprobe.report_page import figures, page, write_partial_report, write_report
-from workflow.metaprobe.status import State
-from workflow.metaprobe.svg import labels
+from metaprobe.operations.status import State
+from metaprobe.report.data import Run, compare, hours, read_run
+from metaprobe.report.page import figures, page, write_partial_report, write_report
+from metaprobe.report.style import labels
 
 ATTACK = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>$\\frac{1}{0}$"
 ARCHITECTURES = ("ResNet18", "MobileNetV2", "EfficientNetB0")

@@ -15,14 +15,13 @@ import pytest
 import torch
 import yaml
 from checkouts import ROOT, copy_workflow, snakemake
+from metaprobe.config.load import read_strictly
+from metaprobe.core.errors import UserError
+from metaprobe.core.jobs import logged
+from metaprobe.data import readers
+from metaprobe.data.dataset import open_dataset
 from PIL import Image
 from torchvision import datasets as torchvision_datasets
-
-from workflow.metaprobe import readers
-from workflow.metaprobe.config import read_strictly
-from workflow.metaprobe.datasets import open_dataset
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.jobs import logged
 
 
 class Attack:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from checkouts import planned
+from metaprobe.core.jobs import TERMINATED, logged
 from tiny_runs import TINY, checkout, host, start, wait_for_job
-
-from workflow.metaprobe.jobs import TERMINATED, logged
 
 
 @pytest.fixture(scope="module")

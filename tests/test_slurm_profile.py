@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from checkouts import ROOT, copy_workflow, snakemake
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.slurm import check_slurm, jobs_of, minimum_job_age
+from metaprobe.core.errors import UserError
+from metaprobe.operations.slurm import check_slurm, jobs_of, minimum_job_age
 
 PROFILE = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
 RULES = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))

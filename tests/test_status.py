@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from workflow.metaprobe.status import State, read_states, report
+from metaprobe.operations.status import State, read_states, report
 
 TASKS = ("MNIST", "STL10_Unlabeled")
 NAMES = ("resnet18-plain", "resnet18-regularized")

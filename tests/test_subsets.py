@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import seal, write_json
+from metaprobe.data import dataset as datasets
+from metaprobe.data import subset as subsets
+from metaprobe.data.readers import Dataset, Pool
 from numpy.typing import NDArray
 from PIL import Image
-
-from workflow.metaprobe import datasets, subsets
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import seal, write_json
-from workflow.metaprobe.readers import Dataset, Pool
 
 Integers = NDArray[np.int64]
 SIZES = {"train": 60, "test": 20}

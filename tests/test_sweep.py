@@ -9,15 +9,14 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
-from workflow.metaprobe import outcomes, sweep, sweep_table
-from workflow.metaprobe.config import read_strictly
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import digest_arrays, read_arrays, write_arrays
-from workflow.metaprobe.fragments import measure
-from workflow.metaprobe.grid import HYPERPARAMETERS, distinct, expand
-from workflow.metaprobe.heads import train_on_file
-from workflow.metaprobe.many_heads import Divergence, TrainedHead
+from metaprobe.config.load import read_strictly
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import digest_arrays, read_arrays, write_arrays
+from metaprobe.training import outcomes, sweep, sweep_table
+from metaprobe.training.fragment import measure
+from metaprobe.training.grid import HYPERPARAMETERS, distinct, expand
+from metaprobe.training.heads import train_on_file
+from metaprobe.training.many_heads import Divergence, TrainedHead
 
 CONFIG = Path(__file__).parent.parent / "config"
 METRICS = ("train_accuracy", "test_accuracy", "test_loss", "validation_accuracy", "validation_loss")

@@ -71,11 +71,14 @@ def test_added_architecture_sweeps_only_itself(checkout) -> None:
     assert planned(checkout, *TINY, "--", "sweep") == expected
 
 
-@pytest.mark.parametrize("module", ["head_kernels", "grid", "metrics"])
-def test_edited_code_sweeps_again(checkout, module) -> None:
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [("many_heads", "TEST_BATCH = 256", "TEST_BATCH = 255"), ("metrics", "np.log(", "np.log2(")],
+)
+def test_edited_code_sweeps_again(checkout, module, old, new) -> None:
     """Numbers of old code under new code."""
-    path = checkout / f"workflow/metaprobe/{module}.py"
-    path.write_text(path.read_text() + "\nNEW = 1\n")
+    path = checkout / f"workflow/metaprobe/training/{module}.py"
+    path.write_text(path.read_text().replace(old, new))
     assert planned(checkout, *TINY, "--", "sweep")["sweep_heads"] == 2
 
 

@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import seal, write_json
-from workflow.metaprobe.partial_table import write_finished
-from workflow.metaprobe.tables import read_fragments, row, to_csv, write_table
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import seal, write_json
+from metaprobe.tables.partial import write_finished
+from metaprobe.tables.target import read_fragments, row, to_csv, write_table
 
 HEADER = (
     "task_id,architecture,learning_rate,optimizer,batch_size,weight_decay,momentum,dropout_rate,"

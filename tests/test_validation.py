@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.core.errors import UserError
+from metaprobe.tables.checks import CHECKS, accuracy_bounds
+from metaprobe.tables.target import to_csv
+from metaprobe.tables.validation import examine, in_words, read_table, subset_facts
+from metaprobe.training import metrics
 from test_fragments import experiment
 from test_tables import fragment
-
-from workflow.metaprobe import metrics
-from workflow.metaprobe.checks import CHECKS, accuracy_bounds
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.tables import to_csv
-from workflow.metaprobe.validation import examine, in_words, read_table, subset_facts
 
 CONFIGURATIONS = {
     "plain": {"learning_rate": 0.01},

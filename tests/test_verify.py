@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from checkouts import SETTINGS, copy_workflow, snakemake
-
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import seal, write_json
-from workflow.metaprobe.verify import (
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import seal, write_json
+from metaprobe.operations.verify import (
     Comparison,
     Settings,
     agreement,

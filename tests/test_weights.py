@@ -13,19 +13,18 @@ from typing import Any
 
 import pytest
 import torch
-from torchvision import models
-
-from workflow.metaprobe import architectures
-from workflow.metaprobe.architectures import ARCHITECTURES, build_backbone
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.transfer import Patience
-from workflow.metaprobe.weights import (
+from metaprobe.core.errors import UserError
+from metaprobe.data.transfer import Patience
+from metaprobe.features import backbones as architectures
+from metaprobe.features.backbones import ARCHITECTURES, build_backbone
+from metaprobe.features.weights import (
     fetch_imagenet,
     load_imagenet,
     load_random,
     read_receipt,
     weights_folder,
 )
+from torchvision import models
 
 HASTE = Patience(silence=5, tries=2, pause=0.01)
 

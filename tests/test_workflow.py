@@ -22,16 +22,29 @@ from checkouts import (
     snakemake,
     write_pictures,
 )
+from metaprobe.metafeatures.columns import columns
+from metaprobe.operations.plan import STAGES
 from PIL import Image
-
-from workflow.metaprobe.descriptors import columns
-from workflow.metaprobe.plan import STAGES
 
 CHECKED = {"check_table": 1, "validate": 1}
 LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1, "report": 1}
 FINAL = {"aggregate": 1, "all": 1} | CHECKED | LEARNT
 FINAL |= {"write_experiments": 1, "write_predictions": 1, "compare_configurations": 1}
 DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEARNT
+
+HEADS = {"train_head": 6, "metrics_json": 6}
+METRICS = {"metrics_json": 6}
+EXTRACTION = {"extract_features": 4} | HEADS | DESCRIBED
+DIGITS = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
+DIGITS |= DESCRIBED | {"measure_pictures": 1, "describe_dataset": 1}
+
+
+def edit_code(folder: Path, module: str, old: str, new: str) -> None:
+    """Replace the first occurrence of a text in a module of the package."""
+    path = folder / f"workflow/metaprobe/{module}.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -160,20 +173,19 @@ def test_configurations_in_another_order_describe_nothing_again(checkout) -> Non
 
 
 @pytest.mark.parametrize(
-    ("file", "expected"),
+    ("file", "edit", "expected"),
     [
-        ("descriptors/logme", DESCRIBED),
-        ("descriptors/pictures", DESCRIBED | {"measure_pictures": 2}),
-        ("basic_table", {"aggregate_descriptions": 1} | CHECKED | LEARNT),
-        ("metabu_export", LEARNT),
-        ("evaluation", {"evaluate_recommenders": 1, "report": 1}),
-        ("recommendation", None),
+        ("metafeatures/logme", ("1e-5", "2e-5"), DESCRIBED),
+        ("metafeatures/image_statistics", ("255", "256"), DESCRIBED | {"measure_pictures": 2}),
+        ("metafeatures/table", ("+ 0.0", "+ 0"), {"aggregate_descriptions": 1} | CHECKED | LEARNT),
+        ("recommend/metabu", ("CLIP = 3.0", "CLIP = 4.0"), LEARNT),
+        ("recommend/evaluation", ("= 100", "= 99"), {"evaluate_recommenders": 1, "report": 1}),
+        ("recommend/ranking", ("= 10.0", "= 9.0"), None),
     ],
 )
-def test_edited_description_reruns_no_experiment(checkout, file, expected) -> None:
+def test_edited_description_reruns_no_experiment(checkout, file, edit, expected) -> None:
     """A backbone or a head run again for a meta-feature."""
-    path = checkout / f"workflow/metaprobe/{file}.py"
-    path.write_text(path.read_text() + "\nNEW = 1\n")
+    edit_code(checkout, file, *edit)
     assert planned(checkout, *TINY) == ({} if expected is None else expected | {"all": 1})
 
 
@@ -260,7 +272,7 @@ def test_plan_says_what_snakemake_would_run(checkout) -> None:
     text = agree(*TINY)
     assert "6 experiments: 4 done, 1 missing, 1 broken" in text
     assert "Tints/resnet18-plain: results/metrics/Tints/resnet18-plain.json is broken" in text
-    (checkout / "workflow/metaprobe/measures.py").open("a").write("\nNEW = 1\n")
+    edit_code(checkout, "training/measures", "CALIBRATION_BINS = 15", "CALIBRATION_BINS = 16")
     assert "6 experiments: 5 outdated, 1 missing" in agree(*TINY)
 
 
@@ -357,26 +369,32 @@ def test_questions_leave_the_lock_of_a_run_alone(checkout) -> None:
 
 def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
     """Hours of work thrown away for a comment."""
-    for file in ("metaprobe/heads.py", "metaprobe/features.py", "scripts/train_head.py"):
+    for file in (
+        "metaprobe/training/heads.py",
+        "metaprobe/features/extraction.py",
+        "scripts/train_head.py",
+    ):
         path = checkout / "workflow" / file
         path.write_text(path.read_text().replace('"""', '"""Edited: ', 1) + "\n# a comment\n")
     assert planned(checkout, *TINY) == {}
 
 
 @pytest.mark.parametrize(
-    ("file", "expected"),
+    ("file", "edit", "expected"),
     [
-        ("heads", {"train_head": 6, "metrics_json": 6}),
-        ("metrics", {"train_head": 6, "metrics_json": 6}),
-        ("measures", {"metrics_json": 6}),
-        ("features", {"extract_features": 4, "train_head": 6, "metrics_json": 6} | DESCRIBED),
+        ("training/heads", ("1e-6", "1e-5"), HEADS),
+        ("training/metrics", ("np.mean(logits.", "np.median(logits."), HEADS),
+        ("training/measures", ("CALIBRATION_BINS = 15", "CALIBRATION_BINS = 16"), METRICS),
+        ("features/extraction", ("size // 2", "size // 4"), EXTRACTION),
+        ("training/optimizers", ("0.9, 0.999, 1e-8", "0.9, 0.99, 1e-8"), HEADS),
+        ("training/optimizers", ("ALPHA, EPS = 0.99", "ALPHA, EPS = 0.9"), None),
+        ("data/readers/embedded", ("return", "return 0 or"), DIGITS),
     ],
 )
-def test_edited_code_reruns_what_it_computes(checkout, file, expected) -> None:
+def test_edited_code_reruns_what_it_computes(checkout, file, edit, expected) -> None:
     """Results of old code under new code, or everything rerun for one function."""
-    path = checkout / f"workflow/metaprobe/{file}.py"
-    path.write_text(path.read_text() + "\nNEW = 1\n")
-    assert planned(checkout, *TINY) == FINAL | expected
+    edit_code(checkout, file, *edit)
+    assert planned(checkout, *TINY) == ({} if expected is None else FINAL | expected)
 
 
 def test_machine_settings_rerun_nothing(checkout) -> None:

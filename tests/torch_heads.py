@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from metaprobe.core.randomness import Draws
+from metaprobe.training.heads import LabelledFeatures
+from metaprobe.training.optimizers import MOMENTUM_OPTIMIZERS
 from torch.nn.functional import cross_entropy
-
-from workflow.metaprobe.draws import Draws
-from workflow.metaprobe.heads import LabelledFeatures
-from workflow.metaprobe.optimizers import MOMENTUM_OPTIMIZERS
 
 
 def linear(draws: Draws, width: int, class_count: int, dtype: torch.dtype) -> torch.nn.Linear:

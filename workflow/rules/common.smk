@@ -1,21 +1,32 @@
 """What all rules share: the validated run, the wildcards' values, and the functions of the rules."""
 
 import json
+import os
 import re
 import sys
 import time
 from pathlib import Path
 
-from workflow.metaprobe import config as configuration_files
-from workflow.metaprobe import costs, datasets, jobs, partial_table, progress
-from workflow.metaprobe.architectures import ARCHITECTURES, weights_id
-from workflow.metaprobe.descriptors import columns
-from workflow.metaprobe.descriptors.backbone_shift import ENDINGS
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.files import check_room
-from workflow.metaprobe.fingerprints import fingerprint
-from workflow.metaprobe.signals import stop_as_on_ctrl_c
-from workflow.metaprobe.slurm import check_slurm
+# The package of this checkout, also for the jobs' scripts, whatever the environment has.
+PACKAGE = f"{workflow.basedir}/workflow"
+sys.path.insert(0, PACKAGE)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    dict.fromkeys([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
+)
+
+from metaprobe.config import load as configuration_files
+from metaprobe.core import jobs
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import check_room
+from metaprobe.core.fingerprints import fingerprint
+from metaprobe.core.signals import stop_as_on_ctrl_c
+from metaprobe.data import dataset as datasets
+from metaprobe.features.backbones import ARCHITECTURES, weights_id
+from metaprobe.metafeatures.backbone_shift import ENDINGS
+from metaprobe.metafeatures.columns import columns
+from metaprobe.operations import costs, progress
+from metaprobe.operations.slurm import check_slurm
+from metaprobe.tables import partial as partial_table
 
 STARTED = time.time()
 stop_as_on_ctrl_c()
@@ -90,7 +101,9 @@ def reading(wildcards):
 
 def reading_code(script):
     """The fingerprint of a script that opens data sets, for each data set's own reader."""
-    return lambda wildcards: fingerprint(script, f"readers.{entry(wildcards)['kind']}")
+    return lambda wildcards: fingerprint(
+        script, f"data.readers.{entry(wildcards)['kind']}.read"
+    )
 
 
 def manifest(wildcards):

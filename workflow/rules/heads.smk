@@ -19,7 +19,9 @@ rule train_head:
         hyperparameters=hyperparameters,
         seed=RUN.settings["seed"],
         replicates=RUN.settings["replicates"],
-        code=fingerprint("train_head"),
+        code=lambda wildcards: fingerprint(
+            "train_head", OPTIMIZERS=hyperparameters(wildcards)["optimizer"]
+        ),
     script:
         "../scripts/train_head.py"
 

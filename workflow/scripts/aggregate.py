@@ -1,11 +1,11 @@
 """Concatenate all fragments into target_representations.csv."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.tables import write_table
+    from metaprobe.tables.target import write_table
 
     folder = Path(snakemake.input[0]).parent.parent
     params = snakemake.params

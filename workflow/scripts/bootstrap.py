@@ -1,11 +1,11 @@
 """Put the half-samples' descriptions of all data sets into bootstrap_representations.csv."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.basic_table import write_basic_table
+    from metaprobe.metafeatures.table import write_basic_table
 
     params = snakemake.params
     folder = Path(snakemake.input[0]).parent

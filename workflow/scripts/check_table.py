@@ -1,10 +1,10 @@
 """Check target_representations.csv and write down what was found, be it right or wrong."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from workflow.metaprobe.files import write_json
-    from workflow.metaprobe.validation import examine, read_table, subset_facts
+    from metaprobe.core.files import write_json
+    from metaprobe.tables.validation import examine, read_table, subset_facts
 
     params, files = snakemake.params, snakemake.input
     table = read_table(

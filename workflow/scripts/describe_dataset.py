@@ -1,10 +1,10 @@
 """Compute the meta-features of one data set from its cached files."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from workflow.metaprobe.descriptions import describe_dataset
-    from workflow.metaprobe.files import write_json
+    from metaprobe.core.files import write_json
+    from metaprobe.metafeatures.description import describe_dataset
 
     params = snakemake.params
     description = describe_dataset(

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from workflow.metaprobe.doctor import examine, needs_user, report
+from metaprobe.operations.doctor import examine, needs_user, report
 
 data = Path(snakemake.config["data"]).expanduser()
 findings = examine(snakemake.params.datasets, snakemake.params.sources, data)

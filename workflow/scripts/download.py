@@ -1,12 +1,12 @@
 """Bring one source's files to the data folder and write their manifest."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.download import fetch_source
-    from workflow.metaprobe.files import write_json
+    from metaprobe.core.files import write_json
+    from metaprobe.data.download import fetch_source
 
     source = snakemake.wildcards.source
     manifest = fetch_source(

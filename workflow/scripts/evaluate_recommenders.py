@@ -1,15 +1,15 @@
 """Hold out every task, recommend for it from the others, and compare with the global best."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe import evaluation_table
-    from workflow.metaprobe.evaluation import evaluate
-    from workflow.metaprobe.files import write_json, write_text
-    from workflow.metaprobe.jobs import WARNING
-    from workflow.metaprobe.meta_table import read_meta_table
+    from metaprobe.core.files import write_json, write_text
+    from metaprobe.core.jobs import WARNING
+    from metaprobe.recommend import evaluation_table
+    from metaprobe.recommend.evaluation import evaluate
+    from metaprobe.recommend.meta_table import read_meta_table
 
     params = snakemake.params
     folder = Path(snakemake.input.fragments[0]).parent.parent

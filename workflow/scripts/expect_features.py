@@ -1,11 +1,11 @@
 """Read from one backbone's last BatchNorm what features it expects."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from workflow.metaprobe.expectations import expected_features
-    from workflow.metaprobe.files import write_arrays
-    from workflow.metaprobe.weights import weights_folder
+    from metaprobe.core.files import write_arrays
+    from metaprobe.features.expectations import expected_features
+    from metaprobe.features.weights import weights_folder
 
     arrays, facts = expected_features(
         snakemake.wildcards.architecture,

@@ -1,13 +1,13 @@
 """Write both tables in the numeric form that Metabu takes, and warn of what it would hide."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.jobs import WARNING
-    from workflow.metaprobe.meta_table import read_meta_table
-    from workflow.metaprobe.metabu_export import export
+    from metaprobe.core.jobs import WARNING
+    from metaprobe.recommend.meta_table import read_meta_table
+    from metaprobe.recommend.metabu import export
 
     params = snakemake.params
     folder = Path(snakemake.input.fragments[0]).parent.parent

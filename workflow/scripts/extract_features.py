@@ -1,13 +1,13 @@
 """Extract the features of one subset by one frozen backbone."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.features import extract_features
-    from workflow.metaprobe.files import write_arrays
-    from workflow.metaprobe.weights import weights_folder
+    from metaprobe.core.files import write_arrays
+    from metaprobe.features.extraction import extract_features
+    from metaprobe.features.weights import weights_folder
 
     task_id = snakemake.wildcards.dataset
     arrays, facts = extract_features(

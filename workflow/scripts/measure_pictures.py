@@ -1,12 +1,12 @@
 """Measure a sample of one data set's training pictures."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.files import write_arrays
-    from workflow.metaprobe.pictures import measure_pictures
+    from metaprobe.core.files import write_arrays
+    from metaprobe.metafeatures.pictures import measure_pictures
 
     task_id = snakemake.wildcards.dataset
     arrays, facts = measure_pictures(

@@ -1,13 +1,13 @@
 """Measure one trained head and write the fragment and the predictions of its experiment."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.files import write_arrays, write_json
-    from workflow.metaprobe.fragments import build_fragment
-    from workflow.metaprobe.provenance import git_commit
+    from metaprobe.core.files import write_arrays, write_json
+    from metaprobe.core.provenance import git_commit
+    from metaprobe.training.fragment import build_fragment
 
     fragment, predictions = build_fragment(
         task_id=snakemake.wildcards.dataset,

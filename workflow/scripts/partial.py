@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from workflow.metaprobe.partial_table import answer
-from workflow.metaprobe.report_data import read_run
-from workflow.metaprobe.report_page import write_partial_report
+from metaprobe.report.data import read_run
+from metaprobe.report.page import write_partial_report
+from metaprobe.tables.partial import answer
 
 params = snakemake.params
 results = Path(params.results)

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path, PurePosixPath
 
-from workflow.metaprobe import costs, doctor
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.plan import Plan, jobs_to_run, report
-from workflow.metaprobe.plan_times import expected_times
-from workflow.metaprobe.status import read_states
+from metaprobe.core.errors import UserError
+from metaprobe.operations import costs, doctor
+from metaprobe.operations.plan import Plan, jobs_to_run, report
+from metaprobe.operations.plan_times import expected_times
+from metaprobe.operations.status import read_states
 
 config, params = snakemake.config, snakemake.params
 data, results = Path(config["data"]).expanduser(), Path(params.results)

@@ -1,13 +1,13 @@
 """Rank the configurations for the new data set from the table and its description."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.files import write_json, write_text
-    from workflow.metaprobe.meta_table import read_meta_table
-    from workflow.metaprobe.recommendation import read_new_task, recommend, to_csv
+    from metaprobe.core.files import write_json, write_text
+    from metaprobe.recommend.meta_table import read_meta_table
+    from metaprobe.recommend.ranking import read_new_task, recommend, to_csv
 
     params = snakemake.params
     folder = Path(snakemake.input.fragments[0]).parent.parent

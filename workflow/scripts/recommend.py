@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from workflow.metaprobe.files import read_json
-from workflow.metaprobe.recommendation import to_text
+from metaprobe.core.files import read_json
+from metaprobe.recommend.ranking import to_text
 
 path = Path(snakemake.input[0])
 print(f"\n{to_text(read_json(path))}\n\nAll of it: {path} and {path.with_suffix('.csv')}\n")

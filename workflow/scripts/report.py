@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from workflow.metaprobe.report_data import read_run
-    from workflow.metaprobe.report_page import write_report
+    from metaprobe.report.data import read_run
+    from metaprobe.report.page import write_report
 
     params, output = snakemake.params, snakemake.output
     run = read_run(Path(output.page).parent, params.stages, params.expected, params.licences)

@@ -1,5 +1,5 @@
 """Print which experiments are done, failed or missing."""
 
-from workflow.metaprobe.status import read_states, report
+from metaprobe.operations.status import read_states, report
 
 print(report(read_states(snakemake.params.stages, snakemake.params.expected)))

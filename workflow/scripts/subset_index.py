@@ -1,12 +1,12 @@
 """Draw the subset of one data set that all its experiments share."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.datasets import draw_subset, open_dataset
-    from workflow.metaprobe.files import write_json
+    from metaprobe.core.files import write_json
+    from metaprobe.data.dataset import draw_subset, open_dataset
 
     task_id = snakemake.wildcards.dataset
     entry = snakemake.config["datasets"][task_id]

@@ -1,9 +1,9 @@
 """Collect the sweeps of all data sets and architectures in one table."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from workflow.metaprobe.sweep_table import concatenate
+    from metaprobe.training.sweep_table import concatenate
 
     summary = concatenate(snakemake.output[0], snakemake.input)
     print(summary)

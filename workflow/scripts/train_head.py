@@ -1,10 +1,10 @@
 """Train the heads of one experiment, one per replicate, on cached features."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from workflow.metaprobe.files import write_arrays
-    from workflow.metaprobe.heads import train_on_file
+    from metaprobe.core.files import write_arrays
+    from metaprobe.training.heads import train_on_file
 
     parameters, facts = train_on_file(
         snakemake.input.features,

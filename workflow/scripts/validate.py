@@ -1,10 +1,10 @@
 """Fail if the checks of the table found errors; write what they say in words if not."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from workflow.metaprobe.files import read_json, write_text
-    from workflow.metaprobe.validation import in_words
+    from metaprobe.core.files import read_json, write_text
+    from metaprobe.tables.validation import in_words
 
     report = read_json(snakemake.input[0])
     words = in_words(report, most=10)

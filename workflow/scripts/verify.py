@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from workflow.metaprobe.errors import UserError
-from workflow.metaprobe.tables import read_fragments
-from workflow.metaprobe.verify import Settings, overall, report, verify
-from workflow.metaprobe.weights import weights_folder
+from metaprobe.core.errors import UserError
+from metaprobe.features.weights import weights_folder
+from metaprobe.operations.verify import Settings, overall, report, verify
+from metaprobe.tables.target import read_fragments
 
 config, params = snakemake.config, snakemake.params
 settings = Settings(

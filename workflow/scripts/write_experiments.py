@@ -1,11 +1,11 @@
 """Put all that fragments know into flat tables."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.experiments import write_experiments
+    from metaprobe.tables.experiments import write_experiments
 
     folder = Path(snakemake.input[0]).parent.parent
     params = snakemake.params

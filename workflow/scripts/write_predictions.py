@@ -1,11 +1,11 @@
 """Put the predictions of all experiments into one table."""
 
-from workflow.metaprobe.jobs import logged
+from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from workflow.metaprobe.prediction_table import write_prediction_table
+    from metaprobe.tables.predictions import write_prediction_table
 
     folder = Path(snakemake.input[0]).parent.parent
     write_prediction_table(snakemake.output[0], folder, snakemake.params.experiments)

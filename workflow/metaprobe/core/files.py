@@ -1,0 +1,184 @@
+"""Whole files or none: atomic writing, and reading that names the file that is broken."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaprobe.core.errors import UserError
+from metaprobe.core.orphans import check_not_superseded
+
+Arrays = dict[str, NDArray[Any]]
+LEAST_ROOM = 10**6  # bytes
+FULL = (errno.ENOSPC, errno.EDQUOT)
+INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it to `path` if the block succeeds.
+
+    What killed processes have left there is deleted.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        check_not_superseded()
+        os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | Path, error: OSError) -> Exception:
+    """The user's error for a full disk, or the error itself."""
+    if error.errno not in FULL:
+        return error
+    return UserError(
+        f"{path} cannot be written ({error.strerror}): make room on its disk and start the run again"
+    )
+
+
+def check_room(folder: str | Path) -> None:
+    """See that a run can at least begin to write below `folder`, which need not exist.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if shutil.disk_usage(there).free < LEAST_ROOM:
+        raise UserError(
+            f"{folder} is on a disk without {LEAST_ROOM // 10**6} MB of free space: make room there"
+            " and start the run again"
+        )
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON, a list of integers on one line.
+
+    NaN and infinity raise ValueError, as JSON has none.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, INTEGER_LIST.sub(lambda match: " ".join(match[0].split()), text) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: start the run again to make it") from None
+    except ValueError as error:
+        raise broken(path, str(error)) from None
+
+
+def _refuse_constant(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def broken(path: str | Path, reason: str) -> UserError:
+    """The error for an intermediate file that cannot be what the workflow wrote."""
+    return UserError(f"{path} is broken ({reason}): delete it and start the run again")
+
+
+def digest_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over names, types, shapes and bytes of `arrays`, whatever their order."""
+    sha256 = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        sha256.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        sha256.update(array.data.cast("B") if array.size else b"")
+    return sha256.hexdigest()
+
+
+def digest_json(content: Any) -> str:
+    """SHA-256 of `content` in canonical JSON (sorted keys, no blanks)."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def seal(content: dict[str, Any]) -> dict[str, Any]:
+    """`content` with a digest over everything else in it, as `sha256`."""
+    return content | {"sha256": _digest_unsealed(content)}
+
+
+def is_intact(content: dict[str, Any]) -> bool:
+    """Whether sealed content is as it was sealed."""
+    return bool(content.get("sha256") == _digest_unsealed(content))
+
+
+def _digest_unsealed(content: dict[str, Any]) -> str:
+    return digest_json({key: value for key, value in content.items() if key != "sha256"})
+
+
+def digest_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
+    """Write named arrays and JSON `facts` about them as one safetensors file.
+
+    The file carries a digest of both, which `read_arrays` checks.
+    """
+    from safetensors.numpy import save
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    text = json.dumps(facts, allow_nan=False)
+    metadata = {"facts": text, "sha256": digest_json([text, digest_arrays(arrays)])}
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(arrays, metadata=metadata))
+
+
+def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
+    """Read what `write_arrays` wrote: the arrays and the facts.
+
+    Raises:
+        UserError: the file is missing, truncated, or does not match its digest.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise UserError(f"{path} does not exist: start the run again to make it")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        text, expected = metadata["facts"], metadata["sha256"]
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise broken(path, str(error)) from None
+    if digest_json([text, digest_arrays(arrays)]) != expected:
+        raise broken(path, "its content does not match its digest")
+    return arrays, json.loads(text)

@@ -1,0 +1,229 @@
+"""A data set as the pipeline sees it: opened, checked, its subset drawn, its images handed out."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaprobe.data import readers
+from metaprobe.data import subset as subsets
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import digest_arrays, digest_json, seal
+from metaprobe.data.transforms import TRANSFORMS
+from metaprobe.core.randomness import generator
+from metaprobe.data.readers import Dataset, Entry, Pool, folder
+
+DEFAULT_SPLIT = {"rule": "stratified", "test_fraction": 0.2}
+TREE_KEYS = ("omit_classes", "minimum_class_images")  # what of an entry holds for a tree as well
+
+
+def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
+    """Open a data set and check it against what its entry declares.
+
+    A folder tree `<data>/<task_id>/` is read instead of what the entry describes; see `has_tree`.
+
+    Raises:
+        UserError: it cannot be read, or its labels or counts are not the declared ones.
+    """
+    described = entry
+    if has_tree(task_id, entry, data):
+        described = {"kind": "folder"} | {key: entry[key] for key in TREE_KEYS if key in entry}
+    try:
+        dataset = readers.read(task_id, described, data)
+    except OSError as error:
+        raise UserError(f"{task_id}: its files below {data} cannot be read: {error}") from error
+    except UserError as error:
+        if "source" not in entry:
+            raise
+        advice = f"to fetch its files again, delete sources/{entry['source']}.json in the results"
+        raise UserError(f"{error}; {advice}") from error
+    check(task_id, entry, dataset)
+    return dataset
+
+
+def has_tree(task_id: str, entry: Entry, data: Path) -> bool:
+    """Whether `<data>/<task_id>/` is a tree of class folders that replaces the entry's own files.
+
+    Of an entry that describes another folder, that folder goes first.
+    """
+    if (
+        entry["kind"] == "folder"
+        and (data / Path(entry.get("path", task_id)).expanduser()).is_dir()
+    ):
+        return False
+    return folder.holds_tree(data / task_id)
+
+
+def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
+    """Compare class count, label range and image counts with the entry.
+
+    With `partial: true` there may be fewer classes, but two, and any number of images.
+
+    Raises:
+        UserError: naming the data set, what was found and what was declared.
+    """
+    partial = entry.get("partial", False)
+    for name, count in Counter(dataset.class_names).items():
+        if count > 1:
+            raise UserError(f"{task_id}: {count} classes are called {name!r}; rename all but one")
+    tree = "" if dataset.read_as == entry["kind"] else f" in the folder tree {task_id}"
+    for part, pool in dataset.pools.items():
+        if not len(pool.labels):
+            raise UserError(f"{task_id}: there are no {part} images{tree}; complete the files")
+        _check_range(task_id, entry["classes"], pool)
+    _check_classes(task_id, entry["classes"], dataset, tree, partial)
+    if not partial:
+        _check_counts(task_id, entry.get("images", {}), dataset, tree)
+
+
+def _check_range(task_id: str, declared: int, pool: Pool) -> None:
+    lowest, highest = pool.labels.min(), pool.labels.max()
+    if lowest < 0 or highest >= declared:
+        raise UserError(
+            f"{task_id}: labels run from {lowest} to {highest}, but classes: {declared} allows "
+            f"0 to {declared - 1}; correct classes or first_label in datasets.yaml"
+        )
+
+
+def _check_classes(task_id: str, declared: int, dataset: Dataset, tree: str, partial: bool) -> None:
+    """See that every declared class, and no other, has images to train on."""
+    training = dataset.pools["train" if "train" in dataset.pools else "pool"]
+    found = set(training.labels.tolist())
+    names = dataset.class_names
+    whole = len(found) == len(names) == declared
+    if whole or (partial and len(found) > 1 and len(names) <= declared):
+        return
+    without = [name for number, name in enumerate(names) if number not in found]
+    without += dataset.empty_folders
+    listed = f" (without images: {', '.join(without[:5])})" if without else ""
+    raise UserError(
+        f"{task_id}: {len(found)} classes have images{tree}, but datasets.yaml declares "
+        f"classes: {declared}{listed}; complete the files or correct the entry"
+    )
+
+
+def _check_counts(task_id: str, declared: dict[str, int], dataset: Dataset, tree: str) -> None:
+    """Compare the images of each part, or, where the entry has other parts, of all together."""
+    found = {part: len(pool.labels) for part, pool in dataset.pools.items()}
+    expected = {part: declared[part] for part in found if part in declared}
+    if declared and not expected:
+        together = " and ".join(found)
+        found, expected = {together: sum(found.values())}, {together: sum(declared.values())}
+    for part, count in expected.items():
+        if found[part] != count:
+            raise UserError(
+                f"{task_id}: the {part} images number {found[part]}{tree}, but datasets.yaml "
+                f"declares {count}; complete the files, or correct images, or write "
+                "partial: true to work with what is there"
+            )
+
+
+def draw_subset(
+    task_id: str, entry: Entry, dataset: Dataset, *, seed: int, sampling: str, sizes: dict[str, int]
+) -> dict[str, Any]:
+    """Draw the subset of a data set that all its experiments share.
+
+    Args:
+        sampling: `random` or `stratified`.
+        sizes: images wanted, `train` and `test`; a smaller pool is taken whole.
+
+    Returns:
+        The content of `subsets/<task_id>.json`.
+    """
+    chosen = {}
+    for part, (pool_name, candidates) in split(task_id, entry, dataset, seed).items():
+        pool = dataset.pools[pool_name]
+        draws = generator(seed, task_id, f"{part} subset")
+        indices = subsets.draw(candidates, pool.labels[candidates], sizes[part], sampling, draws)
+        chosen[part] = subsets.part(pool_name, indices, pool.labels, dataset.class_names)
+        if not len(indices):
+            raise UserError(f"{task_id}: no image is left for the {part} part; add images to it")
+    if shared := subsets.overlap(chosen["train"], chosen["test"]):
+        raise AssertionError(f"{task_id}: {len(shared)} images in both parts")
+    return seal(
+        {
+            "task_id": task_id,
+            "seed": seed,
+            "sampling": sampling,
+            "read_as": dataset.read_as,
+            "partial": entry.get("partial", False),
+            "split": split_rule(entry, dataset),
+            "pretext": dataset.pretext,
+            "class_count": len(dataset.class_names),
+            "class_names": dataset.class_names,
+            "pools": pool_facts(dataset),
+            **chosen,
+        }
+    )
+
+
+def split_rule(entry: Entry, dataset: Dataset) -> dict[str, Any]:
+    """How training and test candidates are told apart."""
+    if "pool" not in dataset.pools:
+        return {"rule": "official"}
+    return {**DEFAULT_SPLIT, **entry.get("split", {})}
+
+
+def split(
+    task_id: str, entry: Entry, dataset: Dataset, seed: int
+) -> dict[str, tuple[str, NDArray[np.int64]]]:
+    """Part → (pool it is drawn from, sorted candidate indices)."""
+    rule = split_rule(entry, dataset)
+    if rule["rule"] == "official":
+        return {
+            part: (part, np.arange(len(dataset.pools[part].labels))) for part in ("train", "test")
+        }
+    draws = generator(seed, task_id, "split")
+    labels = dataset.pools["pool"].labels
+    train, test = subsets.split_pool(labels, rule["rule"], rule["test_fraction"], draws)
+    return {"train": ("pool", train), "test": ("pool", test)}
+
+
+def pool_facts(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Of each pool its size, and a digest of what can be known without decoding: labels, names."""
+    return {
+        name: {
+            "images": len(pool.labels),
+            "sha256": digest_json([digest_arrays({"labels": pool.labels}), list(pool.names)]),
+        }
+        for name, pool in dataset.pools.items()
+    }
+
+
+def check_fit(subset: dict[str, Any], dataset: Dataset, path: str | Path) -> None:
+    """See that a subset was drawn from these files.
+
+    Raises:
+        UserError: the data have other images, labels or file names than when it was drawn.
+    """
+    if pool_facts(dataset) != subset["pools"]:
+        raise UserError(
+            f"{path} no longer fits the data of {subset['task_id']}: their images or labels have "
+            "changed since it was drawn; delete it and start the run again"
+        )
+
+
+def subset_images(
+    subset: dict[str, Any], part: str, dataset: Dataset, transform: str
+) -> Iterator[NDArray[np.uint8]]:
+    """The images of one part of a subset as (3, 224, 224) uint8, in its order.
+
+    Raises:
+        UserError: a picture does not decode; it is named.
+    """
+    pool = dataset.pools[subset[part]["pool"]]
+    for index in subset[part]["indices"]:
+        try:
+            yield TRANSFORMS[transform](pool.image(index))
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged picture can make its decoder raise anything
+            name = pool.names[index] if pool.names else f"number {index}"
+            raise UserError(
+                f"{subset['task_id']}: {subset[part]['pool']} picture {name} does not decode "
+                f"({error}); replace it, or remove it, write partial: true for the data set in "
+                "datasets.yaml and delete the subset"
+            ) from error

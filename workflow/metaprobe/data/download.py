@@ -1,0 +1,315 @@
+"""Bringing a source's files to the data folder, and the manifest that says they are whole.
+
+Below the data folder, `.partial/<source>/parts` holds unfinished transfers (the next run goes on
+with them), `.partial/<source>/tree` what is being unpacked, and `.archives/<source>` the archives
+that have been unpacked.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from metaprobe.data.archives import unpack
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import FULL, replacing
+from metaprobe.data.transfer import PATIENCE, Patience, TransferError, size_of, transfer
+
+PARTIAL = ".partial"
+ARCHIVES = ".archives"
+
+
+def fetch_source(
+    source: str,
+    entry: dict[str, Any],
+    data: Path,
+    *,
+    delete_archives: bool = False,
+    patience: Patience = PATIENCE,
+) -> dict[str, Any]:
+    """See that the files of `source` are whole below `data`; return the manifest.
+
+    Files that are there are not fetched again, and need no network. What archives hold is moved
+    into place only once all of it is unpacked and counted.
+
+    Args:
+        delete_archives: delete the archives that were fetched once they are unpacked.
+
+    Raises:
+        UserError: the files cannot be fetched, are not what they should be, do not fit on the
+            disk, or have to be put there by hand.
+    """
+    data = data.expanduser().resolve()
+    kept = data / ARCHIVES / source
+    try:
+        if not _is_complete(source, entry, data) or (delete_archives and kept.is_dir()):
+            with _alone(source, data):
+                if not _is_complete(source, entry, data):
+                    _fetch(source, entry, data, patience)
+                if delete_archives:
+                    shutil.rmtree(kept, ignore_errors=True)
+    except OSError as error:
+        advice = ": make room there and start the run again" if error.errno in FULL else ""
+        raise UserError(f"{source}: cannot read or write below {data}: {error}{advice}") from error
+    return {"source": source, "files": entry.get("provides", {})}
+
+
+def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
+    """What of `provides` is not there: one sentence per pattern whose count differs.
+
+    Where there is no download, more files than expected are the user's own affair.
+
+    Args:
+        folders: counted as if they were merged.
+    """
+    counts = {pattern: count_files(pattern, *folders) for pattern in entry.get("provides", {})}
+    return [
+        f"{pattern} matches {counts[pattern]} files, not {expected}"
+        for pattern, expected in entry.get("provides", {}).items()
+        if counts[pattern] < expected or (counts[pattern] > expected and "files" in entry)
+    ]
+
+
+def count_files(pattern: str, *folders: Path) -> int:
+    """Files below `folders` that match `pattern`, counted as if the folders were merged."""
+    paths = {path.relative_to(folder) for folder in folders for path in folder.glob(pattern)}
+    return sum(path.parts[0] not in (PARTIAL, ARCHIVES) for path in paths)
+
+
+def _is_complete(source: str, entry: dict[str, Any], data: Path) -> bool:
+    """Whether nothing has to be fetched.
+
+    Raises:
+        UserError: what is there is not what it should be, and a download cannot mend it.
+    """
+    missing = missing_files(entry, data)
+    for pattern, expected in entry.get("provides", {}).items():
+        if (found := count_files(pattern, data)) > expected and "files" in entry:
+            raise UserError(
+                f"{source}: {pattern} below {data} matches {found} files, not {expected}:"
+                " take away those that do not belong there"
+            )
+    if missing and "files" not in entry:
+        raise UserError(
+            f"{source} is incomplete below {data} ({'; '.join(missing)})"
+            f" and cannot be downloaded. By hand:{_manual(entry, data)}"
+        )
+    return not missing and ("provides" in entry or "files" not in entry)
+
+
+def _manual(entry: dict[str, Any], data: Path) -> str:
+    text = entry.get("manual", "").strip().replace("<data>", str(data))
+    return f"\n{text}" if text else ""
+
+
+@contextmanager
+def _alone(source: str, data: Path) -> Iterator[None]:
+    """Keep other processes from fetching `source` into `data` meanwhile; wait for one that does."""
+    path = data / PARTIAL / f"{source}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print(f"{source}: waiting for another process that fetches it (lock {path})", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch(source: str, entry: dict[str, Any], data: Path, patience: Patience) -> None:
+    """Bring the files of `source`, unpack and count them, and only then move them into place.
+
+    Raises:
+        UserError: a file cannot be had or unpacked, or does not hold what it should.
+    """
+    work = data / PARTIAL / source
+    tree = work / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    files = entry["files"]
+    found = [_find(source, file, data) for file in files]
+    held = [place or _part(source, file, data) for file, place in zip(files, found, strict=True)]
+    _check_space(source, entry, data, sum(map(size_of, held)))
+    wholes = [
+        place or _download(source, entry, file, data, patience)
+        for file, place in zip(files, found, strict=True)
+    ]
+    try:
+        _unpack_all(entry, wholes, tree)
+        if missing := missing_files(entry, data, tree):
+            raise UserError(
+                f"{source} does not hold what its entry in datasets.yaml says it provides"
+                f" ({'; '.join(missing)}): correct the entry; no file was moved into place"
+            )
+        _merge(tree, data, entry.get("provides", {}))
+    except UserError:
+        _delete_unverified(source, files, data)
+        raise
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _places(source: str, file: dict[str, Any], data: Path) -> list[Path]:
+    """Where a whole file may lie: first where a download puts it, last where a user may put it."""
+    name = file["name"]
+    if "extract_to" not in file or file.get("keep"):
+        return [data / name]
+    return [data / ARCHIVES / source / name, data / name, data / Path(name).name]
+
+
+def _part(source: str, file: dict[str, Any], data: Path) -> Path:
+    return data / PARTIAL / source / "parts" / f"{file['name']}.part"
+
+
+def _find(source: str, file: dict[str, Any], data: Path) -> Path | None:
+    """The first of a file's places where it is whole."""
+    for place in dict.fromkeys(_places(source, file, data)):
+        if place.is_file():
+            reason = _mismatch(place, file)
+            if reason is None:
+                return place
+            print(f"{place} is not used: {reason}", flush=True)
+    return None
+
+
+def _mismatch(path: Path, file: dict[str, Any]) -> str | None:
+    """How the file at `path` differs from its `bytes`, `md5` and `sha256`; None if it does not."""
+    size = size_of(path)
+    if size != file.get("bytes", size):
+        return f"it has {size:,} bytes, not {file['bytes']:,}"
+    for algorithm in _digests(file):
+        # Computers in FIPS mode refuse MD5 unless told that no secret depends on it.
+        new = partial(hashlib.new, algorithm, usedforsecurity=False)
+        with open(path, "rb") as opened:
+            found = hashlib.file_digest(opened, new).hexdigest()
+        if found != file[algorithm]:
+            return f"its {algorithm.upper()} is {found}, not {file[algorithm]} ({size:,} bytes)"
+    return None
+
+
+def _digests(file: dict[str, Any]) -> list[str]:
+    return [algorithm for algorithm in ("md5", "sha256") if algorithm in file]
+
+
+def _check_space(source: str, entry: dict[str, Any], data: Path, there: int) -> None:
+    """See that the archives and what they hold fit on the disk side by side.
+
+    Archives inside archives take about the space of the download once more. What a broken
+    extraction left is not subtracted: it is replaced only once the new files are all there.
+
+    Args:
+        there: bytes of the download that are on the disk already.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    download = entry["download_mb"] * 1e6
+    nested = download if "nested" in entry else 0
+    needed = max(download - there, 0) + nested + entry["extracted_mb"] * 1e6
+    free = shutil.disk_usage(data).free
+    if needed > free:
+        raise UserError(
+            f"{source} needs {needed / 1e9:.2f} GB more below {data} to be downloaded and unpacked,"
+            f" but only {free / 1e9:.2f} GB are free: make room there, or let `data` in config.yaml"
+            " name a folder on a larger disk"
+        )
+
+
+def _download(
+    source: str, entry: dict[str, Any], file: dict[str, Any], data: Path, patience: Patience
+) -> Path:
+    """Fetch one file from the first of its mirrors that delivers it; return where it is then.
+
+    Raises:
+        UserError: none of them does; the message says why, mirror by mirror.
+    """
+    places, part = _places(source, file, data), _part(source, file, data)
+    reasons = ""
+    for url in file["urls"]:
+        print(f"fetching {url}", flush=True)
+        try:
+            _deliver(url, file, part, patience)
+        except TransferError as error:
+            print(f"{url}: {error}", flush=True)
+            reasons += f"\n  {url}: {error}"
+        else:
+            _move(part, places[0])
+            return places[0]
+    digests = "".join(f", {algorithm.upper()} {file[algorithm]}" for algorithm in _digests(file))
+    raise UserError(
+        f"{source}: {file['name']} cannot be fetched:{reasons}\n"
+        f"Start again later, or put the file there yourself ({data / file['name']}{digests})."
+        f"{_manual(entry, data)}"
+    )
+
+
+def _deliver(url: str, file: dict[str, Any], part: Path, patience: Patience) -> None:
+    """Complete `part` from one mirror and check it; leave no `part` that is whole and wrong.
+
+    Raises:
+        TransferError: the mirror does not deliver, or something else than the file.
+    """
+    if not _digests(file):
+        # Nothing would tell whether the bytes of another mirror or day fit the rest of this one's.
+        part.unlink(missing_ok=True)
+    inherited = part.is_file()
+    transfer(url, part, file.get("bytes"), patience)
+    if reason := _mismatch(part, file):
+        part.unlink()
+        if not inherited:
+            raise TransferError(reason)
+        print(f"{part.stem}: {reason}; fetching it once more from its start", flush=True)
+        _deliver(url, file, part, patience)
+
+
+def _unpack_all(entry: dict[str, Any], wholes: list[Path], tree: Path) -> None:
+    """Unpack below `tree` the archives of a source, then the archives inside them."""
+    for file, whole in zip(entry["files"], wholes, strict=True):
+        if "extract_to" in file:
+            print(f"unpacking {whole}", flush=True)
+            unpack(whole, tree / file["extract_to"])
+    for step in entry.get("nested", []):
+        for archive in sorted(tree.glob(step["archive"])):
+            unpack(archive, tree / step["extract_to"])
+            archive.unlink()
+
+
+def _merge(tree: Path, data: Path, patterns: Iterable[str]) -> None:
+    """Move every file below `tree` to the same path below `data`.
+
+    The files that `patterns` count go last, so that a kill in between never leaves a source that
+    counts as complete and is not.
+    """
+    counted = {path for pattern in patterns for path in tree.glob(pattern)}
+    files = [path for path in tree.rglob("*") if path.is_symlink() or path.is_file()]
+    for path in sorted(files, key=counted.__contains__):
+        _move(path, data / path.relative_to(tree))
+
+
+def _move(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(path, target)
+    except OSError as error:
+        # A subfolder of the data folder may be a link to another disk.
+        if error.errno != errno.EXDEV:
+            raise
+        with replacing(target) as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def _delete_unverified(source: str, files: list[dict[str, Any]], data: Path) -> None:
+    """Delete fetched archives without a digest: a useless one may have been fetched wrongly."""
+    for file in files:
+        if not _digests(file):
+            (data / ARCHIVES / source / file["name"]).unlink(missing_ok=True)

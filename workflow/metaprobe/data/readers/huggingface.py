@@ -1,0 +1,99 @@
+"""Reader of image-classification data sets of the Hugging Face Hub, through the package `datasets`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from metaprobe.core.errors import UserError
+from metaprobe.data.readers import Dataset, Entry, Pool, numbered_classes, optional_package
+
+
+def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+    """The revision `revision` of the data set `path`, cached in `huggingface` below the data folder.
+
+    Its splits named by `train` and `test` (by default so called), or the one named by `pool`. The
+    first reading downloads it.
+
+    Raises:
+        UserError: the package is missing, or the data set, a split or a column cannot be had.
+    """
+    hub = optional_package(task_id, "datasets")
+    names = (
+        {"pool": entry["pool"]}
+        if "pool" in entry
+        else {part: entry.get(part, part) for part in ("train", "test")}
+    )
+    parts = {part: _load(task_id, hub, entry, data, split) for part, split in names.items()}
+    labels = {part: _column(task_id, table, entry) for part, table in parts.items()}
+    class_names = _class_names(next(iter(parts.values())), labels, entry)
+    pools = {
+        part: _pool(task_id, table, labels[part], class_names, entry)
+        for part, table in parts.items()
+    }
+    return Dataset(class_names, pools)
+
+
+def _load(task_id: str, hub: Any, entry: Entry, data: Path, split: str) -> Any:
+    try:
+        return hub.load_dataset(
+            entry["path"],
+            entry.get("config_name"),
+            split=split,
+            revision=entry["revision"],
+            cache_dir=str(data / "huggingface"),
+        )
+    except (
+        Exception
+    ) as error:  # the network, the Hub and every file format have errors of their own
+        raise UserError(
+            f"{task_id}: the split {split} of {entry['path']} at revision {entry['revision']} cannot "
+            f"be loaded ({type(error).__name__}: {error}); correct the entry in datasets.yaml, or "
+            "mend the connection and start again"
+        ) from error
+
+
+def _column(task_id: str, table: Any, entry: Entry) -> list[Any]:
+    """The labels as they are stored; no picture is decoded."""
+    image, label = entry.get("image_column", "image"), entry.get("label_column", "label")
+    for column, key in ((image, "image_column"), (label, "label_column")):
+        if column not in table.column_names:
+            raise UserError(
+                f"{task_id}: {entry['path']} has no column {column}, only "
+                f"{', '.join(table.column_names)}; correct {key} in datasets.yaml"
+            )
+    return list(table[label][:])
+
+
+def _class_names(table: Any, labels: dict[str, list[Any]], entry: Entry) -> list[str]:
+    """The names stored with the column, or the words that stand in it, sorted, or numbers."""
+    stored = getattr(table.features[entry.get("label_column", "label")], "names", None)
+    if stored is not None:
+        return list(stored)
+    words = {label for column in labels.values() for label in column}
+    if all(isinstance(word, str) for word in words):
+        return sorted(words)
+    return numbered_classes(entry["classes"])
+
+
+def _pool(
+    task_id: str, table: Any, labels: list[Any], class_names: list[str], entry: Entry
+) -> Pool:
+    column = entry.get("image_column", "image")
+    pictures = table.select_columns([column])
+    numbers = {name: number for number, name in enumerate(class_names)}
+    first = entry.get("first_label", 0)
+    try:
+        values = [numbers[v] if isinstance(v, str) else int(v) - first for v in labels]
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{task_id}: the labels of {entry['path']} are not all numbers or words ({error}); "
+            "name another column by label_column in datasets.yaml"
+        ) from error
+
+    def image(index: int) -> Image.Image:
+        picture: Image.Image = pictures[index][column]
+        return picture
+
+    return Pool(np.array(values, dtype=np.int64), image)

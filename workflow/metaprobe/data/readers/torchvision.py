@@ -1,0 +1,195 @@
+"""Reader of any torchvision classification data set, built from its entry alone."""
+
+import inspect
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from metaprobe.core.errors import UserError
+from metaprobe.data.readers import Dataset, Entry, Pool, missing_package, numbered_classes
+
+UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says, unchecked
+LISTS_OF_FILES = ("_image_files", "_images", "_samples", "samples", "imgs")
+
+
+def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+    """Build `torchvision.datasets.<class>` once per part; several argument sets are joined.
+
+    Pictures that the class lists but that are not there are an error, or, with `partial`, left
+    out; hidden files that it takes for pictures are left out.
+
+    Raises:
+        UserError: the class does not exist or refuses the arguments, its files are missing or
+            damaged, or its parts do not fit together.
+    """
+    pools: dict[str, Pool] = {}
+    class_lists = set()
+    for part in ("train", "test", "pool"):
+        if part in entry:
+            arguments = entry[part] if isinstance(entry[part], list) else [entry[part]]
+            built = [build(task_id, entry["class"], data, one) for one in arguments]
+            pools[part] = _join([_pool(task_id, one, entry, data) for one in built])
+            class_lists |= {
+                tuple(map(str, one.classes)) for one in built if hasattr(one, "classes")
+            }
+    if len(class_lists) > 1:
+        raise UserError(
+            f"{task_id}: the lists of its parts below {data} name different classes, so that their "
+            "labels do not mean the same; restore the lists"
+        )
+    class_names = numbered_classes(entry["classes"])
+    if class_lists:
+        named = class_lists.pop()[entry.get("first_label", 0) :]
+        class_names = list(named) if len(named) == len(class_names) else class_names
+    return Dataset(class_names, pools)
+
+
+def build(task_id: str, class_name: str, data: Path, arguments: dict[str, Any]) -> Any:
+    """The torchvision data set of that class and those arguments below the folder `data`.
+
+    Raises:
+        UserError: there is no such class, a package is missing, or the class cannot read its files.
+    """
+    from torchvision import datasets
+
+    if class_name in UNPICKLING:
+        raise UserError(
+            f"{task_id}: {class_name} reads a pickle that nobody has checked, which could run any "
+            "code; bring its pictures as a folder tree, kind: folder"
+        )
+    data_class = getattr(datasets, class_name, None)
+    if data_class is None:
+        raise UserError(f"{task_id}: torchvision.datasets has no class {class_name}")
+    try:
+        inspect.signature(data_class).bind(str(data), **arguments)
+    except TypeError as error:
+        raise UserError(
+            f"{task_id}: torchvision's {class_name} does not take {arguments} ({error}); correct "
+            "train, test or pool in datasets.yaml"
+        ) from None
+    try:
+        return data_class(str(data), **arguments)
+    except ImportError as error:
+        raise missing_package(task_id, error.name or str(error)) from error
+    except Exception as error:  # a damaged file can make its parser raise anything
+        reason = str(error).partition("\n")[0].partition("You can use download=True")[0]
+        where = _file_in_hand(error, data) or f"its files below {data}"
+        raise UserError(
+            f"{task_id}: torchvision's {class_name}({arguments}) cannot read {where} "
+            f"({type(error).__name__}: {reason.strip()}); replace what is missing or damaged"
+        ) from error
+
+
+def _file_in_hand(error: Exception, data: Path) -> str | None:
+    """The file below `data` that the code which raised `error` was busy with."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    values = [value for frame in reversed(frames) for value in frame.f_locals.values()]
+    paths = [str(value) for value in values if isinstance(value, (str, Path))]
+    below = [path for path in paths if path.startswith(f"{data}{os.sep}")]
+    return next(filter(os.path.isfile, below), None)
+
+
+def _pool(task_id: str, dataset: Any, entry: Entry, data: Path) -> Pool:
+    files = _files(dataset)
+    kept = _usable(task_id, files, entry) if files else np.arange(len(dataset))
+    labels = _labels(task_id, dataset, entry)
+    if len(labels) != len(dataset):
+        raise UserError(
+            f"{task_id}: {len(dataset)} pictures but {len(labels)} labels below {data}; replace the "
+            "files that do not belong together"
+        )
+
+    def image(index: int) -> Image.Image:
+        picture: Image.Image = dataset[int(kept[index])][0]
+        return picture
+
+    names = [os.path.relpath(files[i], data) for i in kept] if files else []
+    return Pool(labels[kept], image, names)
+
+
+def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
+    """Labels from an attribute (numbers, rows that begin or pairs that end with the label).
+
+    Without an attribute every item is decoded, which is slow but always right.
+    """
+    attribute = entry.get("labels")
+    first: int = entry.get("first_label", 0)
+    if entry["class"] == "GTSRB" and dataset._split == "train":
+        # The class numbers the folders that are there; the test labels are the numbers they bear.
+        numbers = [int(Path(file).parent.name) for file, _ in dataset._samples]
+        return np.array(numbers, dtype=np.int64)
+    if attribute is None:
+        items = (dataset[index] for index in range(len(dataset)))
+        return np.array([label for _, label in items], dtype=np.int64) - first
+    if not hasattr(dataset, attribute):
+        raise UserError(
+            f"{task_id}: torchvision's {entry['class']} has no attribute {attribute}; correct "
+            "labels in datasets.yaml, or leave it out"
+        )
+    values = getattr(dataset, attribute)
+    if isinstance(values, list) and values and isinstance(values[0], (tuple, list)):
+        values = [pair[-1] for pair in values]
+    try:
+        labels: NDArray[np.int64] = np.asarray(values).astype(np.int64)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{task_id}: {attribute} of torchvision's {entry['class']} holds no class numbers; "
+            "correct labels in datasets.yaml, or leave it out"
+        ) from None
+    if labels.ndim > 1:
+        labels = labels[:, 0]
+    return labels - first
+
+
+def _files(dataset: Any) -> list[str]:
+    """The picture files in the data set's order; none if the pictures are not files of their own."""
+    for attribute in LISTS_OF_FILES:
+        values = getattr(dataset, attribute, None) or []
+        values = [value[0] if isinstance(value, tuple) else value for value in values]
+        if values and isinstance(values[0], (str, Path)):
+            return [os.fspath(value) for value in values]
+    return []
+
+
+def _usable(task_id: str, files: list[str], entry: Entry) -> NDArray[np.int64]:
+    """Indices of the files that are there, those of hidden ones left out.
+
+    Folders are listed instead of asking for every file, which is slow on network disks.
+
+    Raises:
+        UserError: pictures are missing and the entry is not `partial`.
+    """
+    folders = {os.path.dirname(file) for file in files}
+    listed = {folder: set(os.listdir(folder)) for folder in folders if os.path.isdir(folder)}
+    visible = [i for i, file in enumerate(files) if not os.path.basename(file).startswith(".")]
+    there: list[int] = []
+    missing: list[int] = []
+    for index in visible:
+        folder, name = os.path.split(files[index])
+        (there if name in listed.get(folder, ()) else missing).append(index)
+    if missing and not entry.get("partial", False):
+        first = Path(files[missing[0]])
+        advice = "complete them, or write partial: true in datasets.yaml to work without them"
+        if (nested := first.parent / first.parent.name).is_dir():
+            advice = f"they lie one level too deep: move what is in {nested} to {nested.parent}"
+        raise UserError(
+            f"{task_id}: {len(missing)} of {len(visible)} pictures are missing, the first is "
+            f"{first}; {advice}"
+        )
+    return np.array(there, dtype=np.int64)
+
+
+def _join(pools: list[Pool]) -> Pool:
+    starts = np.cumsum([0] + [len(pool.labels) for pool in pools])
+
+    def image(index: int) -> Image.Image:
+        which = int(np.searchsorted(starts, index, side="right")) - 1
+        return pools[which].image(index - int(starts[which]))
+
+    names = [name for pool in pools for name in pool.names]
+    return Pool(np.concatenate([pool.labels for pool in pools]), image, names)

@@ -1,0 +1,1 @@
+"""The frozen backbones: built, given weights, run once over each subset."""

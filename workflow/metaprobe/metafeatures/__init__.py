@@ -1,0 +1,1 @@
+"""The description of a data set: one module per group of columns."""

@@ -1,0 +1,93 @@
+"""Meta-features of a data set: the columns of basic_representations.csv, one module per group.
+
+All are of the training subset alone. docs/basic_representations.md has each column's formula.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaprobe.metafeatures import (
+    backbone_shift,
+    counts,
+    embedding,
+    landmarkers,
+    logme,
+    separability,
+)
+from metaprobe.metafeatures import image_statistics as pictures
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """All that a description is computed from.
+
+    Attributes:
+        labels: (N,) classes of the training subset.
+        class_count: classes of the data set.
+        pool_images: images of the pool that the N were drawn from.
+        positions: (P,) which of the N the statistics of pictures are of.
+        pictures: statistic → (P,).
+        features: architecture → (N, D); those of the first are the *embedding*.
+        expected: architecture → `mean` and `std` (D,), for those of `backbone_shift.ENDINGS`.
+    """
+
+    labels: NDArray[np.int64]
+    class_count: int
+    pool_images: int
+    positions: NDArray[np.int64]
+    pictures: dict[str, Floats]
+    features: dict[str, NDArray[np.float32]]
+    expected: dict[str, dict[str, Floats]]
+
+
+def columns(architectures: Sequence[str]) -> list[str]:
+    """Names of the columns of a run with these architectures, in order."""
+    groups = (counts, pictures, embedding, separability, landmarkers)
+    shifts = [f"batchnorm_shift_{name}" for name in architectures if name in backbone_shift.ENDINGS]
+    return [
+        *(column for group in groups for column in group.COLUMNS),
+        *shifts,
+        *(f"LogME_{name}" for name in architectures),
+    ]
+
+
+def describe(measured: Measurements, generator: np.random.Generator) -> dict[str, float]:
+    """The value of each column; always finite.
+
+    Args:
+        generator: draws the folds of the landmarkers.
+    """
+    from sklearn.metrics import pairwise_distances
+
+    labels = measured.labels
+    cloud = next(iter(measured.features.values()))
+    distances = pairwise_distances(cloud)
+    values = counts.describe_counts(labels, measured.class_count, measured.pool_images)
+    values |= pictures.describe_pictures(measured.pictures)
+    values |= embedding.describe_embedding(cloud, distances)
+    values |= separability.describe_separability(cloud, labels, distances)
+    values |= landmarkers.describe_landmarkers(cloud, labels, distances, generator)
+    del distances
+    for name, expected in measured.expected.items():
+        shift = backbone_shift.batchnorm_shift(measured.features[name], expected)
+        values[f"batchnorm_shift_{name}"] = shift
+    for name, features in measured.features.items():
+        values[f"LogME_{name}"] = logme.logme(features, labels)
+    return values
+
+
+def select(measured: Measurements, chosen: NDArray[np.int64]) -> Measurements:
+    """The measurements of some of the N images, each once."""
+    there = np.isin(measured.positions, chosen)
+    return replace(
+        measured,
+        labels=measured.labels[chosen],
+        positions=np.searchsorted(chosen, measured.positions[there]),
+        pictures={name: values[there] for name, values in measured.pictures.items()},
+        features={name: features[chosen] for name, features in measured.features.items()},
+    )

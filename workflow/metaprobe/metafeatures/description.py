@@ -1,0 +1,131 @@
+"""The description of one data set, and those of its half-samples, from cached files alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import broken, read_arrays
+from metaprobe.core.provenance import versions
+from metaprobe.core.randomness import generator
+from metaprobe.data.subset import read_subset
+from metaprobe.metafeatures.columns import Measurements, describe, select
+
+Paths = Mapping[str, str]
+
+
+def describe_dataset(
+    *,
+    task_id: str,
+    seed: int,
+    subset_path: str,
+    pictures_path: str,
+    features_paths: Paths,
+    expected_paths: Paths,
+) -> dict[str, Any]:
+    """The values of a data set's columns, and where they come from.
+
+    Args:
+        features_paths: architecture → features file; the embedding is that of the first.
+        expected_paths: architecture → expected features, for those of
+            `backbone_shift.ENDINGS`.
+
+    Raises:
+        UserError: a file is broken, or the files do not belong together.
+    """
+    measured, facts = read_measurements(subset_path, pictures_path, features_paths, expected_paths)
+    values = describe(measured, generator(seed, task_id, "description folds"))
+    return {**facts, "rows": [values]}
+
+
+def describe_resamples(
+    *,
+    task_id: str,
+    seed: int,
+    resamples: int,
+    subset_path: str,
+    pictures_path: str,
+    features_paths: Paths,
+    expected_paths: Paths,
+) -> dict[str, Any]:
+    """The same values over seeded half-samples of the training subset, without replacement.
+
+    A mean over half of N images without replacement varies as one over N with replacement does
+    (Efron 1982, chapter 8; Buja and Stuetzle 2006), but no image occurs twice. A second copy of an
+    image would be its own nearest neighbour: the intrinsic dimension and the nearest-neighbour
+    accuracy would be wrong.
+    """
+    measured, facts = read_measurements(subset_path, pictures_path, features_paths, expected_paths)
+    rows = []
+    for number in range(resamples):
+        draws = generator(seed, task_id, f"half-sample {number}")
+        half = -(-len(measured.labels) // 2)
+        chosen = np.sort(draws.choice(len(measured.labels), half, replace=False))
+        rows.append(describe(select(measured, chosen), draws))
+    return {**facts, "rows": rows}
+
+
+def read_measurements(
+    subset_path: str, pictures_path: str, features_paths: Paths, expected_paths: Paths
+) -> tuple[Measurements, dict[str, Any]]:
+    """What descriptions are computed from, proved to be of one subset, and its facts."""
+    subset = read_subset(subset_path)
+    train = subset["train"]
+    labels = np.array(train["labels"], dtype=np.int64)
+    pictures, measuring = read_arrays(pictures_path)
+    _check_subset(pictures_path, measuring, subset, subset_path)
+    features, extractions = {}, {}
+    for name, path in features_paths.items():
+        arrays, extractions[name] = read_arrays(path)
+        _check_subset(path, extractions[name], subset, subset_path)
+        features[name] = arrays["train_features"]
+        if not np.array_equal(arrays["train_labels"], labels):
+            raise broken(path, f"its labels are not those of {subset_path}")
+        if not np.isfinite(features[name]).all():
+            raise broken(path, "it holds numbers that are not finite")
+    expected = {}
+    for name, path in expected_paths.items():
+        expected[name], expectation = read_arrays(path)
+        if expectation["weights"]["sha256"] != extractions[name]["weights"]["sha256"]:
+            raise broken(path, f"it is of other weights than {features_paths[name]}")
+    measured = Measurements(
+        labels=labels,
+        class_count=subset["class_count"],
+        pool_images=subset["pools"][train["pool"]]["images"],
+        positions=pictures.pop("positions"),
+        pictures=pictures,
+        features=features,
+        expected=expected,
+    )
+    facts = {
+        "task_id": subset["task_id"],
+        "seed": subset["seed"],
+        "sampling": subset["sampling"],
+        "train_images": train["images"],
+        "described_pictures": len(measured.positions),
+        "subset_sha256": subset["sha256"],
+        "pixels_sha256": _common_pixels(subset["task_id"], extractions),
+        "features_sha256": {name: e["features_sha256"] for name, e in extractions.items()},
+        "weights": {name: e["weights"] for name, e in extractions.items()},
+        "versions": versions("numpy", "scipy", "scikit-learn"),
+    }
+    return measured, facts
+
+
+def _check_subset(
+    path: str, facts: Mapping[str, Any], subset: Mapping[str, Any], subset_path: str
+) -> None:
+    if facts["subset_sha256"] != subset["sha256"]:
+        raise broken(path, f"it was made from another subset than {subset_path}")
+
+
+def _common_pixels(task_id: str, extractions: Mapping[str, Mapping[str, Any]]) -> str:
+    """The digest of the pictures that all backbones have seen."""
+    pixels = {str(facts["pixels_sha256"]) for facts in extractions.values()}
+    if len(pixels) > 1:
+        raise UserError(
+            f"the pictures of {task_id} changed between its architectures: delete its subset and "
+            "start the run again"
+        )
+    return pixels.pop()

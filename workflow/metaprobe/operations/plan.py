@@ -1,0 +1,259 @@
+"""Before a run: what is done, what would run, and what it would cost; nothing is started."""
+
+import json
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from metaprobe.core.errors import UserError
+from metaprobe.core.text_table import aligned
+from metaprobe.features.backbones import ARCHITECTURES
+from metaprobe.operations import costs
+from metaprobe.operations.costs import Job, SizeOf
+from metaprobe.operations.doctor import NEEDS_USER, Finding
+from metaprobe.operations.status import State, failures, wrapped
+from metaprobe.tables.target import Experiment
+
+FLOAT_BYTES = 4
+REASONS_SHOWN = 3
+KINDS = ("done", "outdated", "missing", "failed", "broken")
+NAMED = ("failed", "broken")
+FRAGMENT = "fragment"  # the stage of a State whose fragment is there and cannot be used
+STAGES = (
+    "download",
+    "subset_index",
+    "fetch_weights",
+    "extract_features",
+    "train_head",
+    "metrics_json",
+    "measure_pictures",
+    "expect_features",
+    "describe_dataset",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `report` prints.
+
+    Attributes:
+        states: of each experiment.
+        jobs: what Snakemake would run.
+        findings: the doctor's, one per data set.
+        per_unit: seconds per unit of size by kind of job.
+        measured: where `per_unit` comes from, in words.
+        cores: jobs at a time.
+        free: megabytes of free room for data and for results.
+    """
+
+    states: Mapping[Experiment, State]
+    jobs: frozenset[Job]
+    findings: Sequence[Finding]
+    sources: Mapping[str, Mapping[str, Any]]
+    per_unit: Mapping[str, float]
+    measured: str
+    size_of: SizeOf
+    cores: int
+    free: Mapping[str, float]
+
+    def fetched(self) -> dict[str, tuple[float, float]]:
+        """Data set → megabytes to download, and on disk with what is unpacked; once per source."""
+        found = {}
+        taken = set()
+        for one in self.findings:
+            if Job("download", one.source) not in self.jobs or one.source in taken:
+                continue
+            taken.add(one.source)
+            if one.state == "will download":
+                source = self.sources[one.source]
+                download = source["download_mb"]
+                found[one.task_id] = download, download + source["extracted_mb"]
+        return found
+
+    def features_megabytes(self, task_id: str) -> float:
+        """What the features that will be extracted of a data set take on disk."""
+        return sum(
+            self.size_of(job) * ARCHITECTURES[job.name.rpartition("/")[2]].feature_width
+            for job in self.jobs_of(task_id)
+            if job.rule == "extract_features"
+        ) * (FLOAT_BYTES / 1e6)
+
+    def jobs_of(self, task_id: str) -> list[Job]:
+        """Its jobs; the download is with the first data set of a source."""
+        return [job for job in self.jobs if job.rule != "download" and job.first == task_id]
+
+    def kind_of(self, experiment: Experiment) -> str:
+        """One of KINDS; `outdated` is what Snakemake makes again though its fragment is there."""
+        state = self.states[experiment]
+        if state.name == "done" or state.stage == FRAGMENT:
+            again = Job("metrics_json", "/".join(experiment)) in self.jobs
+            return "outdated" if again else "broken" if state.stage == FRAGMENT else "done"
+        return state.name
+
+    def seconds(self, jobs: Iterable[Job]) -> float:
+        """Expected wall seconds on all cores; downloads are left out."""
+        counted = [job for job in jobs if job.rule != "download"]
+        return costs.total(counted, self.per_unit, self.size_of) / self.cores
+
+
+def jobs_to_run(
+    command: Sequence[str], config: Mapping[str, Any], results: PurePosixPath
+) -> frozenset[Job]:
+    """Ask Snakemake itself what `snakemake` would run now.
+
+    Args:
+        command: Snakemake with the options of the run, without its configuration.
+        config: what the user has set by `--configfile` and `--config`.
+
+    Raises:
+        UserError: Snakemake could not tell.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(config, file)
+        file.flush()
+        answer = subprocess.run(
+            [*command, "--summary", *(["--configfile", file.name] if config else [])],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if answer.returncode:
+        raise UserError(f"Snakemake cannot tell what would run:\n{answer.stderr.strip()}")
+    return parse_summary(answer.stdout, results)
+
+
+def parse_summary(text: str, results: PurePosixPath) -> frozenset[Job]:
+    """The jobs that `snakemake --summary` calls pending; several outputs may be of one job."""
+    header, *rows = (line.split("\t") for line in text.splitlines() if "\t" in line)
+    file, rule, plan = (header.index(name) for name in ("output_file", "rule", "plan"))
+    found = set()
+    for row in rows:
+        if row[plan] != "update pending":
+            continue
+        path = PurePosixPath(row[file])
+        parts = path.relative_to(results).with_suffix("").parts
+        per_item = len(parts) > 1 and row[rule] not in ("export_metabu", "rank_configurations")
+        found.add(Job(row[rule], "/".join(parts[1:]) if per_item else ""))
+    return frozenset(found)
+
+
+def report(plan: Plan) -> str:
+    """One screen of 80 columns."""
+    kinds = {one: plan.kind_of(one) for one in plan.states}
+    found = Counter(kinds.values())
+    summary = ", ".join(f"{found[name]} {name}" for name in KINDS if found[name])
+    lines = [f"{counted(len(plan.states), 'experiment')}: {summary}"]
+    if found["outdated"]:
+        lines += ["outdated: of other settings or other code; they will be made again"]
+    if plan.jobs:
+        by_rule = Counter(job.rule for job in plan.jobs)
+        lines += [
+            "",
+            *wrapped([f"{counted(len(plan.jobs), 'job')} to run:", *by_stage(by_rule)]),
+            "",
+        ]
+        lines += [*table(plan, kinds), "", *totals(plan)]
+    else:
+        lines += ["Nothing to do: every table is up to date."]
+    reasons = failures({one: plan.states[one] for one in kinds if kinds[one] in NAMED})
+    reasons = [text for text in reasons if text]
+    lines += [cut(text) for text in reasons[:REASONS_SHOWN]]
+    if len(reasons) > REASONS_SHOWN:
+        lines += [f"and {len(reasons) - REASONS_SHOWN} more: snakemake status --cores 1"]
+    return "\n".join(lines)
+
+
+def by_stage(counts: Mapping[str, int]) -> list[str]:
+    """`extract_features 90`, in the order of the pipeline; the tables' one job each as a sum."""
+    others = sum(number for rule, number in counts.items() if rule not in STAGES)
+    listed = [f"{rule} {counts[rule]}" for rule in STAGES if rule in counts]
+    return [*listed, *([f"tables {others}"] if others else [])]
+
+
+def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
+    """One line per data set that has something to do."""
+    heading: list[str] = [
+        "data set",
+        "done",
+        "to do",
+        "jobs",
+        "GB to fetch",
+        "GB of disk",
+        "time",
+    ]
+    tasks = list(dict.fromkeys(task_id for task_id, _ in plan.states))
+    fetched = plan.fetched()
+    needs = {one.task_id: one.state for one in plan.findings}
+    rows: list[list[str]] = []
+    for task_id in tasks:
+        of_task = [kind for (task, _), kind in kinds.items() if task == task_id]
+        jobs = plan.jobs_of(task_id)
+        if not jobs:
+            continue
+        done = of_task.count("done")
+        download, disk = fetched.get(task_id, (0.0, 0.0))
+        disk += plan.features_megabytes(task_id)
+        fetch = to_gigabytes(download)
+        if needs.get(task_id) in NEEDS_USER:
+            fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
+        seconds = plan.seconds(jobs)
+        time = costs.duration(seconds) if seconds else "?"
+        counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
+        rows.append([task_id, *counts, fetch, to_gigabytes(disk), time])
+    lines = aligned([heading, *rows], numbers=True)
+    if idle := len(tasks) - len(rows):
+        lines += [f"{counted(idle, 'other data set')}: nothing to do"]
+    return lines
+
+
+def totals(plan: Plan) -> list[str]:
+    """What all of it takes: network, disk, hours."""
+    fetched = plan.fetched().values()
+    download, unpacked = (sum(one[i] for one in fetched) / 1000 for i in (0, 1))
+    tasks = dict.fromkeys(task_id for task_id, _ in plan.states)
+    features = sum(plan.features_megabytes(task_id) for task_id in tasks) / 1000
+    lines = [f"to download: {download:.1f} GB" if download else "nothing to download"]
+    needed = {"data": unpacked, "results": features}
+    what = {"data": "data with their archives", "results": "features"}
+    for place, gigabytes in needed.items():
+        if not gigabytes:
+            continue
+        free = plan.free[place] / 1000
+        room = "; that is too little room" if gigabytes > free else ""
+        lines += [f"disk: {gigabytes:.1f} GB of {what[place]}; free there: {free:.1f} GB{room}"]
+    timed = [job for job in plan.jobs if job.rule != "download"]
+    known = [job for job in timed if job.kind in plan.per_unit]
+    if known:
+        expected = costs.duration(plan.seconds(known))
+        lines += [f"time: about {expected} on {counted(plan.cores, 'core')}, {plan.measured}"]
+    left_out = sorted({job.rule for job in timed} - {job.rule for job in known})
+    not_timed = ["downloads"] if download else []
+    if left_out:
+        not_timed += [
+            f"{counted(len(timed) - len(known), 'other job')}, of a kind that has not run here yet"
+        ]
+    if not_timed:
+        lines += [f"not in it: {', '.join(not_timed)}"]
+    return lines
+
+
+def to_gigabytes(megabytes: float) -> str:
+    """`-` for nothing, and no `0.00` for something."""
+    if 0 < megabytes < 5:
+        return "<0.01"
+    return f"{megabytes / 1000:.2f}" if megabytes else "-"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def cut(text: str) -> str:
+    """The first line of a text, of at most 158 characters, two lines of a terminal."""
+    first = text.splitlines()[0]
+    return first if len(first) <= 158 else f"{first[:155]}..."

@@ -1,0 +1,190 @@
+"""While a run goes on: how many experiments are done, at what rate, and how long the rest will take."""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metaprobe.core import jobs
+from metaprobe.operations import costs
+from metaprobe.operations.costs import Job, SizeOf
+
+LEFT_OUT = (
+    "workflow_started",
+    "job_info",
+    "job_started",
+    "job_finished",
+    "progress",
+    "resources_info",
+    "group_info",
+)
+SELECTING = ("Select jobs to execute...", "Execute 1 jobs...")
+LONG = ("extract_features", "train_head", "sweep_heads", "describe_resamples")
+ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How far a run is.
+
+    Attributes:
+        seconds: wall seconds of each job that has ended well.
+        failed: jobs that have failed.
+        elapsed: seconds since the run began.
+    """
+
+    seconds: Mapping[Job, float]
+    failed: Set[Job]
+    elapsed: float
+
+
+@dataclass
+class Run:
+    """The jobs of a run, and what is known of them before it begins.
+
+    Attributes:
+        todo: the jobs it will run, each with its log.
+        needs: of each job those of them that must be done before it.
+        experiments: how many there are in all; 0 if the run is not for experiments.
+        at_once: cores; None where jobs wait in a queue, so that time left cannot be told.
+        earlier: seconds per unit of size by kind, from logs of earlier runs.
+    """
+
+    todo: Mapping[Job, Path]
+    needs: Mapping[Job, Collection[Job]]
+    experiments: int
+    at_once: int | None
+    size_of: SizeOf
+    started: float
+    earlier: Mapping[str, float] = field(default_factory=dict)
+
+
+def line(run: Run, now: Snapshot) -> str:
+    """`37 of 180 experiments done, 12 per minute, about 12 min left (60 of 90 jobs)`."""
+    finished = sum(job.rule == "metrics_json" for job in now.seconds)
+    waiting = sum(job.rule == "metrics_json" for job in run.todo)
+    counted = f"{len(now.seconds)} of {len(run.todo)} jobs"
+    parts = [f"{counted} done"]
+    if run.experiments:
+        done = run.experiments - waiting + finished
+        parts = [f"{done} of {run.experiments} experiments done"]
+        if finished:
+            parts.append(rate(finished, now.elapsed))
+        counted = f" ({counted})"
+    else:
+        counted = ""
+    left = seconds_left(run, now)
+    if left:
+        parts.append(f"about {costs.duration(left)} left")
+    failures = len(now.failed)
+    failed = f"; {failures} job{'s' if failures > 1 else ''} failed" if failures else ""
+    return ", ".join(parts) + counted + failed
+
+
+def rate(finished: int, elapsed: float) -> str:
+    """Experiments per minute, or per hour where that is less than one."""
+    per_minute = 60 * finished / max(elapsed, 1.0)
+    if per_minute < 1:
+        return f"{60 * per_minute:.0f} per hour"
+    return f"{per_minute:.0f} per minute"
+
+
+def seconds_left(run: Run, now: Snapshot) -> float | None:
+    """What the remaining jobs will take; None if there is no telling, as of hosts' downloads.
+
+    Jobs that wait for a failed one will not run. Each other job costs what its kind has cost, in
+    this run or else in an earlier one, and what starting a job has cost so far.
+    """
+    per_unit = {**run.earlier, **costs.rates(now.seconds, run.size_of)}
+    remaining = run.todo.keys() - now.seconds.keys() - with_waiting(now.failed, run.needs)
+    unknown = {job.kind for job in remaining if job.rule in LONG} - per_unit.keys()
+    downloads = any(job.rule == "download" for job in remaining)
+    if not run.at_once or not now.seconds or unknown or downloads:
+        return None
+    busy = sum(now.seconds.values())
+    start_up = max(0.0, now.elapsed * run.at_once - busy) / len(now.seconds)
+    ahead = costs.total(remaining, per_unit, run.size_of) + start_up * len(remaining)
+    return ahead / run.at_once
+
+
+def with_waiting(failed: Set[Job], needs: Mapping[Job, Collection[Job]]) -> set[Job]:
+    """Failed jobs and all that wait for them."""
+    found = set(failed)
+    while more := {job for job, needed in needs.items() if not found.isdisjoint(needed)} - found:
+        found |= more
+    return found
+
+
+class Watch:
+    """A thread that reads the logs of a run now and then and prints a line when something changed."""
+
+    def __init__(self, run: Run, say: Callable[[str], None], period: float) -> None:
+        self.run, self.say, self.period = run, say, period
+        self.seconds: dict[Job, float] = {}
+        self.said = ""
+        self.ended = threading.Event()
+        threading.Thread(target=self._watch, name="progress", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self.ended.wait(self.period):
+            self.look()
+
+    def look(self) -> None:
+        """Read the logs that are new, and print the line if it has changed."""
+        failed = set()
+        for job, log in self.run.todo.items():
+            if job in self.seconds or not _written_since(log, self.run.started):
+                continue
+            cost = costs.read_seconds(log)
+            if cost is not None:
+                self.seconds[job] = cost
+            elif f"\n{jobs.MARK}" in "\n" + log.read_text("utf-8", "replace"):
+                failed.add(job)
+        counts = f"{len(self.seconds)} {len(failed)}"
+        if counts != self.said and (self.seconds or failed):
+            self.said = counts
+            elapsed = time.time() - self.run.started
+            self.say(line(self.run, Snapshot(self.seconds, failed, elapsed)))
+
+    def end(self) -> None:
+        """Print the last line."""
+        self.ended.set()
+        self.look()
+
+
+def _written_since(log: Path, moment: float) -> bool:
+    try:
+        return log.stat().st_mtime >= moment
+    except OSError:
+        return False
+
+
+def say(text: str) -> None:
+    """One line to the terminal, whole, whatever else is being printed."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def period() -> float:
+    """Seconds between two lines: fewer where somebody looks on."""
+    return ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE
+
+
+def _is_for_the_terminal(record: logging.LogRecord) -> bool:
+    event = getattr(record, "event", None)
+    return str(event) not in LEFT_OUT and record.getMessage() not in SELECTING
+
+
+def quiet(handlers: Sequence[logging.Handler]) -> bool:
+    """Keep Snakemake's lines about jobs and host off the terminal; errors stay, and so does its log.
+
+    Returns:
+        Whether it was Snakemake itself that wrote them, and not a logger plugin with a display.
+    """
+    on_terminal = [handler for handler in handlers if handler.name == "DefaultStreamHandler"]
+    for handler in on_terminal:
+        handler.addFilter(_is_for_the_terminal)
+    return bool(on_terminal)

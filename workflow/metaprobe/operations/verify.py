@@ -1,0 +1,222 @@
+"""Recomputing some finished experiments from their images on, and how far the numbers are apart."""
+
+import multiprocessing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_arrays, write_json
+from metaprobe.core.randomness import generator
+from metaprobe.core.text_table import aligned
+from metaprobe.training.fragment import HYPERPARAMETERS
+
+METRICS = ("test_accuracy", "train_accuracy", "test_loss")
+SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
+ACCURACY_TOLERANCE = 0.01
+IMAGES_TOLERANCE = 2  # of a small part; one image of 100 is 0.01 already
+LOSS_TOLERANCE = 0.01  # relative, above 1
+ROUNDING = 1e-9
+Fragment = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of a run decides its numbers, and where it finds its files; see config/README.md."""
+
+    datasets: Mapping[str, dict[str, Any]]
+    data: Path
+    seed: int
+    sizes: dict[str, int]
+    weights: str
+    weights_folder: Path
+    device: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A fragment of the table and the same experiment recomputed."""
+
+    table: Fragment
+    again: Fragment
+
+    def differences(self) -> dict[str, float]:
+        """Metric → absolute difference."""
+        return {metric: abs(self.table[metric] - self.again[metric]) for metric in METRICS}
+
+    def tolerances(self) -> dict[str, float]:
+        """Metric → largest difference that another machine or device may make."""
+        tolerances = {
+            f"{part}_accuracy": max(
+                ACCURACY_TOLERANCE, IMAGES_TOLERANCE / self.table[f"{part}_images"]
+            )
+            for part in ("train", "test")
+        }
+        return tolerances | {"test_loss": LOSS_TOLERANCE * max(1.0, self.table["test_loss"])}
+
+    def verdict(self) -> str:
+        """`identical`, `within tolerance`, `OUTSIDE`, or `OTHER IMAGES`."""
+        if any(self.table[key] != self.again[key] for key in SAME_ORIGIN):
+            return "OTHER IMAGES"
+        differences, tolerances = self.differences(), self.tolerances()
+        if not any(differences.values()):
+            return "identical"
+        within = all(differences[m] <= tolerances[m] + ROUNDING for m in METRICS)
+        return "within tolerance" if within else "OUTSIDE"
+
+
+def choose(fragments: Sequence[Fragment], count: int, seed: int) -> list[Fragment]:
+    """`count` of the fragments, drawn by the seed, in their order; all if there are no more."""
+    draws = generator(seed, "", "verify")
+    chosen = draws.choice(len(fragments), min(count, len(fragments)), replace=False)
+    return [fragments[index] for index in sorted(chosen)]
+
+
+def recompute(
+    fragments: Iterable[Fragment], settings: Settings, processes: int
+) -> Iterator[Comparison]:
+    """Recompute each experiment in a temporary place; one backbone pass per data set and architecture.
+
+    Raises:
+        UserError: the images or the weights are no longer there.
+    """
+    ordered = sorted(fragments, key=_features_key)
+    groups = [list(group) for _, group in groupby(ordered, key=_features_key)]
+    with multiprocessing.get_context("fork").Pool(min(processes, len(groups)) or 1) as pool:
+        for comparisons in pool.imap(_recompute_group, [(group, settings) for group in groups]):
+            yield from comparisons
+
+
+def _features_key(fragment: Fragment) -> tuple[str, str]:
+    return fragment["task_id"], fragment["architecture"]
+
+
+def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Comparison]:
+    """The experiments of one data set and one architecture."""
+    from metaprobe.data.dataset import draw_subset, open_dataset
+    from metaprobe.features.extraction import extract_features
+    from metaprobe.features.weights import fetch_imagenet
+
+    fragments, settings = arguments
+    task_id, architecture = _features_key(fragments[0])
+    entry = settings.datasets[task_id]
+    dataset = open_dataset(task_id, entry, settings.data)
+    subset = draw_subset(
+        task_id,
+        entry,
+        dataset,
+        seed=settings.seed,
+        sampling=fragments[0]["sampling"],
+        sizes=settings.sizes,
+    )
+    with TemporaryDirectory(prefix="metaprobe-verify-") as temporary:
+        folder = Path(temporary)
+        write_json(folder / "subset.json", subset)
+        receipt = None
+        if settings.weights == "imagenet":
+            receipt = folder / "weights.json"
+            facts = fetch_imagenet(architecture, settings.weights_folder, download=False)
+            write_json(receipt, facts)
+        arrays, extraction = extract_features(
+            task_id=task_id,
+            entry=entry,
+            data=settings.data,
+            subset_path=str(folder / "subset.json"),
+            architecture=architecture,
+            seed=settings.seed,
+            weights_receipt=None if receipt is None else str(receipt),
+            weights_folder=settings.weights_folder,
+            device=settings.device,
+            engine=fragments[0]["engine"]["name"],
+            precision=fragments[0]["precision"],
+            threads=1,
+        )
+        write_arrays(folder / "features.safetensors", arrays, extraction)
+        return [Comparison(f, _train_and_measure(f, folder, settings.seed)) for f in fragments]
+
+
+def _train_and_measure(fragment: Fragment, folder: Path, seed: int) -> Fragment:
+    from metaprobe.training.fragment import build_fragment
+    from metaprobe.training.heads import train_on_file
+
+    hyperparameters = {key: fragment[key] for key in HYPERPARAMETERS}
+    features, head = str(folder / "features.safetensors"), str(folder / "head.safetensors")
+    replicates = len(fragment["replicates"])
+    trained = train_on_file(features, fragment["task_id"], hyperparameters, seed, replicates)
+    write_arrays(head, *trained)
+    again, _ = build_fragment(
+        task_id=fragment["task_id"],
+        configuration=fragment["configuration"],
+        hyperparameters=hyperparameters,
+        family=fragment["family"],
+        subset_path=str(folder / "subset.json"),
+        features_path=features,
+        head_path=head,
+        git_commit=None,
+    )
+    return again
+
+
+def agreement(comparisons: Sequence[Comparison]) -> float | None:
+    """Kendall's tau-b of the test accuracies, before and after; None if all are equal."""
+    from scipy.stats import kendalltau
+
+    pairs = [(c.table["test_accuracy"], c.again["test_accuracy"]) for c in comparisons]
+    tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
+    return None if tau != tau else tau
+
+
+def report(comparisons: Sequence[Comparison]) -> str:
+    """A row per experiment, the largest differences, the rank agreement and the verdict."""
+    rows: list[tuple[str, ...]] = [("experiment", *METRICS, "verdict")]
+    for one in comparisons:
+        name = f"{one.table['task_id']}/{one.table['configuration']}"
+        moved = [f"{one.table[m]:.4f} {one.again[m] - one.table[m]:+.1e}" for m in METRICS]
+        rows.append((name, *moved, one.verdict()))
+    lines = aligned(rows)
+    largest = {m: max(one.differences()[m] for one in comparisons) for m in METRICS}
+    tau = agreement(comparisons)
+    lines += [
+        "",
+        "largest difference: " + ", ".join(f"{m} {largest[m]:.2g}" for m in METRICS),
+        "rank agreement of the test accuracies (Kendall's tau-b): "
+        + ("none, as they are all equal" if tau is None else f"{tau:.3f}"),
+        *(_origins(comparisons)),
+        f"verdict: {overall(comparisons)}",
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def overall(comparisons: Sequence[Comparison]) -> str:
+    """The worst verdict of all."""
+    worst = ("OTHER IMAGES", "OUTSIDE", "within tolerance", "identical")
+    return min((one.verdict() for one in comparisons), key=worst.index)
+
+
+def _origins(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Where device or versions differ, as that is where differences may come from."""
+    found = set()
+    for one in comparisons:
+        before = {"device": one.table["device"]} | one.table["versions"]
+        now = {"device": one.again["device"]} | one.again["versions"]
+        found |= {f"{key}: {before.get(key)} then, {now[key]} now" for key in now}
+        found -= {f"{key}: {now[key]} then, {now[key]} now" for key in now}
+    yield from sorted(found)
+
+
+def verify(
+    fragments: Sequence[Fragment], settings: Settings, count: int, processes: int
+) -> list[Comparison]:
+    """Choose, recompute and compare.
+
+    Raises:
+        UserError: there is nothing to verify, or it cannot be recomputed.
+    """
+    if not fragments:
+        raise UserError(
+            "there is no finished experiment to verify yet: start the run first (snakemake --cores 4)"
+        )
+    return list(recompute(choose(fragments, count, settings.seed), settings, processes))

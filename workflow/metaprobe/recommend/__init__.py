@@ -1,0 +1,1 @@
+"""From both tables to a recommendation, and whether it helps."""

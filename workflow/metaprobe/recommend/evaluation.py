@@ -1,0 +1,158 @@
+"""Would a recommendation have helped? Every task is held out and ranked for from the others.
+
+Two protocols: `task` holds out one task at a time; `family` also all tasks that share images with
+it, without which near-duplicates give the answer away.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from metaprobe.core.randomness import generator
+from metaprobe.recommend.meta_table import Floats, MetaTable, select_tasks
+from metaprobe.recommend.recommenders import Recommender, global_best, logme, recommender
+
+PROTOCOLS = ("task", "family")
+METRICS = ("regret_points", "normalised_regret", "rank", "top1", "ndcg_at_3")
+SHUFFLES = 100
+BASELINE = "global_best"
+RANDOM = "random"
+PLACEBO = "nearest_shuffled"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one method achieved under one protocol.
+
+    Attributes:
+        tasks: (H,) those that could be held out.
+        families: (H,).
+        metrics: name → (H,), one of `METRICS` each.
+    """
+
+    protocol: str
+    method: str
+    tasks: tuple[str, ...]
+    families: tuple[str, ...]
+    metrics: dict[str, Floats]
+
+
+def evaluate(table: MetaTable, *, method: str, neighbours: int, seed: int) -> list[Outcome]:
+    """Outcomes of all methods and baselines under both protocols.
+
+    `metabu` is costly and is evaluated only where it is the `method` of the run. LogME is left out
+    of tables without its columns. The placebo is `nearest` with the rows of meta-features permuted
+    among the tasks, the mean of 100 permutations: it can be no better than the global best.
+    """
+    methods: dict[str, Recommender] = {
+        "nearest": recommender("nearest", neighbours),
+        "nearest_1": recommender("nearest", 1),
+        BASELINE: global_best,
+    }
+    if any(column.startswith("LogME_") for column in table.columns):
+        methods["logme"] = logme
+    if method == "metabu":
+        methods["metabu"] = recommender("metabu", neighbours)
+    outcomes = []
+    for protocol in PROTOCOLS:
+        splits = hold_out(table, protocol)
+        judges = {name: _ranked_by(one, table) for name, one in methods.items()}
+        judges[RANDOM] = lambda split: expect_at_random(table.accuracy[split[0]])
+        outcomes += [_outcome(table, protocol, name, splits, one) for name, one in judges.items()]
+        outcomes.append(_placebo(table, protocol, splits, methods["nearest"], seed))
+    return outcomes
+
+
+Split = tuple[int, list[int]]
+Judge = Callable[[Split], dict[str, float]]
+
+
+def hold_out(table: MetaTable, protocol: str) -> list[Split]:
+    """(held-out task, tasks it is recommended from); tasks from which none is left are passed over."""
+    tasks = range(len(table.tasks))
+    held = table.families if protocol == "family" else table.tasks
+    splits = [(task, [other for other in tasks if held[other] != held[task]]) for task in tasks]
+    return [split for split in splits if split[1]]
+
+
+def judge(scores: Floats, accuracy: Floats) -> dict[str, float]:
+    """How good a ranking by `scores` (C,) is, where the true accuracies are (C,).
+
+    The first of equal scores is taken. NDCG@3 (Järvelin and Kekäläinen 2002) has the accuracy,
+    scaled to [0, 1] within the task, as its gain. Where all configurations score the same, nothing
+    can be lost.
+    """
+    order = np.argsort(-scores, kind="stable")
+    chosen, best = accuracy[order[0]], accuracy.max()
+    better, equal = np.sum(accuracy > chosen), np.sum(accuracy == chosen)
+    gains = scaled(accuracy)
+    return {
+        "regret_points": float(100 * (best - chosen)),
+        "normalised_regret": float(1 - gains[order[0]]),
+        "rank": float(better + (equal + 1) / 2),
+        "top1": float(chosen == best),
+        "ndcg_at_3": discounted(gains[order]) / discounted(np.sort(gains)[::-1]),
+    }
+
+
+def expect_at_random(accuracy: Floats) -> dict[str, float]:
+    """The expectation of `judge` over all rankings, in closed form."""
+    gains = scaled(accuracy)
+    average = np.full_like(gains, gains.mean())
+    return {
+        "regret_points": float(100 * (accuracy.max() - accuracy.mean())),
+        "normalised_regret": float(1 - gains.mean()),
+        "rank": (len(accuracy) + 1) / 2,
+        "top1": float(np.mean(accuracy == accuracy.max())),
+        "ndcg_at_3": discounted(average) / discounted(np.sort(gains)[::-1]),
+    }
+
+
+def scaled(accuracy: Floats) -> Floats:
+    """(C,) accuracies from 0, the worst, to 1, the best; all 1 where they are equal."""
+    width = np.ptp(accuracy)
+    return (accuracy - accuracy.min()) / width if width else np.ones_like(accuracy)
+
+
+def discounted(gains: Floats) -> float:
+    """The discounted cumulative gain of the first three."""
+    first = gains[:3]
+    return float(np.sum(first / np.log2(np.arange(2, len(first) + 2))))
+
+
+def _ranked_by(method: Recommender, table: MetaTable) -> Judge:
+    def judged(split: Split) -> dict[str, float]:
+        task, others = split
+        advice = method(select_tasks(table, others), table.basic[task])
+        return judge(advice.scores, table.accuracy[task])
+
+    return judged
+
+
+def _outcome(
+    table: MetaTable, protocol: str, name: str, splits: Sequence[Split], judged: Judge
+) -> Outcome:
+    found = [judged(split) for split in splits]
+    return Outcome(
+        protocol,
+        name,
+        tuple(table.tasks[task] for task, _ in splits),
+        tuple(table.families[task] for task, _ in splits),
+        {metric: np.array([one[metric] for one in found]) for metric in METRICS},
+    )
+
+
+def _placebo(
+    table: MetaTable, protocol: str, splits: Sequence[Split], method: Recommender, seed: int
+) -> Outcome:
+    """The method on meta-features that belong to other tasks; its metrics' means over permutations."""
+    outcomes = []
+    for number in range(SHUFFLES):
+        order = generator(seed, "evaluation", f"shuffle {number}").permutation(len(table.tasks))
+        shuffled = replace(table, basic=table.basic[order])
+        outcomes.append(_outcome(table, protocol, PLACEBO, splits, _ranked_by(method, shuffled)))
+    means = {
+        metric: np.mean([one.metrics[metric] for one in outcomes], axis=0) for metric in METRICS
+    }
+    return replace(outcomes[0], metrics=means)

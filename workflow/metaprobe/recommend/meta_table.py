@@ -1,0 +1,162 @@
+"""What a meta-learner learns from: every task's accuracies, and the tasks' meta-features."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaprobe.core.errors import UserError
+from metaprobe.tables.target import Expected, Experiment, read_fragments
+from metaprobe.training.fragment import HYPERPARAMETERS
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MetaTable:
+    """T tasks, C configurations that all of them share, D meta-features.
+
+    Attributes:
+        tasks: (T,) ids.
+        families: (T,) tasks of one family share images; a task without one is its own.
+        configurations: id → hyperparameters, C of them.
+        accuracy: (T, C) test accuracies as fractions.
+        columns: (D,) names of the meta-features.
+        basic: (T, D) the meta-features.
+    """
+
+    tasks: tuple[str, ...]
+    families: tuple[str, ...]
+    configurations: dict[str, dict[str, Any]]
+    accuracy: Floats
+    columns: tuple[str, ...]
+    basic: Floats
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Column means and standard deviations, (D,) each; a constant column's deviation is 0."""
+
+    mean: Floats
+    deviation: Floats
+
+    def apply(self, rows: Floats, clip: float) -> Floats:
+        """Standardise (N, D) or (D,) and clip to ±`clip`; constant columns become 0."""
+        varies = self.deviation > 0
+        divisor = np.where(varies, self.deviation, 1)
+        return np.where(varies, np.clip((rows - self.mean) / divisor, -clip, clip), 0.0)
+
+
+def fit_scaler(rows: Floats) -> Scaler:
+    """Mean and population standard deviation of the columns of (N, D)."""
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    rounding = 1e-9 * np.maximum(np.abs(mean), 1e-9)
+    return Scaler(mean, np.where(deviation > rounding, deviation, 0.0))
+
+
+def standardise_accuracy(accuracy: Floats) -> Floats:
+    """z-scores of (T, C) accuracies within each task; 0 where all configurations score the same."""
+    centred = accuracy - accuracy.mean(axis=1, keepdims=True)
+    deviation = accuracy.std(axis=1, keepdims=True)
+    flat = np.ptp(accuracy, axis=1, keepdims=True) == 0
+    return np.where(flat, 0.0, centred / np.where(flat, 1.0, deviation))
+
+
+def select_tasks(table: MetaTable, chosen: Sequence[int] | NDArray[np.int64]) -> MetaTable:
+    """The table of some of its tasks, by their positions."""
+    positions = [int(position) for position in chosen]
+    return replace(
+        table,
+        tasks=tuple(table.tasks[position] for position in positions),
+        families=tuple(table.families[position] for position in positions),
+        accuracy=table.accuracy[positions],
+        basic=table.basic[positions],
+    )
+
+
+def read_meta_table(
+    folder: str | Path, experiments: Sequence[Experiment], expected: Expected, basic: str | Path
+) -> MetaTable:
+    """Join fragments, whose accuracies have full precision, with `basic_representations.csv`.
+
+    Args:
+        folder: holds the fragments as `<task_id>/<configuration>.json`.
+        experiments: every task with every configuration, in order.
+        expected: see `tables.write_table`.
+
+    Raises:
+        UserError: a fragment is missing or broken, the two sides have different tasks, or a
+            meta-feature is no finite number.
+    """
+    fragments, complaints = read_fragments(folder, experiments, expected)
+    if complaints:
+        raise UserError("\n".join(complaints))
+    names = tuple(dict.fromkeys(name for _, name in experiments))
+    columns, rows = read_basic(basic)
+    families = {one["task_id"]: one["family"] or one["task_id"] for one in fragments}
+    check_same_tasks(families, rows, str(basic))
+    accuracy = np.array([one["test_accuracy"] for one in fragments], dtype=np.float64)
+    return MetaTable(
+        tasks=tuple(families),
+        families=tuple(families.values()),
+        configurations={
+            one["configuration"]: {key: one[key] for key in HYPERPARAMETERS}
+            for one in fragments[: len(names)]
+        },
+        accuracy=accuracy.reshape(len(families), len(names)),
+        columns=columns,
+        basic=np.array([rows[task_id] for task_id in families], dtype=np.float64),
+    )
+
+
+def read_basic(path: str | Path) -> tuple[tuple[str, ...], dict[str, list[float]]]:
+    """Columns and task_id → values of a table of meta-features, one row per task.
+
+    Raises:
+        UserError: it is missing, a task stands twice, or a cell is no finite number.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *lines = csv.reader(file)
+    except (FileNotFoundError, ValueError):
+        raise UserError(f"{path} is missing or empty: start the run again to make it") from None
+    rows: dict[str, list[float]] = {}
+    for task_id, *cells in lines:
+        if task_id in rows:
+            raise UserError(f"{path}: {task_id} has two rows; keep one of them")
+        rows[task_id] = [_number(cell, f"{path}: {task_id}") for cell in cells]
+        if len(cells) != len(header) - 1:
+            raise UserError(f"{path}: {task_id} has {len(cells)} values, not {len(header) - 1}")
+    return tuple(header[1:]), rows
+
+
+def check_same_tasks(
+    target: Mapping[str, Any], basic: Mapping[str, Any], basic_name: str = "basic_representations"
+) -> None:
+    """See that both sides have the same task ids.
+
+    Raises:
+        UserError: naming the ids that only one of them has.
+    """
+    if lacking := [task_id for task_id in target if task_id not in basic]:
+        raise UserError(f"{basic_name} lacks the tasks {', '.join(lacking)}: describe them too")
+    if extra := [task_id for task_id in basic if task_id not in target]:
+        raise UserError(
+            f"{basic_name} has tasks without experiments: {', '.join(extra)}: remove their rows, "
+            "or run their experiments"
+        )
+
+
+def _number(cell: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{where}: {cell!r} is no finite number")
+    return value

@@ -1,0 +1,184 @@
+"""The two tables in the strict numeric form that Metabu's `train` takes, and their checks.
+
+Metabu (Rakotoarison et al., ICLR 2022) takes every column but the id as a coordinate. A task is
+the cloud of its rows; the cost between two tasks is the optimal transport between their clouds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaprobe.core.csv_text import csv_text
+from metaprobe.core.files import write_json, write_text
+from metaprobe.recommend.meta_table import (
+    Floats,
+    MetaTable,
+    Scaler,
+    fit_scaler,
+    standardise_accuracy,
+)
+
+FEWEST_TASKS = 11  # with fewer, Metabu's estimate of the intrinsic dimension takes the log of 0
+CLIP = 3.0
+ACCURACY = "test_accuracy_z"
+LOGARITHMIC = ("learning_rate", "weight_decay")
+CATEGORIES = ("architecture", "optimizer")
+SAME = 1e-12
+
+
+@dataclass(frozen=True)
+class TargetForm:
+    """The coordinates of the configurations.
+
+    Attributes:
+        columns: (F,) names.
+        coordinates: (C, F) standardised.
+        scaler: of the F columns before they were standardised.
+        least_weight_decay: what stands for a weight decay of 0 before the logarithm.
+    """
+
+    columns: tuple[str, ...]
+    coordinates: Floats
+    scaler: Scaler
+    least_weight_decay: float
+
+
+def target_form(configurations: dict[str, dict[str, Any]]) -> TargetForm:
+    """Hyperparameters as numbers: one-hot categories, two logarithms, constants dropped, standardised.
+
+    A hyperparameter that is not in use is 0. As 0 has no logarithm, a weight decay of 0 stands one
+    decade below the smallest in use.
+    """
+    rows = list(configurations.values())
+    decays = [row["weight_decay"] for row in rows if row["weight_decay"] > 0]
+    least = min(decays, default=1.0) / 10
+    raw: dict[str, list[float]] = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        if name in CATEGORIES:
+            for category in dict.fromkeys(values):
+                raw[f"{name}_{category}"] = [float(value == category) for value in values]
+        elif name in LOGARITHMIC:
+            raw[f"log10_{name}"] = [float(np.log10(value or least)) for value in values]
+        else:
+            raw[name] = [float(value) for value in values]
+    numbers = np.array(list(raw.values()), dtype=np.float64).T
+    varies = fit_scaler(numbers).deviation > 0
+    scaler = fit_scaler(numbers[:, varies])
+    columns = tuple(name for name, kept in zip(raw, varies, strict=True) if kept)
+    coordinates = scaler.apply(numbers[:, varies], np.inf)
+    return TargetForm(columns, coordinates, scaler, least)
+
+
+def clouds(table: MetaTable, form: TargetForm) -> Floats:
+    """(T, C, F + 1): each task's rows, hyperparameters first, then its z-scored accuracy."""
+    hyperparameters = np.broadcast_to(form.coordinates, (len(table.tasks), *form.coordinates.shape))
+    z = standardise_accuracy(table.accuracy)
+    return np.concatenate([hyperparameters, z[:, :, None]], axis=2)
+
+
+def cost_matrix(points: Floats) -> Floats:
+    """The (T, T) cost between tasks as Metabu computes it from (T, C, F) clouds.
+
+    Exact optimal transport of uniform weights under squared Euclidean distances that are divided
+    by their maximum per pair; then all divided by the greatest cost. Clouds of one size are
+    matched one to one at the optimum, so that an assignment is enough (Peyré and Cuturi 2019,
+    proposition 2.1). Where Metabu would divide 0 by 0, the cost is 0.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    cost = np.zeros((len(points), len(points)))
+    for first in range(len(points)):
+        for second in range(first):
+            distances = cdist(points[first], points[second], "sqeuclidean")
+            chosen = linear_sum_assignment(distances)
+            greatest = distances.max()
+            transport = distances[chosen].mean() / greatest if greatest > 0 else 0.0
+            cost[first, second] = cost[second, first] = transport
+    return cost / (cost.max() or 1.0)
+
+
+def obstacles(table: MetaTable, cost: Floats) -> Iterator[str]:
+    """Why Metabu would fail on these tables, or would seem to learn and not do it."""
+    if len(table.tasks) < FEWEST_TASKS:
+        yield (
+            f"Metabu cannot train on {len(table.tasks)} tasks (its estimate of the intrinsic "
+            f"dimension ends in a math domain error): at least {FEWEST_TASKS} are needed"
+        )
+    pairs = [
+        f"{table.tasks[second]} and {table.tasks[first]}"
+        for first, second in zip(*np.nonzero(cost < SAME), strict=True)
+        if second < first
+    ]
+    if pairs:
+        shown = "; ".join(pairs[:5]) + (f"; and {len(pairs) - 5} more" if len(pairs) > 5 else "")
+        yield (
+            f"the cost between these tasks is 0: {shown}; Metabu would silently learn nothing "
+            "from the whole table: leave out all but one of such tasks (only_datasets)"
+        )
+
+
+def flat_tasks(table: MetaTable) -> Iterator[str]:
+    """Tasks that say nothing of which configuration is better."""
+    flat = [
+        task_id
+        for task_id, row in zip(table.tasks, table.accuracy, strict=True)
+        if np.ptp(row) == 0
+    ]
+    if flat:
+        yield (
+            f"all configurations score the same on {', '.join(flat)}: nothing can be learnt from "
+            "that; leave such tasks out (only_datasets)"
+        )
+
+
+def export(table: MetaTable, folder: str | Path) -> list[str]:
+    """Write both tables and the scaler into `folder`; return what is wrong with them for Metabu."""
+    form = target_form(table.configurations)
+    points = clouds(table, form)
+    warnings = [*obstacles(table, cost_matrix(points)), *flat_tasks(table)]
+    basic_scaler = fit_scaler(table.basic)
+    varies = basic_scaler.deviation > 0
+    columns = [name for name, kept in zip(table.columns, varies, strict=True) if kept]
+    basic = basic_scaler.apply(table.basic, CLIP)[:, varies]
+    target_rows = [
+        [task_id, *row] for task_id, cloud in zip(table.tasks, points, strict=True) for row in cloud
+    ]
+    basic_rows = [[task_id, *row] for task_id, row in zip(table.tasks, basic, strict=True)]
+    scaler = {
+        "target": {
+            "columns": _scales(form.columns, form.scaler),
+            "weight_decay_0_is": form.least_weight_decay,
+            ACCURACY: "z-score of test_accuracy within the task, population standard deviation",
+        },
+        "basic": {
+            "columns": _scales(
+                columns, Scaler(basic_scaler.mean[varies], basic_scaler.deviation[varies])
+            ),
+            "clip": CLIP,
+        },
+        "configurations": list(table.configurations),
+        "warnings": warnings,
+    }
+    _write_csv(Path(folder, "target_representations.csv"), [*form.columns, ACCURACY], target_rows)
+    _write_csv(Path(folder, "basic_representations.csv"), columns, basic_rows)
+    write_json(Path(folder, "scaler.json"), scaler)
+    return warnings
+
+
+def _scales(columns: Sequence[str], scaler: Scaler) -> dict[str, dict[str, float]]:
+    return {
+        name: {"mean": float(mean), "standard_deviation": float(deviation)}
+        for name, mean, deviation in zip(columns, scaler.mean, scaler.deviation, strict=True)
+    }
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    cells = (
+        [task_id, *(f"{round(value, 10) + 0.0:.10g}" for value in row)] for task_id, *row in rows
+    )
+    write_text(path, csv_text(["task_id", *columns], cells))

@@ -1,0 +1,197 @@
+"""The report's pictures of accuracy: what is done, heat map, ranks, learning curves."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from metaprobe.report.data import Comparison, Run
+from metaprobe.report.style import STYLE, Figure, colours, drawing, finished, labels, shortened
+from metaprobe.tables.rank_tests import FEWEST_TASKS
+
+SIGNS = {"done": "", "failed": "x", "missing": "·"}
+SHADES = {"missing": 0.0, "failed": 0.5, "done": 1.0}
+NUMBERED = 16  # configurations whose cells still hold a number
+DASHES = ("-", "--", ":", "-.")
+DISTINCT = 12  # curves in one panel that can be told apart
+
+
+def _grid(axes: Any, run: Run, rows: list[int], columns: list[int]) -> None:
+    tasks = [shortened(run.tasks[row]) for row in rows]
+    names = [shortened(run.configurations[column]) for column in columns]
+    axes.set_yticks(range(len(rows)), tasks)
+    axes.set_xticks(range(len(columns)), names, rotation=90)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _size(run: Run, panels: int = 1) -> tuple[float, float]:
+    width = max(
+        2.5, (0.5 if len(run.configurations) <= NUMBERED else 0.2) * len(run.configurations)
+    )
+    return 2.4 + panels * width, 2.2 + 0.24 * len(run.tasks)
+
+
+def completeness(run: Run) -> Figure:
+    """Which experiments are done, failed or missing."""
+    figure, axes = drawing(*_size(run))
+    names = [[run.states[t, c].name for c in run.configurations] for t in run.tasks]
+    shades = [[SHADES[name] for name in row] for row in names]
+    axes.imshow(shades, cmap="cividis", vmin=-0.4, vmax=1.3, aspect="auto")
+    for i, row in enumerate(names):
+        for j, name in enumerate(row):
+            axes.text(j, i, SIGNS[name], ha="center", va="center", color="white")
+    _grid(axes, run, list(range(len(run.tasks))), list(range(len(run.configurations))))
+    done, failed, missing = (run.count(name) for name in SIGNS)
+    sentence = f"All {done} experiments are done."
+    if done < len(run.states):
+        sentence = (
+            f"{done} of {len(run.states)} experiments are done (light), {failed} failed (x), "
+            f"{missing} are missing (·); the reasons are below."
+        )
+    return Figure("completeness", "What is there", sentence, finished(figure))
+
+
+def heat_map(run: Run) -> Figure:
+    """Test accuracy and regret, tasks and configurations sorted by their means."""
+    figure, (left, right) = drawing(*_size(run, panels=2), ncols=2, sharey=True)
+    accuracy, regret = run.accuracy, run.regret
+    whole = run.whole_tasks if run.whole_tasks.any() else np.ones(len(run.tasks), dtype=bool)
+    rows = _order(-_mean(accuracy, 1))
+    columns = _order(_mean(regret[whole], 0))
+    largest = np.nanmax(regret, initial=0.01, where=~np.isnan(regret))
+    for axes, values, cmap, top in (
+        (left, accuracy, "viridis", 1.0),
+        (right, regret, "cividis_r", largest),
+    ):
+        values = values[np.ix_(rows, columns)]
+        image = axes.imshow(values, cmap=cmap, vmin=0, vmax=top, aspect="auto")
+        figure.colorbar(image, ax=axes, shrink=0.6)
+        _grid(axes, run, rows, columns)
+        if len(columns) <= NUMBERED:
+            _numbers(axes, values, image)
+    left.set_title("test accuracy")
+    right.set_title("regret: behind the row's best")
+    known = [row for row in rows if not np.isnan(accuracy[row]).all()]
+    hardest, easiest = run.tasks[known[-1]], run.tasks[known[0]]
+    sentence = (
+        "Rows are tasks, the easiest on top; columns are configurations, the one with the smallest "
+        f"mean regret first: {run.configurations[columns[0]]}. The easiest task is {easiest}, the "
+        f"hardest {hardest}."
+    )
+    return Figure("accuracy", "Accuracy and regret", sentence, finished(figure))
+
+
+def _mean(values: Any, axis: int) -> Any:
+    """The mean of what is there; NaN where nothing is."""
+    return np.ma.masked_invalid(values).mean(axis=axis).filled(np.nan)
+
+
+def _order(values: Any) -> list[int]:
+    """Positions from the smallest value up; NaN last."""
+    return [int(i) for i in np.argsort(values, kind="stable")]
+
+
+def _numbers(axes: Any, values: Any, image: Any) -> None:
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            if not np.isnan(value):
+                red, green, blue, _ = image.cmap(image.norm(value))
+                dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
+                colour = "white" if dark else "black"
+                text = f"{value:.2f}".removeprefix("0")
+                axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=7)
+
+
+def ranks(run: Run, comparison: Comparison) -> Figure:
+    """Mean ranks; with enough tasks, a critical-difference diagram."""
+    names = labels(comparison.mean_ranks)
+    means = dict(zip(names, comparison.mean_ranks.values(), strict=True))
+    figure, axes = drawing(8, 1.2 + 0.22 * len(means))
+    first = next(iter(comparison.mean_ranks), "")
+    sentence = (
+        f"The best mean rank over {comparison.tasks} tasks is that of {first} "
+        f"({means[names[0]]:.2f}; 1 would be first everywhere). "
+    )
+    if comparison.p is None:
+        y = range(len(means))
+        axes.barh(y, list(means.values()), color="#0072B2")
+        axes.set_yticks(y, names)
+        axes.invert_yaxis()
+        axes.set_xlabel("mean rank")
+        sentence += f"Fewer than {FEWEST_TASKS} tasks cannot tell configurations apart by a test."
+    else:
+        import pandas as pd
+        from scikit_posthocs import critical_difference_diagram
+
+        matrix = pd.DataFrame(comparison.p, index=names, columns=names)
+        with matplotlib.rc_context(STYLE):
+            critical_difference_diagram(means, matrix, ax=axes)
+        together = int((comparison.p[0] >= 0.05).sum()) - 1
+        if comparison.friedman_p is not None:
+            sentence += f"Friedman's test that all are alike: p = {comparison.friedman_p:.2g}. "
+        sentence += (
+            "Configurations joined by a bar are not told apart (Wilcoxon's signed-rank test, Holm's "
+            f"correction, 5 %); {together} of the others cannot be told from the first."
+        )
+    return Figure("ranks", "Ranks of the configurations", sentence, finished(figure))
+
+
+def learning_curves(run: Run) -> Figure:
+    """Test accuracy by epoch, a panel per task."""
+    tasks = [task for task in run.tasks if any(own == task for own, _ in run.fragments)]
+    across = min(5, len(tasks))
+    down = -(-len(tasks) // across)
+    figure, grid = drawing(
+        2.1 * across + 0.3, 1.7 * down + 1.0, nrows=down, ncols=across, sharey=True
+    )
+    panels = np.atleast_1d(grid).ravel()
+    of = {name: one["architecture"] for (_, name), one in run.fragments.items()}
+    names = [name for name in run.configurations if name in of]
+    colour = colours(of[name] for name in names)
+    told = len(names) <= DISTINCT
+    seen: dict[str, int] = {}
+    dash = {}
+    for name in names:
+        dash[name] = DASHES[seen.get(of[name], 0) % len(DASHES)] if told else "-"
+        seen[of[name]] = seen.get(of[name], 0) + 1
+    rising = []
+    for axes, task in zip(panels, tasks, strict=False):
+        for name in names:
+            if (task, name) not in run.fragments:
+                continue
+            curve = run.fragments[task, name]["learning_curve"]
+            x, y = zip(*((point["epoch"], point["test_accuracy"]) for point in curve), strict=True)
+            rising.append(y[-1] >= max(y))
+            axes.plot(
+                x,
+                y,
+                dash[name],
+                marker="." if len(x) < 4 else None,
+                color=colour[of[name]],
+                linewidth=1,
+                alpha=1 if told else 0.5,
+                label=shortened(name if told else of[name]),
+            )
+        axes.set_title(shortened(task, 22), fontsize=8)
+        axes.set_ylim(0, 1)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in panels[len(tasks) :]:
+        axes.set_visible(False)
+    labelled: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            labelled.setdefault(label, handle)
+    figure.legend(
+        labelled.values(),
+        labelled.keys(),
+        loc="outside lower center",
+        ncols=min(3, across + 1),
+        fontsize=7,
+    )
+    figure.supylabel("test accuracy by epoch", fontsize=8)
+    sentence = (
+        f"In {sum(rising)} of {len(rising)} experiments the accuracy is highest at the last epoch, so "
+        "that more epochs may help."
+    )
+    return Figure("curves", "Learning curves", sentence, finished(figure))

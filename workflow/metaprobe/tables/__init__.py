@@ -1,0 +1,1 @@
+"""All experiments in tables, and the checks of them."""

@@ -1,0 +1,121 @@
+"""What comes out of many configurations on one task: each head's metrics and learning curve."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaprobe.core.randomness import generator
+from metaprobe.training import many_heads, metrics
+from metaprobe.training.grid import Configuration
+from metaprobe.training.heads import LabelledFeatures
+from metaprobe.training.many_heads import TrainedHead
+
+CURVES = ("train_loss", "test_loss", "test_accuracy")
+LOGITS_COLUMNS = 1000  # heads times classes of one product
+Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all heads of one data set and architecture have in common."""
+
+    task_id: str
+    class_count: int
+    train: LabelledFeatures
+    test: LabelledFeatures
+
+    def train_heads(
+        self,
+        train: LabelledFeatures,
+        test: LabelledFeatures,
+        configurations: Sequence[Configuration],
+        seed: int,
+    ) -> list[TrainedHead]:
+        """A head per configuration, trained on one part and followed on the other."""
+        heads = many_heads.train_heads(
+            train, test, self.class_count, configurations, [seed], self.task_id
+        )
+        return list(heads.values())
+
+
+def train_and_measure(
+    task: Task, configurations: Sequence[Configuration], seed: int, validation_folds: int
+) -> list[Outcome]:
+    """Train a head per configuration and measure it as `fragments.measure` does.
+
+    Of a head that diverged nothing is measured, and `diverged` says where. Without folds nothing is
+    validated.
+    """
+    heads = task.train_heads(task.train, task.test, configurations, seed)
+    train_logits, test_logits = (logits_of_each(heads, part) for part in (task.train, task.test))
+    validated: list[Outcome] = [{} for _ in configurations]
+    if validation_folds:
+        validated = cross_validate(task, configurations, seed, validation_folds)
+    outcomes = []
+    for head, validation in zip(heads, validated, strict=True):
+        outcome: Outcome = {"seconds": head.seconds}
+        for name in CURVES:
+            outcome[f"epoch_{name}"] = [point[name] for point in head.learning_curve]
+        if head.divergence:
+            outcome["diverged"] = head.divergence.where
+        else:
+            test = next(test_logits)
+            outcome["train_accuracy"] = metrics.accuracy(next(train_logits), task.train.labels)
+            outcome["test_accuracy"] = metrics.accuracy(test, task.test.labels)
+            outcome["test_loss"] = metrics.cross_entropy(test, task.test.labels)
+            outcome |= validation
+        outcomes.append(outcome)
+    return outcomes
+
+
+def cross_validate(
+    task: Task, configurations: Sequence[Configuration], seed: int, fold_count: int
+) -> list[Outcome]:
+    """Accuracy and loss per configuration over the training images, each held out once.
+
+    A configuration that diverged in a fold has neither, and `diverged` says where.
+    """
+    images = np.arange(len(task.train.labels))
+    shuffled = generator(seed, task.task_id, "validation folds").permutation(images)
+    accuracies, losses = np.zeros((2, len(configurations)))
+    divergences: dict[int, str] = {}
+    for number, fold in enumerate(np.array_split(shuffled, fold_count), start=1):
+        held_out, rest = (task.train.select(i) for i in (fold, np.setdiff1d(images, fold)))
+        heads = task.train_heads(rest, held_out, configurations, seed)
+        fold_logits = logits_of_each(heads, held_out)
+        share = len(fold) / len(images)
+        for k, head in enumerate(heads):
+            if head.divergence:
+                divergences.setdefault(k, f"fold {number}, {head.divergence.where}")
+                continue
+            logits = next(fold_logits)
+            accuracies[k] += share * metrics.accuracy(logits, held_out.labels)
+            losses[k] += share * metrics.cross_entropy(logits, held_out.labels)
+    return [
+        {"diverged": divergences[k]}
+        if k in divergences
+        else {"validation_accuracy": float(accuracies[k]), "validation_loss": float(losses[k])}
+        for k in range(len(configurations))
+    ]
+
+
+def logits_of_each(
+    heads: Sequence[TrainedHead], part: LabelledFeatures
+) -> Iterator[NDArray[np.float64]]:
+    """`metrics.logits` (N, C) of each head that did not diverge, many heads in one product."""
+    trained = [
+        (head.weight, head.bias)
+        for head in heads
+        if head.weight is not None and head.bias is not None
+    ]
+    if not trained:
+        return
+    class_count = len(trained[0][1])
+    size = max(1, LOGITS_COLUMNS // class_count)
+    for start in range(0, len(trained), size):
+        weights, biases = zip(*trained[start : start + size], strict=True)
+        together = metrics.logits(part.features, np.concatenate(weights), np.concatenate(biases))
+        yield from np.split(together, len(weights), axis=1)

@@ -1,0 +1,118 @@
+"""Every entry of a grid on one features file, in chunks that outlive an interruption."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import digest_json, read_arrays, read_json, write_json
+from metaprobe.training import many_heads
+from metaprobe.training.grid import Configuration, distinct, expand
+from metaprobe.training.heads import LabelledFeatures
+from metaprobe.training.outcomes import Outcome, Task, train_and_measure
+
+CHUNK_BLOCKS = 4  # some seconds of training: what an interruption costs at most
+
+
+def sweep(
+    features_path: str | Path, grid: dict[str, Any], seed: int, chunk_folder: Path, code: str
+) -> list[dict[str, Any]]:
+    """Train and measure every entry of a grid on the features of one data set and architecture.
+
+    What coincides is trained once. Each finished chunk is a file of `chunk_folder`; a chunk that
+    is there is not trained again.
+
+    Args:
+        grid: as in `config.Run.grid`.
+        seed: of the first replicate; the others have those after it.
+        code: fingerprint of the code; chunks of other code are not looked at.
+
+    Returns:
+        A row per entry and replicate, in the order of `grid.expand`; `sweep_table.SCHEMA` says
+        what is in it.
+
+    Raises:
+        UserError: the features file is missing or broken, or has fewer images than folds.
+    """
+    arrays, facts = read_arrays(features_path)
+    train, test = (
+        LabelledFeatures(arrays[f"{part}_features"], arrays[f"{part}_labels"])
+        for part in ("train", "test")
+    )
+    task = Task(facts["task_id"], facts["class_count"], train, test)
+    folds = grid["validation_folds"]
+    if len(train.labels) < folds:
+        raise UserError(
+            f"{task.task_id} has {len(train.labels)} training images, too few for the grid's "
+            f"validation_folds: {folds}; 0 is without validation"
+        )
+    entries = expand(grid)
+    trainings, training_of_entry = distinct(entries)
+    seeds = range(seed, seed + grid["replicates"])
+    engine = many_heads.default_engine(torch.device("cpu")).name
+    chunks = list(itertools.product(seeds, chunks_of(trainings, task.class_count)))
+    outcomes: dict[tuple[int, int], Outcome] = {}
+    for number, (replicate, chunk) in enumerate(chunks, start=1):
+        inputs = {
+            "task_id": task.task_id,
+            "class_count": task.class_count,
+            "features_sha256": facts["features_sha256"],
+            "seed": replicate,
+            "validation_folds": folds,
+            "configurations": [trainings[i] for i in chunk],
+            "engine": engine,
+            "code": code,
+        }
+        path = chunk_folder / f"{digest_json(inputs)}.json"
+        finished = read_chunk(path, inputs)
+        print(f"chunk {number} of {len(chunks)}: {'to do' if finished is None else 'is there'}")
+        if finished is None:
+            finished = train_and_measure(task, inputs["configurations"], replicate, folds)
+            write_chunk(path, inputs, finished)
+        outcomes |= {(i, replicate): outcome for i, outcome in zip(chunk, finished, strict=True)}
+    shared = {
+        "task_id": task.task_id,
+        "architecture": facts["architecture"],
+        "alpha": 1.0,
+        "weights": facts["weights"]["id"],
+        "features_sha256": facts["features_sha256"],
+        "engine": engine,
+    }
+    return [
+        shared | entry | {"seed": replicate} | outcomes[training, replicate]
+        for entry, training in zip(entries, training_of_entry, strict=True)
+        for replicate in seeds
+    ]
+
+
+def chunks_of(configurations: Sequence[Configuration], class_count: int) -> list[list[int]]:
+    """Indices of configurations that are trained before the next file is written: whole blocks."""
+    blocks = list(many_heads.blocks(configurations, class_count))
+    return [
+        list(itertools.chain(*blocks[start : start + CHUNK_BLOCKS]))
+        for start in range(0, len(blocks), CHUNK_BLOCKS)
+    ]
+
+
+def write_chunk(path: Path, inputs: dict[str, Any], outcomes: list[Outcome]) -> None:
+    """Write the outcomes of a chunk, with what they depend on and a digest of both."""
+    sha256 = digest_json([inputs, outcomes])
+    write_json(path, {"inputs": inputs, "outcomes": outcomes, "sha256": sha256})
+
+
+def read_chunk(path: Path, inputs: dict[str, Any]) -> list[Outcome] | None:
+    """What `write_chunk` wrote for these inputs; None if there is nothing, or something broken."""
+    if not path.exists():
+        return None
+    try:
+        content = read_json(path)
+        outcomes: list[Outcome] = content["outcomes"]
+        if content["sha256"] == digest_json([inputs, outcomes]):
+            return outcomes
+    except (UserError, KeyError, TypeError, ValueError):
+        pass  # told below
+    print(f"{path} is broken; its heads are trained again")
+    return None

@@ -1,0 +1,96 @@
+"""The tables of a sweep: one row per entry of the grid, as Parquet."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import broken, replacing
+
+# Per-epoch columns have an item per finished epoch; null is what was not measured.
+SCHEMA = pa.schema(
+    {
+        "task_id": pa.string(),
+        "architecture": pa.string(),
+        "learning_rate": pa.float64(),
+        "optimizer": pa.string(),
+        "batch_size": pa.int64(),
+        "weight_decay": pa.float64(),
+        "momentum": pa.float64(),
+        "dropout_rate": pa.float64(),
+        "alpha": pa.float64(),
+        "label_smoothing": pa.float64(),
+        "grad_clip": pa.float64(),
+        "epochs": pa.int64(),
+        "seed": pa.int64(),
+        "test_accuracy": pa.float64(),
+        "train_accuracy": pa.float64(),
+        "test_loss": pa.float64(),
+        "validation_accuracy": pa.float64(),
+        "validation_loss": pa.float64(),
+        "epoch_train_loss": pa.list_(pa.float64()),
+        "epoch_test_loss": pa.list_(pa.float64()),
+        "epoch_test_accuracy": pa.list_(pa.float64()),
+        "seconds": pa.float64(),
+        "diverged": pa.string(),
+        "engine": pa.string(),
+        "weights": pa.string(),
+        "features_sha256": pa.string(),
+    }
+)
+
+
+def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> str:
+    """Write rows as one Parquet file of SCHEMA, an absent value null; return a sentence about them.
+
+    Raises:
+        ValueError: a row has a value that SCHEMA does not know.
+    """
+    unknown = {name for row in rows for name in row} - set(SCHEMA.names)
+    if unknown:
+        raise ValueError(f"no columns for {sorted(unknown)}")
+    return _write(path, pa.Table.from_pylist(list(rows), SCHEMA))
+
+
+def concatenate(path: str | Path, parts: Iterable[str | Path]) -> str:
+    """Write the rows of all parts, in their order, as one file; return a sentence about them.
+
+    Raises:
+        UserError: parts are missing or broken, all of them named.
+    """
+    tables, complaints = [], []
+    for part in parts:
+        try:
+            tables.append(read_rows(part))
+        except UserError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise UserError("\n".join(complaints))
+    return _write(path, pa.concat_tables(tables))
+
+
+def _write(path: str | Path, table: pa.Table) -> str:
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+    diverged = len(table) - table["diverged"].null_count
+    return f"{path}: {len(table)} rows; {diverged} of them diverged, in training or in a fold"
+
+
+def read_rows(path: str | Path) -> pa.Table:
+    """Read what `write_rows` wrote.
+
+    Raises:
+        UserError: the file is missing or broken.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: start the run again to make it") from None
+    except (pa.ArrowException, OSError) as error:
+        raise broken(path, str(error)) from None
+    if table.schema != SCHEMA:
+        raise broken(path, "it has other columns than a sweep writes")
+    return table
