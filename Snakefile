@@ -19,7 +19,7 @@ STAGES = (
     "data features heads describe tables validation sweep questions recommend report"
 )
 
-for stage in f"common {STAGES} handlers".split():
+for stage in f"common outdated {STAGES} handlers".split():
 
     include: f"workflow/rules/{stage}.smk"
 

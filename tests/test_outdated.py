@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from metaprobe.core.files import seal, write_arrays, write_json
+from metaprobe.operations.arrived import restore_order
 from metaprobe.operations.outdated import (
     Expected,
-    concerned,
     find_outdated,
     in_words,
-    restore_order,
 )
 
 TASKS = ("Birds", "Fish")
@@ -183,23 +182,6 @@ def test_missing_and_damaged_files_are_left_to_their_jobs(results: Path) -> None
     (results / "features/Fish/ResNet18.safetensors").unlink()
     (results / "metrics/Fish/fast.json").unlink()
     assert found(expected(results)) == set()
-
-
-def test_targets_concern_their_own_files(results: Path) -> None:
-    """Everything that is outdated made again for one file that was asked for."""
-    wanted = replace(
-        expected(results), subsets={task: {"seed": 1, "sampling": "random"} for task in TASKS}
-    )
-    outdated = find_outdated(wanted)
-
-    def asked(*targets: str) -> list[str]:
-        return [one.stem for one in concerned(outdated, results, targets)]
-
-    assert asked() == asked("sweep") == asked(f"{results}/experiments.csv") == list(TASKS)
-    assert asked(f"{results}/features/Fish/ResNet18.safetensors") == ["Fish"]
-    heads = find_outdated(with_heads(expected(results), "plain", learning_rate=0.5))
-    for target in ("features/Fish/ResNet18.safetensors", "heads/Fish/fast.safetensors"):
-        assert concerned(heads, results, [f"{results}/{target}"]) == []
 
 
 def test_order_of_a_copy_is_restored(results: Path) -> None:

@@ -35,6 +35,7 @@ DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEA
 HEADS = {"train_head": 6, "metrics_json": 6}
 METRICS = {"metrics_json": 6}
 EXTRACTION = {"extract_features": 4} | HEADS | DESCRIBED
+ALL = EXTRACTION | {"subset_index": 2, "measure_pictures": 2}
 DIGITS = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
 DIGITS |= DESCRIBED | {"measure_pictures": 1, "describe_dataset": 1}
 
@@ -119,6 +120,58 @@ def test_changed_learning_rate_reruns_its_experiments(checkout) -> None:
 
     edit_yaml(checkout / "config/configurations.yaml", change)
     assert planned(checkout, *TINY) == FINAL | {"train_head": 2, "metrics_json": 2}
+
+
+@pytest.fixture
+def arrived(checkout) -> Path:
+    """The results in a checkout that knows nothing of how they were made."""
+    shutil.rmtree(checkout / ".snakemake")
+    return checkout
+
+
+def test_copied_results_rerun_nothing(arrived) -> None:
+    """Hours of work done again as a copy came without Snakemake's records, or in another order."""
+    assert planned(arrived, *TINY) == {}
+    for file in sorted((arrived / "results").rglob("*.*"), reverse=True):
+        os.utime(file)
+    assert planned(arrived, *TINY) == {}
+
+
+SETTINGS_OF_COPIES = {
+    "replicates=2": HEADS,
+    "precision=bfloat16": EXTRACTION,
+    "train_images=25": ALL,
+    "test_images=11": ALL,
+    "seed=1": ALL,
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS_OF_COPIES)
+def test_copied_results_of_other_settings_are_made_again(arrived, setting) -> None:
+    """A stale table and exit code 0, as nothing is recorded of how its files were made."""
+    expected = FINAL | SETTINGS_OF_COPIES[setting]
+    assert planned(arrived, *TINY, "--config", setting) == expected
+
+
+def test_copied_results_of_another_configuration_are_made_again(arrived) -> None:
+    """The same, or experiments run again that agree."""
+
+    def change(content):
+        content["configurations"]["mobilenetv2-plain"]["learning_rate"] = 0.02
+
+    edit_yaml(arrived / "config/configurations.yaml", change)
+    expected = FINAL | {"train_head": 2, "metrics_json": 2}
+    assert planned(arrived, *TINY) == expected
+    run = snakemake(arrived, *TINY)
+    assert "made again, as its learning_rate is 0.01, not 0.02: results/heads/" in run.stdout
+    assert {row["learning_rate"] for row in table(arrived)} == {"0.01", "0.001", "0.02"}
+    assert planned(arrived, *TINY) == {}
+
+
+def test_copied_results_of_fewer_experiments_rewrite_the_tables(arrived) -> None:
+    """Rows of an experiment that is no longer asked for."""
+    edit_yaml(arrived / "tiny.yaml", lambda content: content["only_configurations"].pop(0))
+    assert planned(arrived, *TINY) == FINAL
 
 
 def test_added_configuration_runs_heads_only(checkout) -> None:

@@ -1,7 +1,7 @@
 """A run as the rules, the questions and the handlers see it: its files, and what they must say."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -155,7 +155,7 @@ class Workflow:
     def expected_of_fragments(self) -> dict[Experiment, dict[str, Any]]:
         """What the fragment of each experiment says if it is of this run and not of an earlier one."""
         settings = {key: self.run.settings[key] for key in TOLD_BY_FRAGMENTS}
-        ids = self._weights_ids(self.architectures)
+        ids = self.weights_ids
         return {
             (task_id, name): {
                 **self.run.configurations[name],
@@ -169,15 +169,17 @@ class Workflow:
     @cached_property
     def expected_of_descriptions(self) -> dict[str, dict[str, Any]]:
         """What the description of each data set says if it is of this run and not of an earlier one."""
-        seed, ids = self.run.settings["seed"], self._weights_ids(self.architectures)
+        seed, ids = self.run.settings["seed"], self.weights_ids
         return {
             task_id: {"seed": seed, "sampling": self.sampling_of(task_id), "weights": ids}
             for task_id in self.run.datasets
         }
 
-    def _weights_ids(self, architectures: Sequence[str]) -> dict[str, str]:
+    @cached_property
+    def weights_ids(self) -> dict[str, str]:
+        """Architecture -> how fragments name its weights."""
         seed, weights = self.run.settings["seed"], self.run.settings["weights"]
-        return {name: weights_id(name, weights, seed) for name in architectures}
+        return {name: weights_id(name, weights, seed) for name in self.architectures}
 
     @property
     def licences(self) -> dict[str, str]:
