@@ -1,14 +1,13 @@
 """From both tables to Metabu's form, to a recommendation, and to whether it helps."""
 
 TABLES = {
-    "fragments": fragments(),
+    "experiments": "<results>/experiments.parquet",
     "basic": "<results>/basic_representations.csv",
 }
 FOR_META_LEARNERS = [
     "<results>/metabu/target_representations.csv",
     "<results>/recommendation_evaluation.csv",
 ]
-TABLES_ARE = {"experiments": EXPERIMENTS, "expected": expected_of_fragments()}
 
 
 rule export_metabu:
@@ -24,7 +23,6 @@ rule export_metabu:
     conda:
         "../../envs/tables.yaml"
     params:
-        **TABLES_ARE,
         code=fingerprint("export_metabu"),
     script:
         "../scripts/export_metabu.py"
@@ -45,7 +43,6 @@ rule evaluate_recommenders:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
-        **TABLES_ARE,
         method=RUN.settings["recommender"],
         neighbours=RUN.settings["neighbours"],
         seed=RUN.settings["seed"],
@@ -67,7 +64,6 @@ rule rank_configurations:
     conda:
         "../../envs/tables.yaml"
     params:
-        **TABLES_ARE,
         task_id=NEW,
         method=RUN.settings["recommender"],
         neighbours=RUN.settings["neighbours"],
