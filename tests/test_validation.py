@@ -226,6 +226,22 @@ def test_row_count_and_shape_are_checked(tmp_path: Path) -> None:
     assert {"columns", "row_count", "every_experiment_once"} <= empty.keys()
 
 
+def test_configurations_that_only_their_ids_tell_apart_stay_two(tmp_path: Path) -> None:
+    """Two that differ in nothing the table shows taken for one, or a row under the other's name."""
+    fragments = [fragment("MNIST", name, test_loss=loss) for name, loss in (("a", 0.2), ("b", 0.3))]
+    path = tmp_path / "target_representations.csv"
+    same = {name: fragment() for name in ("a", "b")}
+    experiments = [("MNIST", "a"), ("MNIST", "b")]
+    path.write_text(target_csv(fragments))
+    table = read_table(path, experiments, same, {"MNIST": FACTS})
+    assert [row.configuration for row in table.rows] == ["a", "b"]
+    assert findings(examine(table, path)) == {}
+    path.write_text(target_csv(fragments[:1]))
+    table = read_table(path, experiments, same, {"MNIST": FACTS})
+    (lost,) = findings(examine(table, path))["every_experiment_once"]
+    assert (lost["configuration"], lost["message"]) == ("b", "it has no row")
+
+
 def test_task_ids_are_those_of_the_basic_table(tmp_path: Path) -> None:
     """Two tables that Metabu refuses to put together."""
     report = found(tmp_path, basic=["MNIST", "MNIST", "Birds", "Trees"])
