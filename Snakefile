@@ -27,10 +27,10 @@ for stage in f"common outdated {STAGES} handlers".split():
 rule all:
     default_target: True
     input:
-        "<results>/target_representations.csv",
+        rules.aggregate.output,
         "<results>/basic_representations.csv",
         "<results>/validation.txt",
-        [*rules.write_experiments.output, *rules.compare_configurations.output],
+        rules.compare_configurations.output,
         FOR_META_LEARNERS,
         "<results>/report.html",
         FLOW.of_experiments(layout.FRAGMENT),

@@ -18,8 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "aggregate")
 STAGES += ("measure_pictures", "expect_features", "describe_dataset", "aggregate_descriptions")
-STAGES += ("write_experiments", "write_predictions", "compare_configurations")
-STAGES += ("check_table", "validate")
+STAGES += ("compare_configurations", "check_table", "validate")
 STAGES += ("export_metabu", "evaluate_recommenders", "report")
 COST = re.compile(r"^cost: ([\d.]+) s, ([\d.]+) CPU s, ([\d.]+) GB$", re.MULTILINE)
 

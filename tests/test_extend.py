@@ -165,10 +165,10 @@ def test_metric_is_scikit_learns_and_reaches_the_fragment(extended, tmp_path) ->
 import numpy as np
 from pathlib import Path
 from sklearn.metrics import cohen_kappa_score
-from test_fragments import experiment
+from fragments import experiment
 from metaprobe.core.files import write_json
-from metaprobe.training.fragment import FragmentReader
-from metaprobe.training.measures import cohen_kappa
+from metaprobe.training.fragment import read_fragment
+from metaprobe.training.metrics import cohen_kappa
 rng = np.random.default_rng(0)
 for classes in (1, 2, 5):
     labels, guesses = rng.integers(classes, size=(2, 40))
@@ -179,8 +179,8 @@ for classes in (1, 2, 5):
 folder = Path({str(tmp_path)!r})
 fragment = experiment(folder, replicates=2).fragment()
 write_json(folder / "fragment.json", fragment)
-read = FragmentReader().read(folder / "fragment.json", "Birds", "plain")
-assert "test_cohen_kappa" in read["replicates"][1]
+read = read_fragment(folder / "fragment.json", "Birds", "plain")
+assert read.replicates[1].test_cohen_kappa
 """,
     )
 

@@ -119,7 +119,7 @@ EDITS = [
     ("data/readers/pcam.py", "def read(", "VALUE = 1\n\n\ndef read(", set()),
     ("data/readers/stl10.py", "rotate(90", "rotate(180", {"subset_index", "extract_features"}),
     ("metafeatures/logme.py", "1e-", "2e-", {"describe_dataset"}),
-    ("tables/intervals.py", "0.95", "0.9", {"compare_configurations"}),
+    ("tables/statistics.py", "0.95", "0.9", {"aggregate", "compare_configurations", "report"}),
     ("core/files.py", "10**6", "10**7", set()),
     ("core/jobs.py", '"error: "', '"mistake: "', set()),
     ("config/load.py", "n=1", "n=2", set()),

@@ -20,7 +20,7 @@ STAGES = (
     ("metrics_json", EXPERIMENTS),
     ("describe_dataset", 2),
     ("aggregate", 1),
-    ("write_experiments", 1),
+    ("compare_configurations", 1),
     ("evaluate_recommenders", 1),
     ("report", 1),
 )

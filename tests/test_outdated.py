@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metaprobe.core.files import seal, write_arrays, write_json
+from metaprobe.core.files import with_checksum, write_arrays, write_json
 from metaprobe.operations.arrived import restore_order
 from metaprobe.operations.outdated import (
     Expected,
@@ -44,7 +44,7 @@ def write_results(folder: Path, wanted: Expected, train: int = 50, pool: int = 1
     """Files as a run leaves them, as far as they say what they were made under."""
     rows = []
     for task in TASKS:
-        subset = seal(
+        subset = with_checksum(
             wanted.subsets[task]
             | {
                 "split": {"rule": "stratified", "test_fraction": 0.2},
@@ -74,7 +74,7 @@ def write_results(folder: Path, wanted: Expected, train: int = 50, pool: int = 1
                 arrays,
                 trained | {"features_sha256": features},
             )
-            fragment = seal(
+            fragment = with_checksum(
                 extracted
                 | hyperparameters
                 | {"seed": 0, "sampling": "random", "replicates": [{}], "family": None}
@@ -157,7 +157,7 @@ def test_files_of_another_chain_are_found(results: Path) -> None:
     wanted = expected(results)
     subset = results / "subsets/Birds.json"
     content = json.loads(subset.read_text())
-    subset.write_text(json.dumps(seal(content | {"class_count": 5})))
+    subset.write_text(json.dumps(with_checksum(content | {"class_count": 5})))
     assert found(wanted) == {"pictures/Birds.safetensors", "features/Birds/ResNet18.safetensors"}
     assert "made from another file than" in in_words(find_outdated(wanted))
 
@@ -171,7 +171,9 @@ def test_tables_of_other_experiments_are_found(results: Path) -> None:
     alone = replace(alone, heads={"Birds": wanted.heads["Birds"]})
     assert "basic_representations.csv" in found(alone)
     path = results / "metrics/Birds/plain.json"
-    path.write_text(json.dumps(seal(json.loads(path.read_text()) | {"test_accuracy": 1.0})))
+    path.write_text(
+        json.dumps(with_checksum(json.loads(path.read_text()) | {"test_accuracy": 1.0}))
+    )
     assert found(wanted) == {"experiments.csv", "predictions.parquet"}
 
 

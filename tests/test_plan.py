@@ -116,14 +116,14 @@ def test_summary_of_snakemake_is_read_by_job() -> None:
         "r/metrics/One/a.json\t-\tmetrics_json\t-\tmissing\tupdate pending",
         "r/predictions/One/a.safetensors\t-\tmetrics_json\t-\tmissing\tupdate pending",
         "r/heads/One/a.safetensors\tnow\ttrain_head\t-\tok\tno update",
-        "r/experiments.csv\t-\twrite_experiments\t-\tmissing\tupdate pending",
-        "r/curves.parquet\t-\twrite_experiments\t-\tmissing\tupdate pending",
+        "r/experiments.csv\t-\taggregate\t-\tmissing\tupdate pending",
+        "r/curves.parquet\t-\taggregate\t-\tmissing\tupdate pending",
         "r/metabu/scaler.json\t-\texport_metabu\t-\tmissing\tupdate pending",
         "r/metabu/basic.csv\t-\texport_metabu\t-\tmissing\tupdate pending",
     ]
     assert parse_summary("\n".join([header, *rows]), PurePosixPath("r")) == {
         Job("metrics_json", "One/a"),
-        Job("write_experiments", ""),
+        Job("aggregate", ""),
         Job("export_metabu", ""),
     }
 

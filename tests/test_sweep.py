@@ -13,10 +13,10 @@ from metaprobe.config.load import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, read_arrays, write_arrays
 from metaprobe.training import outcomes, sweep, sweep_table
-from metaprobe.training.fragment import measure
 from metaprobe.training.grid import HYPERPARAMETERS, distinct, expand
 from metaprobe.training.heads import train_on_file
 from metaprobe.training.many_heads import Divergence, TrainedHead
+from metaprobe.training.measurement import measure
 
 CONFIG = Path(__file__).parent.parent / "config"
 METRICS = ("train_accuracy", "test_accuracy", "test_loss", "validation_accuracy", "validation_loss")

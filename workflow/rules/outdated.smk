@@ -5,10 +5,8 @@ from functools import cache
 from metaprobe.operations.arrived import has_record, restore_order
 from metaprobe.operations.outdated import expected_of, find_outdated, in_words
 
-TABLES_IN_ORDER = (
-    "aggregate write_experiments aggregate_descriptions write_predictions".split()
-)
-TABLES_IN_ORDER += "compare_configurations check_table validate export_metabu".split()
+TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
+TABLES_IN_ORDER += "check_table validate export_metabu".split()
 TABLES_IN_ORDER += "evaluate_recommenders report".split()
 
 

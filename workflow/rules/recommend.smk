@@ -1,14 +1,13 @@
 """From both tables to Metabu's form, to a recommendation, and to whether it helps."""
 
 TABLES = {
-    "fragments": FLOW.of_experiments(layout.FRAGMENT),
+    "experiments": "<results>/experiments.parquet",
     "basic": "<results>/basic_representations.csv",
 }
 FOR_META_LEARNERS = [
     "<results>/metabu/target_representations.csv",
     "<results>/recommendation_evaluation.csv",
 ]
-TABLES_ARE = {"experiments": FLOW.experiments, "expected": FLOW.expected_of_fragments}
 
 
 def ranked_for_new_dataset(wildcards):
@@ -37,7 +36,6 @@ rule export_metabu:
     conda:
         "../../envs/tables.yaml"
     params:
-        **TABLES_ARE,
         code=fingerprint("export_metabu"),
     script:
         "../scripts/export_metabu.py"
@@ -58,7 +56,6 @@ rule evaluate_recommenders:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
-        **TABLES_ARE,
         method=RUN.settings["recommender"],
         neighbours=RUN.settings["neighbours"],
         seed=RUN.settings["seed"],
@@ -80,8 +77,7 @@ rule rank_configurations:
     conda:
         "../../envs/tables.yaml"
     params:
-        **TABLES_ARE,
-        task_id=FLOW.new,
+        task_id=NEW,
         method=RUN.settings["recommender"],
         neighbours=RUN.settings["neighbours"],
         code=fingerprint("rank_configurations"),

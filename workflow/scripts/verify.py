@@ -6,7 +6,7 @@ from pathlib import Path
 from metaprobe.core.errors import UserError
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.verify import Settings, overall, report, verify
-from metaprobe.tables.target import read_fragments
+from metaprobe.tables.collect import read_fragments
 
 config, params = snakemake.config, snakemake.params
 settings = Settings(
@@ -20,6 +20,7 @@ settings = Settings(
 )
 try:
     fragments, _ = read_fragments(params.fragments, params.experiments, params.expected)
+    fragments = [one.model_dump() for one in fragments]
     found = verify(fragments, settings, config["verify_experiments"], params.processes)
 except UserError as error:
     sys.exit(f"verify: {error}")

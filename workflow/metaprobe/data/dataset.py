@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metaprobe.data import readers
 from metaprobe.data import subset as subsets
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_arrays, digest_json, seal
+from metaprobe.core.files import digest_arrays, digest_json, with_checksum
 from metaprobe.data.transforms import TRANSFORMS
 from metaprobe.core.randomness import generator
 from metaprobe.data.readers import Dataset, Entry, Pool, folder
@@ -143,7 +143,7 @@ def draw_subset(
             raise UserError(f"{task_id}: no image is left for the {part} part; add images to it")
     if shared := subsets.overlap(chosen["train"], chosen["test"]):
         raise AssertionError(f"{task_id}: {len(shared)} images in both parts")
-    return seal(
+    return with_checksum(
         {
             "task_id": task_id,
             "seed": seed,

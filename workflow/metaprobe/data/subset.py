@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaprobe.core.files import broken, is_intact, read_json
+from metaprobe.core.files import broken, checksum_matches, read_json
 
 Integers = NDArray[np.int64]
 
@@ -102,7 +102,7 @@ def read_subset(path: str | Path) -> dict[str, Any]:
     """
     subset: dict[str, Any] = read_json(path)
     try:
-        intact = is_intact(subset)
+        intact = checksum_matches(subset)
         shared = overlap(subset["train"], subset["test"])
     except (AttributeError, KeyError, TypeError):
         raise broken(path, "it is not a subset") from None

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaprobe.core.csv_text import csv_text
+import pandas as pd
+
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, read_json, write_text
+from metaprobe.core.files import broken, read_json, write_csv
 
 SIGNIFICANT_DIGITS = 6
 Expected = Mapping[str, Mapping[str, Any]]
@@ -42,7 +43,7 @@ def write_basic_table(
         rows += [[task_id, *(cell(values[name]) for name in columns)] for values in found]
     if complaints:
         raise UserError("\n".join(complaints))
-    write_text(path, csv_text(["task_id", *columns], rows))
+    write_csv(path, pd.DataFrame(rows, columns=["task_id", *columns]))
 
 
 def read_description(

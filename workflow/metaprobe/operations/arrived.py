@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import is_intact, read_arrays, read_json
+from metaprobe.core.files import checksum_matches, read_arrays, read_json
 from metaprobe.operations.outdated import Expected, Reader, comparisons
 
 
@@ -51,7 +51,7 @@ def _is_whole(path: Path) -> bool:
         content = read_json(path) if path.suffix == ".json" else {}
     except UserError:
         return False
-    return "sha256" not in content or path.name == "validation.json" or is_intact(content)
+    return "sha256" not in content or path.name == "validation.json" or checksum_matches(content)
 
 
 def has_record(path: Path) -> bool:

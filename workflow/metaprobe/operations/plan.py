@@ -17,7 +17,7 @@ from metaprobe.operations import costs
 from metaprobe.operations.costs import Job, SizeOf
 from metaprobe.operations.doctor import NEEDS_USER, Finding
 from metaprobe.operations.status import State, failures, wrapped
-from metaprobe.tables.target import Experiment
+from metaprobe.training.fragment import Experiment
 
 FLOAT_BYTES = 4
 REASONS_SHOWN = 3

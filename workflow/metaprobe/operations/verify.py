@@ -139,8 +139,8 @@ def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Compari
 
 
 def _train_and_measure(fragment: Fragment, folder: Path, seed: int) -> Fragment:
-    from metaprobe.training.fragment import build_fragment
     from metaprobe.training.heads import train_on_file
+    from metaprobe.training.measurement import build_fragment
 
     hyperparameters = {key: fragment[key] for key in HYPERPARAMETERS}
     features, head = str(folder / "features.safetensors"), str(folder / "head.safetensors")
