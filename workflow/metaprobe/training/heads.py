@@ -19,7 +19,7 @@ from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import Draws
 from metaprobe.training import metrics
-from metaprobe.training.optimizers import Optimizer, build_optimizer
+from metaprobe.training.optimizers import OPTIMIZERS, Optimizer
 
 LARGEST = float(np.finfo(np.float32).max)  # torch, in single precision, would call more infinite
 
@@ -64,7 +64,7 @@ def train_head(
         UserError: the training or the test loss became infinite or not a number.
     """
     head = Head(*draws.initial_head(train.features.shape[1], class_count))
-    optimizer = build_optimizer(hyperparameters)
+    optimizer = OPTIMIZERS[hyperparameters["optimizer"]](head.parameters, hyperparameters)
     curve = []
     seconds = 0.0
     for epoch in range(1, hyperparameters["epochs"] + 1):
@@ -112,7 +112,7 @@ def train_one_epoch(
         by_logits.sum(axis=0, out=gradient.bias)
         if hyperparameters["grad_clip"]:
             clip_norm(gradient.parameters, hyperparameters["grad_clip"])
-        optimizer.step(head.parameters, gradient.parameters)
+        optimizer.step(gradient.parameters)
         total += loss * len(batch)
     return total / count
 

@@ -35,10 +35,9 @@ class Task:
         seed: int,
     ) -> list[TrainedHead]:
         """A head per configuration, trained on one part and followed on the other."""
-        heads = many_heads.train_heads(
-            train, test, self.class_count, configurations, [seed], self.task_id
+        return many_heads.train_heads(
+            train, test, self.class_count, configurations, seed, self.task_id
         )
-        return list(heads.values())
 
 
 def train_and_measure(
