@@ -74,7 +74,6 @@ def test_shipped_configuration_plans_the_documented_jobs(tmp_path) -> None:
         "train_head": 180,
         "metrics_json": 180,
         "measure_pictures": 30,
-        "expect_features": 2,
         "describe_dataset": 30,
         "aggregate_descriptions": 1,
     }
@@ -138,7 +137,7 @@ def test_added_architecture_runs_its_backbone(checkout) -> None:
         content["only_configurations"].append("efficientnetb0-plain")
 
     edit_yaml(checkout / "tiny.yaml", change)
-    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2, "expect_features": 1}
+    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2}
     assert planned(checkout, *TINY) == FINAL | DESCRIBED | expected
 
 
@@ -407,7 +406,7 @@ def test_machine_settings_rerun_nothing(checkout) -> None:
 def test_changed_seed_reruns_everything(checkout) -> None:
     """A seed that does not reach the draws."""
     expected = {"subset_index": 2, "extract_features": 4, "train_head": 6, "metrics_json": 6}
-    expected |= DESCRIBED | {"measure_pictures": 2, "expect_features": 1}
+    expected |= DESCRIBED | {"measure_pictures": 2}
     assert planned(checkout, *TINY, "--config", "seed=1") == FINAL | expected
 
 

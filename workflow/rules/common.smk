@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 # The package of this checkout, also for the jobs' scripts, whatever the environment has.
@@ -14,6 +15,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     dict.fromkeys([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
 )
 
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config import load as configuration_files
 from metaprobe.core import jobs
 from metaprobe.core.errors import UserError
@@ -21,8 +23,7 @@ from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
 from metaprobe.data import dataset as datasets
-from metaprobe.features.backbones import ARCHITECTURES, weights_id
-from metaprobe.metafeatures.backbone_shift import ENDINGS
+from metaprobe.features.backbones import weights_id
 from metaprobe.metafeatures.columns import columns
 from metaprobe.operations import costs, progress
 from metaprobe.operations.slurm import check_slurm
@@ -54,10 +55,9 @@ EXPERIMENTS = [
 ]
 DESCRIBED_BY = [
     name
-    for name in ARCHITECTURES
+    for name in BACKBONES
     if name in {c["architecture"] for c in RUN.configurations.values()}
 ]
-WITH_ENDING = [name for name in DESCRIBED_BY if name in ENDINGS]
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 NEW = next(iter(RUN.new), None)
 ENTRIES = RUN.datasets | RUN.new
@@ -96,13 +96,16 @@ def reading(wildcards):
     outside = Path(read.get("path", "")).expanduser().is_absolute()
     if outside and wildcards.dataset != NEW:
         read["path"] = Path(read["path"]).name
-    return json.dumps(read, sort_keys=True)
+    return json.loads(json.dumps(read, sort_keys=True))
 
 
-def reading_code(script):
-    """The fingerprint of a script that opens data sets, for each data set's own reader."""
+def reading_code(script, **chosen):
+    """The fingerprint of a script that opens data sets, for each one's own reader and transform."""
     return lambda wildcards: fingerprint(
-        script, f"data.readers.{entry(wildcards)['kind']}.read"
+        script,
+        f"data.readers.{entry(wildcards)['kind']}.read",
+        TRANSFORMS=entry(wildcards)["transform"],
+        **chosen,
     )
 
 
@@ -159,7 +162,7 @@ def expected_of_fragments():
             },
             "sampling": sampling_of(task_id),
             "weights": weights_id(
-                RUN.configurations[name]["architecture"], weights, seed
+                BACKBONES[RUN.configurations[name]["architecture"]], weights, seed
             ),
         }
         for task_id, name in EXPERIMENTS
@@ -243,14 +246,10 @@ def features_of_dataset(wildcards):
     ]
 
 
-def expected_features():
-    return [f"<results>/expected/{name}.safetensors" for name in WITH_ENDING]
-
-
 def expected_of_descriptions():
     """What the description of each data set says if it is of this run and not of an earlier one."""
     seed, weights = RUN.settings["seed"], RUN.settings["weights"]
-    ids = {name: weights_id(name, weights, seed) for name in DESCRIBED_BY}
+    ids = {name: weights_id(BACKBONES[name], weights, seed) for name in DESCRIBED_BY}
     return {
         task_id: {"seed": seed, "sampling": sampling_of(task_id), "weights": ids}
         for task_id in RUN.datasets

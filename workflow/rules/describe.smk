@@ -23,30 +23,11 @@ rule measure_pictures:
         "../scripts/measure_pictures.py"
 
 
-rule expect_features:
-    input:
-        weights=weights_receipt,
-    output:
-        "<results>/expected/{architecture}.safetensors",
-    log:
-        "<logs>/expect_features/{architecture}.log",
-    localrule: True
-    conda:
-        "../../envs/torch.yaml"
-    params:
-        weights=RUN.settings["weights"],
-        seed=RUN.settings["seed"],
-        code=fingerprint("expect_features"),
-    script:
-        "../scripts/expect_features.py"
-
-
 rule describe_dataset:
     input:
         subset="<results>/subsets/{dataset}.json",
         pictures="<results>/pictures/{dataset}.safetensors",
         features=features_of_dataset,
-        expected=expected_features(),
     output:
         "<results>/descriptions/{dataset}.json",
     log:
@@ -56,7 +37,6 @@ rule describe_dataset:
         "../../envs/torch.yaml"
     params:
         architectures=DESCRIBED_BY,
-        with_ending=WITH_ENDING,
         seed=RUN.settings["seed"],
         code=fingerprint("describe_dataset"),
     script:
@@ -86,7 +66,6 @@ rule describe_resamples:
         subset="<results>/subsets/{dataset}.json",
         pictures="<results>/pictures/{dataset}.safetensors",
         features=features_of_dataset,
-        expected=expected_features(),
     output:
         "<results>/resamples/{dataset}.json",
     log:
@@ -99,7 +78,6 @@ rule describe_resamples:
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
         architectures=DESCRIBED_BY,
-        with_ending=WITH_ENDING,
         resamples=RUN.settings["bootstrap_resamples"],
         seed=RUN.settings["seed"],
         code=fingerprint("describe_resamples"),

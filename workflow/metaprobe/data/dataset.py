@@ -17,7 +17,23 @@ from metaprobe.core.randomness import generator
 from metaprobe.data.readers import Dataset, Entry, Pool, folder
 
 DEFAULT_SPLIT = {"rule": "stratified", "test_fraction": 0.2}
+CHECKED = ("images", "source")
 TREE_KEYS = ("omit_classes", "minimum_class_images")  # what of an entry holds for a tree as well
+
+
+def entry_here(reading: Entry, entry: Entry) -> Entry:
+    """Return what a job has to read of a data set, as it lies on this machine.
+
+    Args:
+        reading: of the entry what decides a result; of a folder outside the data folder only the
+            last part of its `path`.
+        entry: all of the entry of this machine's configuration. Taken from it are the place of
+            that folder, and what decides no result: the declared counts, and where to fetch from.
+    """
+    added = {key: entry[key] for key in CHECKED if key in entry}
+    if "path" in entry and Path(entry["path"]).name == reading["path"]:
+        added["path"] = entry["path"]
+    return reading | added
 
 
 def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:

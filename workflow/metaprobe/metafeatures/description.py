@@ -22,19 +22,16 @@ def describe_dataset(
     subset_path: str,
     pictures_path: str,
     features_paths: Paths,
-    expected_paths: Paths,
 ) -> dict[str, Any]:
     """The values of a data set's columns, and where they come from.
 
     Args:
         features_paths: architecture → features file; the embedding is that of the first.
-        expected_paths: architecture → expected features, for those of
-            `backbone_shift.ENDINGS`.
 
     Raises:
         UserError: a file is broken, or the files do not belong together.
     """
-    measured, facts = read_measurements(subset_path, pictures_path, features_paths, expected_paths)
+    measured, facts = read_measurements(subset_path, pictures_path, features_paths)
     values = describe(measured, generator(seed, task_id, "description folds"))
     return {**facts, "rows": [values]}
 
@@ -47,7 +44,6 @@ def describe_resamples(
     subset_path: str,
     pictures_path: str,
     features_paths: Paths,
-    expected_paths: Paths,
 ) -> dict[str, Any]:
     """The same values over seeded half-samples of the training subset, without replacement.
 
@@ -56,7 +52,7 @@ def describe_resamples(
     image would be its own nearest neighbour: the intrinsic dimension and the nearest-neighbour
     accuracy would be wrong.
     """
-    measured, facts = read_measurements(subset_path, pictures_path, features_paths, expected_paths)
+    measured, facts = read_measurements(subset_path, pictures_path, features_paths)
     rows = []
     for number in range(resamples):
         draws = generator(seed, task_id, f"half-sample {number}")
@@ -67,7 +63,7 @@ def describe_resamples(
 
 
 def read_measurements(
-    subset_path: str, pictures_path: str, features_paths: Paths, expected_paths: Paths
+    subset_path: str, pictures_path: str, features_paths: Paths
 ) -> tuple[Measurements, dict[str, Any]]:
     """What descriptions are computed from, proved to be of one subset, and its facts."""
     subset = read_subset(subset_path)
@@ -75,20 +71,17 @@ def read_measurements(
     labels = np.array(train["labels"], dtype=np.int64)
     pictures, measuring = read_arrays(pictures_path)
     _check_subset(pictures_path, measuring, subset, subset_path)
-    features, extractions = {}, {}
+    features, expected, extractions = {}, {}, {}
     for name, path in features_paths.items():
         arrays, extractions[name] = read_arrays(path)
         _check_subset(path, extractions[name], subset, subset_path)
         features[name] = arrays["train_features"]
+        if "expected_mean" in arrays:
+            expected[name] = arrays["expected_mean"], arrays["expected_std"]
         if not np.array_equal(arrays["train_labels"], labels):
             raise broken(path, f"its labels are not those of {subset_path}")
         if not np.isfinite(features[name]).all():
             raise broken(path, "it holds numbers that are not finite")
-    expected = {}
-    for name, path in expected_paths.items():
-        expected[name], expectation = read_arrays(path)
-        if expectation["weights"]["sha256"] != extractions[name]["weights"]["sha256"]:
-            raise broken(path, f"it is of other weights than {features_paths[name]}")
     measured = Measurements(
         labels=labels,
         class_count=subset["class_count"],
