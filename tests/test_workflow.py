@@ -35,6 +35,9 @@ DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEA
 HEADS = {"train_head": 6, "metrics_json": 6}
 METRICS = {"metrics_json": 6}
 EXTRACTION = {"extract_features": 4} | HEADS | DESCRIBED
+COLOURED = {"extract_features": 2, "train_head": 3, "metrics_json": 3, "measure_pictures": 1}
+COLOURED |= DESCRIBED | {"describe_dataset": 1}
+OF_RESNET18 = {"extract_features": 2, "train_head": 4, "metrics_json": 4} | DESCRIBED
 DIGITS = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
 DIGITS |= DESCRIBED | {"measure_pictures": 1, "describe_dataset": 1}
 
@@ -388,12 +391,43 @@ def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
         ("training/optimizers", ("0.9, 0.999, 1e-8", "0.9, 0.99, 1e-8"), HEADS),
         ("training/optimizers", ("ALPHA, EPS = 0.99", "ALPHA, EPS = 0.9"), None),
         ("data/readers/embedded", ("return", "return 0 or"), DIGITS),
+        ("data/transforms", ("RESIZED_SIDE = 256", "RESIZED_SIDE = 255"), COLOURED),
+        ("features/engines", ("CPU_BATCH = 16", "CPU_BATCH = 32"), EXTRACTION),
+        ("features/engines", ('"NUM_STREAMS": 1', '"NUM_STREAMS": 2'), None),
+        ("config/backbones", ("feature_width=512", "feature_width=511"), OF_RESNET18),
+        ("config/backbones", ('"features.8.1"', '"features.7.1"'), None),
     ],
 )
 def test_edited_code_reruns_what_it_computes(checkout, file, edit, expected) -> None:
     """Results of old code under new code, or everything rerun for one function."""
     edit_code(checkout, file, *edit)
     assert planned(checkout, *TINY) == ({} if expected is None else FINAL | expected)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (
+            "config/backbones",
+            "BACKBONES = {",
+            'BACKBONES = {"Mine": Backbone("a", "B.C", "fc", 7),',
+        ),
+        ("training/optimizers", '= {\n    "Adam"', '= {\n    "Mine": Adam,\n    "Adam"'),
+        ("features/engines", '= {"torch"', '= {"mine": TorchEngine, "torch"'),
+        ("data/transforms", '= {"grey"', '= {"mine": colour, "grey"'),
+    ],
+)
+def test_entry_that_nothing_uses_reruns_nothing(checkout, module, old, new) -> None:
+    """Hours of backbones for a line that no data set and no configuration names."""
+    edit_code(checkout, module, old, new)
+    assert planned(checkout, *TINY) == {}
+
+
+def test_reader_that_nothing_uses_reruns_nothing(checkout) -> None:
+    """A new kind of data set that draws the subsets of the others again."""
+    readers = checkout / "workflow/metaprobe/data/readers"
+    shutil.copy(readers / "folder.py", readers / "mine.py")
+    assert planned(checkout, *TINY) == {}
 
 
 def test_machine_settings_rerun_nothing(checkout) -> None:
