@@ -101,7 +101,7 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0, replicates: int 
     subset |= {"split": {"rule": "official"}, "partial": False, "read_as": "folder"}
     for part, count in IMAGES.items():
         labels = arrays[f"{part}_labels"]
-        subset[part] = subsets.part(part, np.arange(count), labels, names)
+        subset[part] = subsets.describe_split(part, np.arange(count), labels, names)
     subset = seal(subset)
     files = [folder / name for name in ("subset.json", "features.safetensors", "head.safetensors")]
     made = Experiment(*files, arrays, parameters)

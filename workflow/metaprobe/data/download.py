@@ -62,7 +62,7 @@ def fetch_source(
 
 
 def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
-    """What of `provides` is not there: one sentence per pattern whose count differs.
+    """Return what of `provides` is not there: one sentence per pattern whose count differs.
 
     Where there is no download, more files than expected are the user's own affair.
 
@@ -78,13 +78,13 @@ def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
 
 
 def count_files(pattern: str, *folders: Path) -> int:
-    """Files below `folders` that match `pattern`, counted as if the folders were merged."""
+    """Return files below `folders` that match `pattern`, counted as if the folders were merged."""
     paths = {path.relative_to(folder) for folder in folders for path in folder.glob(pattern)}
     return sum(path.parts[0] not in (PARTIAL, ARCHIVES) for path in paths)
 
 
 def _is_complete(source: str, entry: dict[str, Any], data: Path) -> bool:
-    """Whether nothing has to be fetched.
+    """Return whether nothing has to be fetched.
 
     Raises:
         UserError: what is there is not what it should be, and a download cannot mend it.
@@ -160,7 +160,7 @@ def _fetch(source: str, entry: dict[str, Any], data: Path, policy: RetryPolicy) 
 
 
 def _places(source: str, file: dict[str, Any], data: Path) -> list[Path]:
-    """Where a whole file may lie: first where a download puts it, last where a user may put it."""
+    """Return where a whole file may lie: first where a download puts it, last where a user may put it."""
     name = file["name"]
     if "extract_to" not in file or file.get("keep"):
         return [data / name]
@@ -172,7 +172,7 @@ def _part(source: str, file: dict[str, Any], data: Path) -> Path:
 
 
 def _find(source: str, file: dict[str, Any], data: Path) -> Path | None:
-    """The first of a file's places where it is whole."""
+    """Return the first of a file's places where it is whole."""
     for place in dict.fromkeys(_places(source, file, data)):
         if place.is_file():
             reason = _mismatch(place, file)
@@ -183,7 +183,7 @@ def _find(source: str, file: dict[str, Any], data: Path) -> Path | None:
 
 
 def _mismatch(path: Path, file: dict[str, Any]) -> str | None:
-    """How the file at `path` differs from its `bytes`, `md5` and `sha256`; None if it does not."""
+    """Return how the file at `path` differs from its `bytes`, `md5` and `sha256`; None if it does not."""
     size = size_of(path)
     if size != file.get("bytes", size):
         return f"it has {size:,} bytes, not {file['bytes']:,}"

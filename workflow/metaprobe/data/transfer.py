@@ -71,12 +71,12 @@ def transfer(url: str, part: Path, size: int | None, policy: RetryPolicy) -> Non
 
 
 def size_of(file: Path) -> int:
-    """Bytes in `file`; 0 if it does not exist."""
+    """Return bytes in `file`; 0 if it does not exist."""
     return file.stat().st_size if file.is_file() else 0
 
 
 def amount(size: float) -> str:
-    """`size` bytes in words: 11.6 MB, 2.64 GB."""
+    """Return `size` bytes in words: 11.6 MB, 2.64 GB."""
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
@@ -116,7 +116,7 @@ def _receive(url: str, part: Path, size: int | None, policy: RetryPolicy) -> Non
 
 
 def _answer(response: requests.Response, part: Path) -> tuple[int, int | None]:
-    """The byte at which the body starts, and the size of the whole file if the host tells it."""
+    """Return the byte at which the body starts, and the size of the whole file if the host tells it."""
     status, start = response.status_code, size_of(part)
     span, _, told = response.headers.get("Content-Range", "").rpartition("/")
     total = int(told) if told.isdigit() else None
@@ -140,7 +140,7 @@ def _position(part: Path) -> str:
 
 
 def _innermost(error: BaseException) -> str:
-    """The words of the first of a chain of errors: `Connection refused`, not how it was wrapped."""
+    """Return the words of the first of a chain of errors: `Connection refused`, not how it was wrapped."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__

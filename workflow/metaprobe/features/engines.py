@@ -151,6 +151,8 @@ def import_openvino() -> Any:
     Raises:
         UserError: it is not installed.
     """
+    # An import of it then fails, and openvino does without. Its own switch is a file in the user's
+    # home, which is not ours to write.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         import openvino

@@ -48,7 +48,7 @@ class Measurements:
 
 
 def columns(architectures: Sequence[str]) -> list[str]:
-    """Names of the columns of a run with these architectures, in order."""
+    """Return names of the columns of a run with these architectures, in order."""
     groups = (counts, pictures, embedding, separability, landmarkers)
     shifts = [f"batchnorm_shift_{name}" for name in architectures if BACKBONES[name].batchnorm]
     return [
@@ -59,7 +59,7 @@ def columns(architectures: Sequence[str]) -> list[str]:
 
 
 def describe(measured: Measurements, generator: np.random.Generator) -> dict[str, float]:
-    """The value of each column; always finite.
+    """Return the value of each column; always finite.
 
     Args:
         generator: draws the folds of the landmarkers.
@@ -84,7 +84,7 @@ def describe(measured: Measurements, generator: np.random.Generator) -> dict[str
 
 
 def select(measured: Measurements, chosen: NDArray[np.int64]) -> Measurements:
-    """The measurements of some of the N images, each once."""
+    """Return the measurements of some of the N images, each once."""
     there = np.isin(measured.positions, chosen)
     return replace(
         measured,

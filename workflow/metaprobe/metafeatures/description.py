@@ -23,7 +23,7 @@ def describe_dataset(
     pictures_path: str,
     features_paths: Paths,
 ) -> dict[str, Any]:
-    """The values of a data set's columns, and where they come from.
+    """Return the values of a data set's columns, and where they come from.
 
     Args:
         features_paths: architecture → features file; the embedding is that of the first.
@@ -31,9 +31,9 @@ def describe_dataset(
     Raises:
         UserError: a file is broken, or the files do not belong together.
     """
-    measured, facts = read_measurements(subset_path, pictures_path, features_paths)
+    measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
     values = describe(measured, generator(seed, task_id, "description folds"))
-    return {**facts, "rows": [values]}
+    return {**metadata, "rows": [values]}
 
 
 def describe_resamples(
@@ -45,27 +45,27 @@ def describe_resamples(
     pictures_path: str,
     features_paths: Paths,
 ) -> dict[str, Any]:
-    """The same values over seeded half-samples of the training subset, without replacement.
+    """Return the same values over seeded half-samples of the training subset, without replacement.
 
     A mean over half of N images without replacement varies as one over N with replacement does
     (Efron 1982, chapter 8; Buja and Stuetzle 2006), but no image occurs twice. A second copy of an
     image would be its own nearest neighbour: the intrinsic dimension and the nearest-neighbour
     accuracy would be wrong.
     """
-    measured, facts = read_measurements(subset_path, pictures_path, features_paths)
+    measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
     rows = []
     for number in range(resamples):
         draws = generator(seed, task_id, f"half-sample {number}")
         half = -(-len(measured.labels) // 2)
         chosen = np.sort(draws.choice(len(measured.labels), half, replace=False))
         rows.append(describe(select(measured, chosen), draws))
-    return {**facts, "rows": rows}
+    return {**metadata, "rows": rows}
 
 
 def read_measurements(
     subset_path: str, pictures_path: str, features_paths: Paths
 ) -> tuple[Measurements, dict[str, Any]]:
-    """What descriptions are computed from, proved to be of one subset, and its facts."""
+    """Return what descriptions are computed from, proved to be of one subset, and its metadata."""
     subset = read_subset(subset_path)
     train = subset["train"]
     labels = np.array(train["labels"], dtype=np.int64)
@@ -91,7 +91,7 @@ def read_measurements(
         features=features,
         expected=expected,
     )
-    facts = {
+    metadata = {
         "task_id": subset["task_id"],
         "seed": subset["seed"],
         "sampling": subset["sampling"],
@@ -103,19 +103,19 @@ def read_measurements(
         "weights": {name: e["weights"] for name, e in extractions.items()},
         "versions": versions("numpy", "scipy", "scikit-learn"),
     }
-    return measured, facts
+    return measured, metadata
 
 
 def _check_subset(
-    path: str, facts: Mapping[str, Any], subset: Mapping[str, Any], subset_path: str
+    path: str, metadata: Mapping[str, Any], subset: Mapping[str, Any], subset_path: str
 ) -> None:
-    if facts["subset_sha256"] != subset["sha256"]:
+    if metadata["subset_sha256"] != subset["sha256"]:
         raise broken(path, f"it was made from another subset than {subset_path}")
 
 
 def _common_pixels(task_id: str, extractions: Mapping[str, Mapping[str, Any]]) -> str:
-    """The digest of the pictures that all backbones have seen."""
-    pixels = {str(facts["pixels_sha256"]) for facts in extractions.values()}
+    """Return the digest of the pictures that all backbones have seen."""
+    pixels = {str(metadata["pixels_sha256"]) for metadata in extractions.values()}
     if len(pixels) > 1:
         raise UserError(
             f"the pictures of {task_id} changed between its architectures: delete its subset and "

@@ -79,7 +79,7 @@ def measure_pictures(
 
 
 def measure_picture(pixels: NDArray[np.uint8], size: tuple[int, int]) -> dict[str, float]:
-    """The statistics of one picture.
+    """Return the statistics of one picture.
 
     Args:
         pixels: (3, H, W), after the transform of its data set.
@@ -97,14 +97,14 @@ def measure_picture(pixels: NDArray[np.uint8], size: tuple[int, int]) -> dict[st
 
 
 def describe_pictures(statistics: dict[str, Floats]) -> dict[str, float]:
-    """A data set's values from those of its P pictures, each statistic (P,)."""
+    """Return a data set's values from those of its P pictures, each statistic (P,)."""
     median_side = float(np.median(statistics["side"]))
     means = {name: float(statistics[name].mean()) for name in COLUMNS[1:]}
     return {"log10_side": math.log10(median_side)} | means
 
 
 def colourfulness(rgb: NDArray[np.float32]) -> float:
-    """Hasler and Süsstrunk (2003), equation for M^(3), of (3, H, W) in [0, 1]; 0 for grey."""
+    """Return M^(3) of Hasler and Süsstrunk (2003), of (3, H, W) in [0, 1]; 0 for grey."""
     red, green, blue = rgb
     opponents = np.stack([red - green, (red + green) / 2 - blue])
     deviations = opponents.std(axis=(1, 2), dtype=np.float64)
@@ -113,7 +113,7 @@ def colourfulness(rgb: NDArray[np.float32]) -> float:
 
 
 def high_frequency_share(luminance: NDArray[np.float32]) -> float:
-    """Share of the power spectrum beyond `HIGH_FREQUENCY` (after Torralba and Oliva 2003).
+    """Return the share of the power spectrum beyond `HIGH_FREQUENCY` (after Torralba and Oliva 2003).
 
     The mean is taken out and a Hann window laid over, so that neither brightness nor the seam
     between opposite borders counts. 0 for a picture of one colour.
@@ -133,7 +133,7 @@ def high_frequency_share(luminance: NDArray[np.float32]) -> float:
 def _spectrum_grid(
     height: int, width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Window; how often each bin of the half spectrum stands for the whole; which bins are high."""
+    """Return the window; how often each bin of the half spectrum stands for the whole; which bins are high."""
     window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
     columns = np.fft.rfftfreq(width)
     weights = np.where((columns == 0) | (columns == 0.5), 1, 2).astype(np.float32)

@@ -61,11 +61,11 @@ class Divergence:
 
     @property
     def where(self) -> str:
-        """The epoch, and the step if it was in one."""
+        """Return the epoch, and the step if it was in one."""
         return f"epoch {self.epoch}" + (f", step {self.step}" if self.step is not None else "")
 
     def error(self) -> UserError:
-        """The error that `heads.train_head` raises."""
+        """Return the error that `heads.train_head` raises."""
         loss = "test" if self.step is None else "training"
         return diverged(self.where, f"the {loss} loss is {self.loss}")
 
@@ -102,14 +102,14 @@ class Tensors:
     labels: torch.Tensor
 
     @classmethod
-    def of(cls, part: LabelledFeatures) -> "Tensors":
+    def of(cls, split: LabelledFeatures) -> "Tensors":
         """Return the same in torch."""
-        features = pad(torch.from_numpy(part.features), (0, 1), value=1.0)
-        return cls(features, torch.from_numpy(part.labels))
+        features = pad(torch.from_numpy(split.features), (0, 1), value=1.0)
+        return cls(features, torch.from_numpy(split.labels))
 
 
 def blocks(configurations: Sequence[dict[str, Any]], class_count: int) -> Iterator[list[int]]:
-    """Indices of configurations that are trained together.
+    """Return indices of configurations that are trained together.
 
     They share the optimiser and what the batches depend on. The blocks do not
     depend on the order of the configurations, so that rounding does not either.
@@ -257,7 +257,7 @@ def clip_norms(gradient: torch.Tensor, limits: torch.Tensor) -> None:
 def softmax_gradient(
     logits: torch.Tensor, labels: torch.Tensor, smoothing: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The smoothed cross-entropy of K heads and its derivative by their logits.
+    """Return the smoothed cross-entropy of K heads and its derivative by their logits.
 
     Args:
         logits: (K, C, B): with the batch last, a softmax over few classes is still vector code.
@@ -280,26 +280,26 @@ def softmax_gradient(
 
 
 def evaluate(
-    weights: torch.Tensor, part: Tensors
+    weights: torch.Tensor, split: Tensors
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Plain cross-entropy and accuracy of every head of (K, C, D + 1), without dropout: (K,) each."""
+    """Return plain cross-entropy and accuracy of every head of (K, C, D + 1), without dropout: (K,) each."""
     rows = weights.view(-1, weights.shape[2])
     losses = torch.zeros(len(weights), dtype=torch.float64)
     correct = torch.zeros_like(losses)
-    for start in range(0, len(part.labels), TEST_BATCH):
+    for start in range(0, len(split.labels), TEST_BATCH):
         features, labels = (
-            whole[start : start + TEST_BATCH] for whole in (part.features, part.labels)
+            whole[start : start + TEST_BATCH] for whole in (split.features, split.labels)
         )
         logits = (rows @ features.T).view(*weights.shape[:2], len(labels))
         index = labels.expand(len(weights), 1, len(labels))
         losses -= torch.log_softmax(logits, 1).gather(1, index).double().sum((1, 2))
         correct += (first_maximum(logits) == labels).sum(1)
-    count = len(part.labels)
+    count = len(split.labels)
     return (losses / count).numpy(), (correct / count).numpy()
 
 
 def first_maximum(logits: torch.Tensor) -> torch.Tensor:
-    """`argmax(1)` of (K, C, B), which torch takes 40 times as long for: (K, B), C if all are NaN."""
+    """Return `argmax(1)` of (K, C, B), which torch takes 40 times as long for: (K, B), C if all are NaN."""
     class_count = logits.shape[1]
     classes = torch.arange(class_count, dtype=torch.int32)[:, None]
     largest = logits == logits.amax(1, keepdim=True)
@@ -307,7 +307,7 @@ def first_maximum(logits: torch.Tensor) -> torch.Tensor:
 
 
 def find_divergence(epoch: int, losses: NDArray[np.float64], test_loss: float) -> Divergence | None:
-    """The first of an epoch's losses (S,), or the test loss after it, that is not finite."""
+    """Return the first of an epoch's losses (S,), or the test loss after it, that is not finite."""
     broken = np.flatnonzero(~np.isfinite(losses))
     if len(broken):
         return Divergence(epoch, int(broken[0]) + 1, float(losses[broken[0]]))

@@ -39,12 +39,12 @@ def sweep(
     Raises:
         UserError: the features file is missing or broken, or has fewer images than folds.
     """
-    arrays, facts = read_arrays(features_path)
+    arrays, metadata = read_arrays(features_path)
     train, test = (
-        LabelledFeatures(arrays[f"{part}_features"], arrays[f"{part}_labels"])
-        for part in ("train", "test")
+        LabelledFeatures(arrays[f"{split}_features"], arrays[f"{split}_labels"])
+        for split in ("train", "test")
     )
-    task = Task(facts["task_id"], facts["class_count"], train, test)
+    task = Task(metadata["task_id"], metadata["class_count"], train, test)
     folds = grid["validation_folds"]
     if len(train.labels) < folds:
         raise UserError(
@@ -61,7 +61,7 @@ def sweep(
         inputs = {
             "task_id": task.task_id,
             "class_count": task.class_count,
-            "features_sha256": facts["features_sha256"],
+            "features_sha256": metadata["features_sha256"],
             "seed": replicate,
             "validation_folds": folds,
             "configurations": configurations,
@@ -77,10 +77,10 @@ def sweep(
         outcomes |= {(i, replicate): outcome for i, outcome in zip(chunk, finished, strict=True)}
     shared = {
         "task_id": task.task_id,
-        "architecture": facts["architecture"],
+        "architecture": metadata["architecture"],
         "alpha": 1.0,
-        "weights": facts["weights"]["id"],
-        "features_sha256": facts["features_sha256"],
+        "weights": metadata["weights"]["id"],
+        "features_sha256": metadata["features_sha256"],
         "engine": many_heads.ENGINE,
     }
     return [
@@ -91,7 +91,7 @@ def sweep(
 
 
 def chunks_of(configurations: Sequence[Configuration], class_count: int) -> list[list[int]]:
-    """Indices of configurations that are trained before the next file is written: whole blocks."""
+    """Return indices of configurations that are trained before the next file is written: whole blocks."""
     blocks = list(many_heads.blocks(configurations, class_count))
     return [
         list(itertools.chain(*blocks[start : start + CHUNK_BLOCKS]))
@@ -106,7 +106,7 @@ def write_chunk(path: Path, inputs: dict[str, Any], outcomes: list[Outcome]) -> 
 
 
 def read_chunk(path: Path, inputs: dict[str, Any]) -> list[Outcome] | None:
-    """What `write_chunk` wrote for these inputs; None if there is nothing, or something broken."""
+    """Return what `write_chunk` wrote for these inputs; None if there is nothing, or something broken."""
     if not path.exists():
         return None
     try:
