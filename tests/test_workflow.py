@@ -36,6 +36,9 @@ HEADS = {"train_head": 6, "metrics_json": 6}
 METRICS = {"metrics_json": 6}
 EXTRACTION = {"extract_features": 4} | HEADS | DESCRIBED
 ALL = EXTRACTION | {"subset_index": 2, "measure_pictures": 2}
+COLOURED = {"extract_features": 2, "train_head": 3, "metrics_json": 3, "measure_pictures": 1}
+COLOURED |= DESCRIBED | {"describe_dataset": 1}
+OF_RESNET18 = {"extract_features": 2, "train_head": 4, "metrics_json": 4} | DESCRIBED
 DIGITS = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
 DIGITS |= DESCRIBED | {"measure_pictures": 1, "describe_dataset": 1}
 
@@ -75,7 +78,6 @@ def test_shipped_configuration_plans_the_documented_jobs(tmp_path) -> None:
         "train_head": 180,
         "metrics_json": 180,
         "measure_pictures": 30,
-        "expect_features": 2,
         "describe_dataset": 30,
         "aggregate_descriptions": 1,
     }
@@ -191,7 +193,7 @@ def test_added_architecture_runs_its_backbone(checkout) -> None:
         content["only_configurations"].append("efficientnetb0-plain")
 
     edit_yaml(checkout / "tiny.yaml", change)
-    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2, "expect_features": 1}
+    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2}
     assert planned(checkout, *TINY) == FINAL | DESCRIBED | expected
 
 
@@ -442,12 +444,43 @@ def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
         ("training/optimizers", ("0.9, 0.999, 1e-8", "0.9, 0.99, 1e-8"), HEADS),
         ("training/optimizers", ("ALPHA, EPS = 0.99", "ALPHA, EPS = 0.9"), None),
         ("data/readers/embedded", ("return", "return 0 or"), DIGITS),
+        ("data/transforms", ("RESIZED_SIDE = 256", "RESIZED_SIDE = 255"), COLOURED),
+        ("features/engines", ("CPU_BATCH = 16", "CPU_BATCH = 32"), EXTRACTION),
+        ("features/engines", ('"NUM_STREAMS": 1', '"NUM_STREAMS": 2'), None),
+        ("config/backbones", ("feature_width=512", "feature_width=511"), OF_RESNET18),
+        ("config/backbones", ('"features.8.1"', '"features.7.1"'), None),
     ],
 )
 def test_edited_code_reruns_what_it_computes(checkout, file, edit, expected) -> None:
     """Results of old code under new code, or everything rerun for one function."""
     edit_code(checkout, file, *edit)
     assert planned(checkout, *TINY) == ({} if expected is None else FINAL | expected)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (
+            "config/backbones",
+            "BACKBONES = {",
+            'BACKBONES = {"Mine": Backbone("a", "B.C", "fc", 7),',
+        ),
+        ("training/optimizers", '= {\n    "Adam"', '= {\n    "Mine": Adam,\n    "Adam"'),
+        ("features/engines", '= {"torch"', '= {"mine": TorchEngine, "torch"'),
+        ("data/transforms", '= {"grey"', '= {"mine": colour, "grey"'),
+    ],
+)
+def test_entry_that_nothing_uses_reruns_nothing(checkout, module, old, new) -> None:
+    """Hours of backbones for a line that no data set and no configuration names."""
+    edit_code(checkout, module, old, new)
+    assert planned(checkout, *TINY) == {}
+
+
+def test_reader_that_nothing_uses_reruns_nothing(checkout) -> None:
+    """A new kind of data set that draws the subsets of the others again."""
+    readers = checkout / "workflow/metaprobe/data/readers"
+    shutil.copy(readers / "folder.py", readers / "mine.py")
+    assert planned(checkout, *TINY) == {}
 
 
 def test_machine_settings_rerun_nothing(checkout) -> None:
@@ -460,7 +493,7 @@ def test_machine_settings_rerun_nothing(checkout) -> None:
 def test_changed_seed_reruns_everything(checkout) -> None:
     """A seed that does not reach the draws."""
     expected = {"subset_index": 2, "extract_features": 4, "train_head": 6, "metrics_json": 6}
-    expected |= DESCRIBED | {"measure_pictures": 2, "expect_features": 1}
+    expected |= DESCRIBED | {"measure_pictures": 2}
     assert planned(checkout, *TINY, "--config", "seed=1") == FINAL | expected
 
 

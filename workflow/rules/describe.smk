@@ -25,30 +25,11 @@ rule measure_pictures:
         "../scripts/measure_pictures.py"
 
 
-rule expect_features:
-    input:
-        weights=lambda wildcards: FLOW.receipt(wildcards.architecture),
-    output:
-        layout.EXPECTED,
-    log:
-        "<logs>/expect_features/{architecture}.log",
-    localrule: True
-    conda:
-        "../../envs/torch.yaml"
-    params:
-        weights=RUN.settings["weights"],
-        seed=RUN.settings["seed"],
-        code=fingerprint("expect_features"),
-    script:
-        "../scripts/expect_features.py"
-
-
 rule describe_dataset:
     input:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
         features=lambda wildcards: FLOW.features(wildcards.dataset),
-        expected=expand(layout.EXPECTED, architecture=FLOW.with_ending),
     output:
         layout.DESCRIPTION,
     log:
@@ -58,7 +39,6 @@ rule describe_dataset:
         "../../envs/torch.yaml"
     params:
         architectures=FLOW.architectures,
-        with_ending=FLOW.with_ending,
         seed=RUN.settings["seed"],
         code=fingerprint("describe_dataset"),
     script:
@@ -88,7 +68,6 @@ rule describe_resamples:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
         features=lambda wildcards: FLOW.features(wildcards.dataset),
-        expected=expand(layout.EXPECTED, architecture=FLOW.with_ending),
     output:
         layout.RESAMPLES,
     log:
@@ -101,7 +80,6 @@ rule describe_resamples:
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
         architectures=FLOW.architectures,
-        with_ending=FLOW.with_ending,
         resamples=RUN.settings["bootstrap_resamples"],
         seed=RUN.settings["seed"],
         code=fingerprint("describe_resamples"),

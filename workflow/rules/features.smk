@@ -10,6 +10,7 @@ rule fetch_weights:
     conda:
         "../../envs/torch.yaml"
     params:
+        weights=lambda wildcards: BACKBONES[wildcards.architecture].weights,
         code=fingerprint("fetch_weights"),
     script:
         "../scripts/fetch_weights.py"
@@ -32,10 +33,11 @@ rule extract_features:
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
         transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
+        backbone=lambda wildcards: asdict(BACKBONES[wildcards.architecture]),
         weights=RUN.settings["weights"],
         seed=RUN.settings["seed"],
         engine=RUN.settings["engine"],
         precision=RUN.settings["precision"],
-        code=reading_code("extract_features"),
+        code=reading_code("extract_features", ENGINES=RUN.settings["engine"]),
     script:
         "../scripts/extract_features.py"

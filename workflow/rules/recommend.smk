@@ -77,7 +77,7 @@ rule rank_configurations:
     conda:
         "../../envs/tables.yaml"
     params:
-        task_id=NEW,
+        task_id=FLOW.new,
         method=RUN.settings["recommender"],
         neighbours=RUN.settings["neighbours"],
         code=fingerprint("rank_configurations"),

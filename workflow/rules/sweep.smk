@@ -17,7 +17,10 @@ rule sweep_heads:
     params:
         grid={key: values for key, values in RUN.grid.items() if key != "architecture"},
         seed=RUN.settings["seed"],
-        code=fingerprint("sweep_heads"),
+        code={
+            name: fingerprint("sweep_heads", OPTIMIZERS=name)
+            for name in RUN.grid["optimizer"]
+        },
     script:
         "../scripts/sweep_heads.py"
 

@@ -15,7 +15,7 @@ settings = Settings(
     seed=config["seed"],
     sizes={part: config[f"{part}_images"] for part in ("train", "test")},
     weights=config["weights"],
-    weights_folder=weights_folder(config)[0],
+    weights_folder=weights_folder(config),
     device=config["device"],
 )
 try:

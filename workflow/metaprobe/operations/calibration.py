@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.data.transforms import SIDE
 from metaprobe.features.backbones import build_backbone, random_state
-from metaprobe.features.devices import choose_device, keep_freed_memory
-from metaprobe.features.engines import build_engine
+from metaprobe.features.engines import ENGINES, choose_device, keep_freed_memory
 from metaprobe.features.extraction import run_in_memory
 
 LIMIT = 12.0  # seconds in all, the start of torch included
@@ -32,10 +32,9 @@ def seconds_per_image(
     found = {}
     for number, architecture in enumerate(architectures, start=1):
         deadline = begin + limit * number / len(architectures)
-        backbone = build_backbone(architecture, random_state(architecture, 0))
-        runner = build_engine(
-            engine, backbone, architecture, device=chosen, precision=precision, threads=1
-        )
+        backbone = BACKBONES[architecture]
+        network = build_backbone(backbone, random_state(backbone, 0))
+        runner = ENGINES[engine](network, backbone, chosen, precision, 1)
         shape = (runner.batch_images, 3, SIDE, SIDE)
         pixels = rng.integers(0, 256, shape, dtype=np.uint8)
         run_in_memory(runner, pixels)

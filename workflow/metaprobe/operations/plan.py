@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.layout import STAGES
 from metaprobe.core.errors import UserError
 from metaprobe.core.text_table import aligned
-from metaprobe.features.backbones import ARCHITECTURES
 from metaprobe.operations import costs
 from metaprobe.operations.costs import Job, SizeOf
 from metaprobe.operations.doctor import NEEDS_USER, Finding
@@ -67,7 +67,7 @@ class Plan:
     def features_megabytes(self, task_id: str) -> float:
         """What the features that will be extracted of a data set take on disk."""
         return sum(
-            self.size_of(job) * ARCHITECTURES[job.name.rpartition("/")[2]].feature_width
+            self.size_of(job) * BACKBONES[job.name.rpartition("/")[2]].feature_width
             for job in self.jobs_of(task_id)
             if job.rule == "extract_features"
         ) * (FLOAT_BYTES / 1e6)

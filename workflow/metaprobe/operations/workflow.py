@@ -1,6 +1,5 @@
 """A run as the rules, the questions and the handlers see it: its files, and what they must say."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.load import Run
 from metaprobe.data.dataset import has_tree
-from metaprobe.features.backbones import ARCHITECTURES, weights_id
-from metaprobe.metafeatures.backbone_shift import ENDINGS
+from metaprobe.features.backbones import weights_id
 
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 TOLD_BY_FRAGMENTS = ("seed", "engine", "precision", "replicates")
@@ -56,12 +55,7 @@ class Workflow:
     def architectures(self) -> list[str]:
         """The architectures that the configurations use."""
         used = {configuration["architecture"] for configuration in self.run.configurations.values()}
-        return [name for name in ARCHITECTURES if name in used]
-
-    @cached_property
-    def with_ending(self) -> list[str]:
-        """Those of them whose expected features can be told from their weights."""
-        return [name for name in self.architectures if name in ENDINGS]
+        return [name for name in BACKBONES if name in used]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -113,7 +107,7 @@ class Workflow:
         sampling: str = self.entries[task_id].get("sampling", self.run.settings["sampling"])
         return sampling
 
-    def reading(self, task_id: str) -> str:
+    def reading(self, task_id: str) -> dict[str, Any]:
         """Return what of a data set's entry decides which labels and pixels are read.
 
         Of a path outside the data folder only the last part counts, as the same folder may lie
@@ -124,7 +118,7 @@ class Workflow:
         outside = Path(read.get("path", "")).expanduser().is_absolute()
         if outside and task_id != self.new:
             read["path"] = Path(read["path"]).name
-        return json.dumps(read, sort_keys=True)
+        return dict(sorted(read.items()))
 
     def stages_of(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
         """Return the jobs that an experiment needs, first to last: (log, output)."""
@@ -179,7 +173,7 @@ class Workflow:
     def weights_ids(self) -> dict[str, str]:
         """Architecture -> how fragments name its weights."""
         seed, weights = self.run.settings["seed"], self.run.settings["weights"]
-        return {name: weights_id(name, weights, seed) for name in self.architectures}
+        return {name: weights_id(BACKBONES[name], weights, seed) for name in self.architectures}
 
     @property
     def licences(self) -> dict[str, str]:
