@@ -13,6 +13,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     dict.fromkeys([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
 )
 
+
+include: "questions.smk"
+
+
 from metaprobe.config import layout
 from metaprobe.config.load import load_run
 from metaprobe.core.errors import UserError

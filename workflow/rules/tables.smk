@@ -8,6 +8,8 @@ rule aggregate:
         "<results>/target_representations.csv",
     log:
         "<logs>/aggregate/target_representations.log",
+    benchmark:
+        "<logs>/aggregate/target_representations.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -29,6 +31,8 @@ rule write_experiments:
         curves_parquet="<results>/curves.parquet",
     log:
         "<logs>/write_experiments/experiments.log",
+    benchmark:
+        "<logs>/write_experiments/experiments.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -47,6 +51,8 @@ rule write_predictions:
         "<results>/predictions.parquet",
     log:
         "<logs>/write_predictions/predictions.log",
+    benchmark:
+        "<logs>/write_predictions/predictions.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -64,6 +70,8 @@ rule compare_configurations:
         "<results>/comparisons.csv",
     log:
         "<logs>/compare_configurations/comparisons.log",
+    benchmark:
+        "<logs>/compare_configurations/comparisons.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
