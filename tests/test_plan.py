@@ -1,4 +1,4 @@
-"""`snakemake plan`: what would run and what it would cost, on one screen; nothing starts."""
+"""`metaprobe plan`: what would run and what it would cost, on one screen; nothing starts."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_one_screen_for_thirty_data_sets() -> None:
     assert all(len(line) <= 80 or "is broken" in line for line in lines)
     assert lines[0] == "180 experiments: 171 missing, 9 broken"
     assert "to download: 29.6 GB" in text
-    assert "and 6 more: snakemake status --cores 1" in lines
+    assert "and 6 more: metaprobe status" in lines
 
 
 def test_shared_source_is_paid_once() -> None:

@@ -105,7 +105,7 @@ def report(plan: Plan) -> str:
     reasons = [text for text in reasons if text]
     lines += [cut(text) for text in reasons[:REASONS_SHOWN]]
     if len(reasons) > REASONS_SHOWN:
-        lines += [f"and {len(reasons) - REASONS_SHOWN} more: snakemake status --cores 1"]
+        lines += [f"and {len(reasons) - REASONS_SHOWN} more: metaprobe status"]
     return "\n".join(lines)
 
 

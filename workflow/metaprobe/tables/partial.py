@@ -17,7 +17,7 @@ def write_finished(results: Path, experiments: Sequence[Experiment], expected: E
 
 
 def answer(results: Path, experiments: Sequence[Experiment], expected: Expected) -> str:
-    """What `snakemake partial` prints: the table is written, and broken fragments are named.
+    """What `metaprobe partial` prints: the table is written, and broken fragments are named.
 
     Nothing is written while there is nothing to put into the table.
     """
