@@ -15,9 +15,7 @@ for name in "config", "datasets", "configurations", "grid":
     configfile: f"{CONFIG}/{name}.yaml"
 
 
-STAGES = (
-    "data features heads describe tables validation sweep questions recommend report"
-)
+STAGES = "data features heads describe tables validation sweep recommend report"
 
 for stage in f"common outdated {STAGES} handlers".split():
 

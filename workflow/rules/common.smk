@@ -14,6 +14,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     dict.fromkeys([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
 )
 
+
+include: "questions.smk"
+
+
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.load import load_run

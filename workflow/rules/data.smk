@@ -6,6 +6,8 @@ rule download:
         layout.SOURCE,
     log:
         "<logs>/download/{source}.log",
+    benchmark:
+        "<logs>/download/{source}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
@@ -28,6 +30,8 @@ rule subset_index:
         layout.SUBSET,
     log:
         "<logs>/subset_index/{dataset}.log",
+    benchmark:
+        "<logs>/subset_index/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1

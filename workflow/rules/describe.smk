@@ -10,6 +10,8 @@ rule measure_pictures:
         layout.PICTURES,
     log:
         "<logs>/measure_pictures/{dataset}.log",
+    benchmark:
+        "<logs>/measure_pictures/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -34,6 +36,8 @@ rule describe_dataset:
         layout.DESCRIPTION,
     log:
         "<logs>/describe_dataset/{dataset}.log",
+    benchmark:
+        "<logs>/describe_dataset/{dataset}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
@@ -52,6 +56,8 @@ rule aggregate_descriptions:
         "<results>/basic_representations.csv",
     log:
         "<logs>/aggregate_descriptions/basic_representations.log",
+    benchmark:
+        "<logs>/aggregate_descriptions/basic_representations.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -72,6 +78,8 @@ rule describe_resamples:
         layout.RESAMPLES,
     log:
         "<logs>/describe_resamples/{dataset}.log",
+    benchmark:
+        "<logs>/describe_resamples/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -94,6 +102,8 @@ rule bootstrap:
         "<results>/bootstrap_representations.csv",
     log:
         "<logs>/bootstrap/bootstrap_representations.log",
+    benchmark:
+        "<logs>/bootstrap/bootstrap_representations.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

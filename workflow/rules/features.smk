@@ -6,6 +6,8 @@ rule fetch_weights:
         layout.WEIGHTS,
     log:
         "<logs>/fetch_weights/{architecture}.log",
+    benchmark:
+        "<logs>/fetch_weights/{architecture}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
@@ -24,6 +26,8 @@ rule extract_features:
         layout.FEATURES,
     log:
         "<logs>/extract_features/{dataset}/{architecture}.log",
+    benchmark:
+        "<logs>/extract_features/{dataset}/{architecture}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -32,6 +32,8 @@ rule export_metabu:
         scaler="<results>/metabu/scaler.json",
     log:
         "<logs>/export_metabu/metabu.log",
+    benchmark:
+        "<logs>/export_metabu/metabu.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -49,6 +51,8 @@ rule evaluate_recommenders:
         details="<results>/recommendation_evaluation.json",
     log:
         "<logs>/evaluate_recommenders/recommendation_evaluation.log",
+    benchmark:
+        "<logs>/evaluate_recommenders/recommendation_evaluation.tsv"
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -73,6 +77,8 @@ rule rank_configurations:
         table=f"<results>/recommendations/{FLOW.new}.csv",
     log:
         f"<logs>/rank_configurations/{FLOW.new}.log",
+    benchmark:
+        f"<logs>/rank_configurations/{FLOW.new}.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

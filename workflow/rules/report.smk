@@ -19,6 +19,8 @@ rule report:
         ),
     log:
         "<logs>/report/report.log",
+    benchmark:
+        "<logs>/report/report.tsv"
     localrule: True
     conda:
         "../../envs/report.yaml"

@@ -8,6 +8,8 @@ rule sweep_heads:
         layout.SWEEP,
     log:
         "<logs>/sweep_heads/{dataset}/{architecture}.log",
+    benchmark:
+        "<logs>/sweep_heads/{dataset}/{architecture}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -36,6 +38,8 @@ rule sweep:
         "<results>/sweep.parquet",
     log:
         "<logs>/sweep.log",
+    benchmark:
+        "<logs>/sweep.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

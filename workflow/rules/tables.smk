@@ -12,6 +12,8 @@ rule aggregate:
         curves="<results>/curves.parquet",
     log:
         "<logs>/aggregate/experiments.log",
+    benchmark:
+        "<logs>/aggregate/experiments.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -31,6 +33,8 @@ rule compare_configurations:
         comparisons="<results>/comparisons.csv",
     log:
         "<logs>/compare_configurations/comparisons.log",
+    benchmark:
+        "<logs>/compare_configurations/comparisons.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
