@@ -25,22 +25,16 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
+from metaprobe.operations import snakemake_coupling
 from metaprobe.operations.workflow import Workflow
 
 STARTED = time.time()
 stop_as_on_ctrl_c()
 
-
-def files_by_precedence():
-    """The configuration files, those of the command line last, as they override the others."""
-    given = [str(file) for file in workflow.overwrite_configfiles]
-    return [f for f in map(str, workflow.configfiles) if f not in given] + given
-
-
 try:
     check_room(".")
     check_room(workflow.pathvars.apply("<results>"))
-    RUN = load_run(config, files_by_precedence())
+    RUN = load_run(config, snakemake_coupling.configuration_files(workflow))
 except UserError as error:
     sys.exit(str(error))
 
