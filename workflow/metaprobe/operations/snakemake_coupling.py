@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,11 @@ def run_again(workflow: Any, files: Iterable[str]) -> None:
     and `workflow.dag_settings` is None, and after the input functions it is too late.
     """
     workflow.dag.forcefiles.update(files)
+
+
+def has_record(path: Path) -> bool:
+    """Return whether Snakemake, in the current folder, has a record of the making of a file."""
+    return Path(".snakemake/metadata", urlsafe_b64encode(str(path).encode()).decode()).exists()
 
 
 def planned(workflow: Any) -> tuple[dict[int, Job], dict[Job, list[Job]]]:
