@@ -32,7 +32,10 @@ HEARD = []
 
 def record():
     todo, needs = coupling.planned(workflow)
-    coupling.listen(workflow, lambda event, number, _: HEARD.append([event, todo[number].rule if number in todo else ""]))
+    def hear(event, number, _):
+        HEARD.append([event, todo[number].rule if number in todo else ""])
+
+    coupling.listen(workflow, hear)
     told = {{
         "config": config,
         "files": coupling.configuration_files(workflow),
@@ -105,10 +108,13 @@ def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
     assert str(folders["results"]) == told["results"] == "mine"
 
 
-def test_files_are_made_again_whatever_snakemake_remembers(toy: Path) -> None:
+def test_files_are_made_again_whatever_snakemake_remembers(toy: Path, monkeypatch) -> None:
     """Results of other settings that stay, as nobody has recorded under which they were made."""
     run = ("--config", "command=touch")
     assert snakemake(toy, *run).returncode == 0
+    monkeypatch.chdir(toy)
+    assert coupling.has_record(Path("results/x/y.a"))
+    assert not coupling.has_record(Path("results/x/y.c"))
     assert planned(toy, *run) == {}
     assert planned(toy, *run, "again=[results/x/y.a]") == {"first": 1, "second": 1, "all": 1}
     assert planned(toy, *run, "again=[results/x/y.b]") == {"second": 1, "all": 1}
