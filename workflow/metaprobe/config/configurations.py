@@ -2,7 +2,7 @@
 hyperparameter is said at its field."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator
 
@@ -126,8 +126,8 @@ TARGET_COLUMNS = (
 )
 
 
-class Grid(Model):
-    """Every combination of the listed values; the lists themselves are fields of GridOfValues."""
+class _Grid(Model):
+    """What a grid has beside its lists of values."""
 
     replicates: Annotated[Positive, Field(le=1000)] = Field(
         default=1,
@@ -164,5 +164,9 @@ def _list_of(name: str) -> tuple[Any, Any]:
     return listed(field.rebuild_annotation()), Field(default=default, description=field.description)
 
 
-_lists: Any = {name: _list_of(name) for name in IN_GRID}
-GridOfValues: type[Grid] = create_model("GridOfValues", __base__=Grid, **_lists)
+if TYPE_CHECKING:
+    Grid = _Grid
+else:
+    Grid = create_model(
+        "Grid", __base__=_Grid, __module__=__name__, **{name: _list_of(name) for name in IN_GRID}
+    )

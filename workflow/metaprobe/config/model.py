@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Item = TypeVar("Item")
@@ -23,6 +24,11 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re"
     )
+
+    @classmethod
+    def fields(cls) -> dict[str, FieldInfo]:
+        """Return the fields by the key that stands in files."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     def parameters(self) -> dict[str, Any]:
         """Return what is not left out, defaults included, as JSON has it, sorted by key."""
@@ -76,8 +82,9 @@ def _distinct(items: list[Item]) -> list[Item]:
 
 def listed(item: Any) -> Any:
     """Return the type of a list that has at least one item of the type, and each once."""
-    return Annotated[list[item], Field(min_length=1), AfterValidator(_distinct)]
+    return Annotated[list[item], Field(min_length=1), DISTINCT]
 
 
+DISTINCT = AfterValidator(_distinct)
 Integer = Annotated[int, BeforeValidator(_whole)]  # 64.0 is 64
 Positive = Annotated[Integer, Field(ge=1)]

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaprobe.core.errors import UserError
-from metaprobe.data.readers import Dataset, Entry, Pool, damaged_file, missing_file, numbered_classes
+from metaprobe.config.datasets import MedMNIST
+from metaprobe.data.readers import Dataset, Pool, damaged_file, missing_file, numbered_classes
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: MedMNIST, data: Path) -> Dataset:
     """The official training and test part of `medmnist/<task_id in small letters>.npz`, or `path`.
 
     The official validation part is not used. Pictures are unpacked when the first one is asked for.
@@ -21,11 +22,11 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     Raises:
         UserError: the file is missing, damaged, or its pictures have several labels each.
     """
-    file = data / Path(entry.get("path", f"medmnist/{task_id.lower()}.npz")).expanduser()
+    file = data / Path(entry.path or f"medmnist/{task_id.lower()}.npz").expanduser()
     if not file.is_file():
         raise missing_file(task_id, file)
     pools = {part: _pool(task_id, file, part) for part in ("train", "test")}
-    return Dataset(numbered_classes(entry["classes"]), pools)
+    return Dataset(numbered_classes(entry.classes), pools)
 
 
 def _pool(task_id: str, file: Path, part: str) -> Pool:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaprobe.core.errors import UserError
-from metaprobe.data.readers import Dataset, Entry, Pool, missing_package, numbered_classes
+from metaprobe.config.datasets import Arguments, Torchvision
+from metaprobe.data.readers import Dataset, Pool, missing_package, numbered_classes
 
 UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says, unchecked
 LISTS_OF_FILES = ("_image_files", "_images", "_samples", "samples", "imgs")
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: Torchvision, data: Path) -> Dataset:
     """Build `torchvision.datasets.<class>` once per part; several argument sets are joined.
 
     Pictures that the class lists but that are not there are an error, or, with `partial`, left
@@ -30,9 +31,8 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     pools: dict[str, Pool] = {}
     class_lists = set()
     for part in ("train", "test", "pool"):
-        if part in entry:
-            arguments = entry[part] if isinstance(entry[part], list) else [entry[part]]
-            built = [build(task_id, entry["class"], data, one) for one in arguments]
+        if sets := getattr(entry, part):
+            built = [build(task_id, entry.class_name, data, arguments) for arguments in sets]
             pools[part] = _join([_pool(task_id, one, entry, data) for one in built])
             class_lists |= {
                 tuple(map(str, one.classes)) for one in built if hasattr(one, "classes")
@@ -42,14 +42,14 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
             f"{task_id}: the lists of its parts below {data} name different classes, so that their "
             "labels do not mean the same; restore the lists"
         )
-    class_names = numbered_classes(entry["classes"])
+    class_names = numbered_classes(entry.classes)
     if class_lists:
-        named = class_lists.pop()[entry.get("first_label", 0) :]
+        named = class_lists.pop()[entry.first_label :]
         class_names = list(named) if len(named) == len(class_names) else class_names
     return Dataset(class_names, pools)
 
 
-def build(task_id: str, class_name: str, data: Path, arguments: dict[str, Any]) -> Any:
+def build(task_id: str, class_name: str, data: Path, arguments: Arguments) -> Any:
     """The torchvision data set of that class and those arguments below the folder `data`.
 
     Raises:
@@ -94,7 +94,7 @@ def _file_in_hand(error: Exception, data: Path) -> str | None:
     return next(filter(os.path.isfile, below), None)
 
 
-def _pool(task_id: str, dataset: Any, entry: Entry, data: Path) -> Pool:
+def _pool(task_id: str, dataset: Any, entry: Torchvision, data: Path) -> Pool:
     files = _files(dataset)
     kept = _usable(task_id, files, entry) if files else np.arange(len(dataset))
     labels = _labels(task_id, dataset, entry)
@@ -112,14 +112,13 @@ def _pool(task_id: str, dataset: Any, entry: Entry, data: Path) -> Pool:
     return Pool(labels[kept], image, names)
 
 
-def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
+def _labels(task_id: str, dataset: Any, entry: Torchvision) -> NDArray[np.int64]:
     """Labels from an attribute (numbers, rows that begin or pairs that end with the label).
 
     Without an attribute every item is decoded, which is slow but always right.
     """
-    attribute = entry.get("labels")
-    first: int = entry.get("first_label", 0)
-    if entry["class"] == "GTSRB" and dataset._split == "train":
+    attribute, first = entry.labels, entry.first_label
+    if entry.class_name == "GTSRB" and dataset._split == "train":
         # The class numbers the folders that are there; the test labels are the numbers they bear.
         numbers = [int(Path(file).parent.name) for file, _ in dataset._samples]
         return np.array(numbers, dtype=np.int64)
@@ -128,7 +127,7 @@ def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
         return np.array([label for _, label in items], dtype=np.int64) - first
     if not hasattr(dataset, attribute):
         raise UserError(
-            f"{task_id}: torchvision's {entry['class']} has no attribute {attribute}; correct "
+            f"{task_id}: torchvision's {entry.class_name} has no attribute {attribute}; correct "
             "labels in datasets.yaml, or leave it out"
         )
     values = getattr(dataset, attribute)
@@ -138,7 +137,7 @@ def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
         labels: NDArray[np.int64] = np.asarray(values).astype(np.int64)
     except (TypeError, ValueError):
         raise UserError(
-            f"{task_id}: {attribute} of torchvision's {entry['class']} holds no class numbers; "
+            f"{task_id}: {attribute} of torchvision's {entry.class_name} holds no class numbers; "
             "correct labels in datasets.yaml, or leave it out"
         ) from None
     if labels.ndim > 1:
@@ -156,7 +155,7 @@ def _files(dataset: Any) -> list[str]:
     return []
 
 
-def _usable(task_id: str, files: list[str], entry: Entry) -> NDArray[np.int64]:
+def _usable(task_id: str, files: list[str], entry: Torchvision) -> NDArray[np.int64]:
     """Indices of the files that are there, those of hidden ones left out.
 
     Folders are listed instead of asking for every file, which is slow on network disks.
@@ -172,7 +171,7 @@ def _usable(task_id: str, files: list[str], entry: Entry) -> NDArray[np.int64]:
     for index in visible:
         folder, name = os.path.split(files[index])
         (there if name in listed.get(folder, ()) else missing).append(index)
-    if missing and not entry.get("partial", False):
+    if missing and not entry.partial:
         first = Path(files[missing[0]])
         advice = "complete them, or write partial: true in datasets.yaml to work without them"
         if (nested := first.parent / first.parent.name).is_dir():
