@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from entries import check, draw_subset, open_dataset
 from metaprobe.core.errors import UserError
 from metaprobe.data.dataset import (
-    check,
     check_fit,
-    draw_subset,
-    open_dataset,
     subset_images,
 )
 from metaprobe.data.readers import Dataset, Pool

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkouts import ROOT
+from entries import draw_subset, open_dataset
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_arrays, write_arrays, write_json
-from metaprobe.data.dataset import draw_subset, open_dataset
 from metaprobe.metafeatures.columns import columns
 from metaprobe.metafeatures.description import describe_dataset, describe_resamples
 from metaprobe.metafeatures.pictures import measure_pictures

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from entries import draw_subset, has_tree, open_dataset
 from metaprobe.config.load import load_run, read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.data import readers
-from metaprobe.data.dataset import draw_subset, has_tree, open_dataset, subset_images
+from metaprobe.data.dataset import subset_images
 from metaprobe.data.readers import Dataset
 from PIL import Image
 from standins import (
@@ -50,7 +51,7 @@ def shipped() -> dict[str, dict[str, Any]]:
     config: dict[str, Any] = {}
     for file in FILES:
         config |= read_strictly(file)
-    return load_run(config, FILES).datasets
+    return {name: one.parameters() for name, one in load_run(config, FILES).datasets.items()}
 
 
 def entry_of(task: str, **changes: Any) -> dict[str, Any]:

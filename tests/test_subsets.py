@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import entries
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,7 +51,7 @@ def draw_subset(
 ) -> dict[str, Any]:
     arguments = {"sampling": "random", "sizes": SIZES} | changes
     entry = arguments.pop("entry", {})
-    return datasets.draw_subset(task_id, entry, dataset, seed=seed, **arguments)
+    return entries.draw_subset(task_id, {"kind": "folder"} | entry, dataset, seed=seed, **arguments)
 
 
 # Drawing
@@ -411,7 +412,7 @@ def test_images_come_in_the_order_of_the_labels() -> None:
 
 def check(dataset: Dataset, **entry: Any) -> None:
     kind = {"kind": "folder"}
-    datasets.check("Birds", kind | entry, replace(dataset, read_as="folder"))
+    entries.check("Birds", kind | entry, replace(dataset, read_as="folder"))
 
 
 @pytest.mark.parametrize(

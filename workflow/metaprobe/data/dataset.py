@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaprobe.data import readers
-from metaprobe.data import subset as subsets
 from metaprobe.config.datasets import Divided, Entry, Folder, Split
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, digest_json, seal
-from metaprobe.data.transforms import TRANSFORMS
 from metaprobe.core.randomness import generator
+from metaprobe.data import readers
+from metaprobe.data import subset as subsets
 from metaprobe.data.readers import Dataset, Pool, folder
+from metaprobe.data.transforms import TRANSFORMS
 
 DEFAULT_SPLIT = Split(rule="stratified")
 

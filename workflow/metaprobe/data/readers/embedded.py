@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from metaprobe.core.randomness import generator
 from metaprobe.config.datasets import Embedded
+from metaprobe.core.randomness import generator
 from metaprobe.data.readers import Dataset, Pool
 
 SIDE = 64

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from metaprobe.core.errors import UserError
-from metaprobe.data.transforms import open_image
 from metaprobe.config.datasets import Folder
+from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, Pool
+from metaprobe.data.transforms import open_image
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"}
 Tree = dict[str, list[str]]

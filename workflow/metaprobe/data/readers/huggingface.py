@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metaprobe.core.errors import UserError
 from metaprobe.config.datasets import HuggingFace
+from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, Pool, numbered_classes, optional_package
 
 

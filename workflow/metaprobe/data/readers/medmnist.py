@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metaprobe.core.errors import UserError
 from metaprobe.config.datasets import MedMNIST
+from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, Pool, damaged_file, missing_file, numbered_classes
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from metaprobe.core.randomness import generator
 from metaprobe.config.datasets import STL10
+from metaprobe.core.randomness import generator
 from metaprobe.data.readers import (
     Dataset,
     Pool,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metaprobe.core.errors import UserError
 from metaprobe.config.datasets import Arguments, Torchvision
+from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, Pool, missing_package, numbered_classes
 
 UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says, unchecked
