@@ -474,5 +474,5 @@ def test_part_of_a_data_set_is_used_only_if_asked_for() -> None:
     with pytest.raises(UserError, match="Birds"):
         check(half, classes=3, images={"pool": 120})
     check(half, classes=3, images={"pool": 120}, partial=True)
-    with pytest.raises(UserError, match="labels run from 0 to 1"):
-        check(half, classes=1, partial=True)
+    with pytest.raises(UserError, match="labels run from 0 to 2"):
+        check(one_pool([20, 20, 20]), classes=2, partial=True)

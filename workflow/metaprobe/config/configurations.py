@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from metaprobe.config.backbones import BACKBONES
-from metaprobe.config.model import Integer, Model, OneOf, Positive, contradiction, listed
+from metaprobe.config.model import WHOLE, Integer, Model, OneOf, Positive, contradiction, listed
 
 # The optimisers, and the hyperparameters that mean something to them but not to all.
 OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -20,6 +20,13 @@ OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
 OF_SOME_OPTIMIZERS = tuple(
     dict.fromkeys(name for own in OPTIMIZER_OPTIONS.values() for name in own)
 )
+
+
+def optimizers_with(name: str) -> list[str]:
+    """Return the optimisers to which a hyperparameter means something."""
+    return [one for one, own in OPTIMIZER_OPTIONS.items() if name in own]
+
+
 MEASURED = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
 EPOCHS = 3
 
@@ -65,7 +72,7 @@ class Configuration(Model):
         default=0.0, description="as torch.optim applies it: decoupled in AdamW, L2 elsewhere"
     )
     momentum: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
-        default=0.0, description="SGD and RMSprop only"
+        default=0.0, description=f"{' and '.join(optimizers_with('momentum'))} only"
     )
     dropout_rate: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
         default=0.0,
@@ -99,7 +106,7 @@ class Configuration(Model):
 
 def means_nothing(name: str, optimizers: list[str]) -> Exception:
     """Return the error for a hyperparameter that none of the optimisers has."""
-    allowed = " or ".join(one for one, own in OPTIMIZER_OPTIONS.items() if name in own)
+    allowed = " or ".join(optimizers_with(name))
     return contradiction(
         f"means nothing to {' and '.join(optimizers)}; allowed: only with {allowed}"
     )
@@ -129,7 +136,7 @@ TARGET_COLUMNS = (
 class _Grid(Model):
     """What a grid has beside its lists of values."""
 
-    replicates: Annotated[Positive, Field(le=1000)] = Field(
+    replicates: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(
         default=1,
         description="heads per combination, with the run's `seed` and the seeds after it: other "
         "initial heads, batches and masks on the same images",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
 
-from metaprobe.config.model import DISTINCT, Integer, Model, Positive, contradiction, refusal
+from metaprobe.config.model import DISTINCT, WHOLE, Integer, Model, Positive, contradiction, refusal
 
 Sampling = Literal["random", "stratified"]
 Transform = Literal["grey", "colour"]
@@ -19,7 +19,7 @@ class Images(Model):
 
     train: Positive | None = None
     test: Positive | None = None
-    pool: Annotated[Integer, Field(ge=2)] | None = None
+    pool: Annotated[int, Field(ge=2), WHOLE] | None = None
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> "Images":
@@ -39,7 +39,7 @@ class Entry(Model):
     """What must be known of a data set, whatever its kind."""
 
     kind: str = Field(description="who reads it")
-    classes: Annotated[Integer, Field(ge=2)] = Field(
+    classes: Annotated[int, Field(ge=2), WHOLE] = Field(
         description="number of classes; checked before anything is trained"
     )
     images: Images | None = Field(
@@ -91,7 +91,10 @@ def _arguments(value: object) -> object:
     return sets
 
 
-Part = Annotated[list[Arguments], BeforeValidator(_arguments)]
+Part = Annotated[
+    list[Arguments],
+    BeforeValidator(_arguments, json_schema_input_type=Arguments | list[Arguments]),
+]
 
 
 class Torchvision(Divided):
@@ -101,7 +104,7 @@ class Torchvision(Divided):
     class_name: str = Field(alias="class", description="the class")
     train: Part | None = Field(
         default=None,
-        description="arguments of the training part; a list of argument sets is joined in that "
+        description="arguments of the training part; several sets, as a list, are joined in their "
         "order",
     )
     test: Part | None = Field(default=None, description="the same of the test part")
@@ -168,7 +171,7 @@ class MedMNIST(Entry):
     path: str | None = Field(
         default=None,
         description="the file, absolute or relative to the data folder; absent: "
-        "medmnist/<task_id in small letters>.npz",
+        "`medmnist/`, the task_id in small letters, `.npz`",
     )
 
 
@@ -232,9 +235,13 @@ class SourceFile(Model):
     urls: Annotated[list[str], Field(min_length=1)] = Field(
         description="mirrors of the same bytes, tried in order"
     )
-    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    bytes: Positive | None = None
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(
+        default=None, description="its digest; without one it is fetched from its start each time"
+    )
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="the same; both are checked"
+    )
+    bytes: Positive | None = Field(default=None, description="its size; checked")
     extract_to: str | None = Field(
         default=None,
         description="folder, relative to the data folder, that the archive is unpacked into; "

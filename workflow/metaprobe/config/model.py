@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -52,6 +53,11 @@ class OneOf:
     ) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"enum": list(self.values)}
+
     def check(self, value: object) -> str | float:
         """Return the value of the list that equals `value`; 1 is 1.0, but true is not."""
         for one in self.values:
@@ -86,5 +92,8 @@ def listed(item: Any) -> Any:
 
 
 DISTINCT = AfterValidator(_distinct)
-Integer = Annotated[int, BeforeValidator(_whole)]  # 64.0 is 64
-Positive = Annotated[Integer, Field(ge=1)]
+WHOLE = BeforeValidator(
+    _whole
+)  # 64.0 is 64; it stands last, so that bounds are those of an integer
+Integer = Annotated[int, WHOLE]
+Positive = Annotated[int, Field(ge=1), WHOLE]

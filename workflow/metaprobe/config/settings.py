@@ -6,7 +6,7 @@ from pydantic import Field
 
 from metaprobe.config.configurations import EPOCHS
 from metaprobe.config.datasets import Sampling
-from metaprobe.config.model import DISTINCT, Integer, Model, Positive
+from metaprobe.config.model import DISTINCT, WHOLE, Model, Positive
 
 Names = Annotated[list[str], Field(min_length=1), DISTINCT]
 
@@ -43,7 +43,7 @@ class Settings(Model):
         default=10,
         description="nearest tasks that a recommendation rests on; the l-th counts exp(-l)",
     )
-    seed: Annotated[Integer, Field(ge=0, le=2**63 - 1)] = Field(
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE] = Field(
         default=0,
         description="every draw of an experiment comes from (seed, data set, purpose); random "
         "weights from the seed alone. What defines a task (STL-10's rotations, the generated "
@@ -83,7 +83,7 @@ class Settings(Model):
         default=None,
         description="a folder that already holds torchvision's weight files "
         "(`resnet18-f37072fd.pth`, …), for machines without internet; then nothing is fetched. "
-        "Without it they are fetched once into `<data>/weights`",
+        "Without it they are fetched once into `weights` in the data folder",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto",
@@ -110,7 +110,7 @@ class Settings(Model):
     delete_archives: bool = Field(
         default=False,
         description="delete downloaded archives once their content is unpacked and counted; "
-        "otherwise they stay in `<data>/.archives`",
+        "otherwise they stay in `.archives` in the data folder",
     )
     verify_experiments: Positive = Field(
         default=10, description="finished experiments that `snakemake verify --cores 4` recomputes"
