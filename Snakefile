@@ -33,4 +33,4 @@ rule all:
         [*rules.write_experiments.output, *rules.compare_configurations.output],
         FOR_META_LEARNERS,
         "<results>/report.html",
-        fragments(),
+        FLOW.of_experiments(layout.FRAGMENT),

@@ -3,7 +3,7 @@
 
 rule download:
     output:
-        "<results>/sources/{source}.json",
+        layout.SOURCE,
     log:
         "<logs>/download/{source}.log",
     localrule: True
@@ -17,9 +17,9 @@ rule download:
 
 rule subset_index:
     input:
-        manifest=manifest,
+        manifest=lambda wildcards: FLOW.manifest(wildcards.dataset),
     output:
-        "<results>/subsets/{dataset}.json",
+        layout.SUBSET,
     log:
         "<logs>/subset_index/{dataset}.log",
     conda:
@@ -29,10 +29,10 @@ rule subset_index:
         mem=lambda wildcards, attempt: f"{3 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
-        reading=reading,
-        sampling=sampling,
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        sampling=lambda wildcards: FLOW.sampling_of(wildcards.dataset),
         seed=RUN.settings["seed"],
-        sizes={part: RUN.settings[f"{part}_images"] for part in ("train", "test")},
+        sizes=FLOW.sizes,
         code=reading_code("subset_index"),
     script:
         "../scripts/subset_index.py"

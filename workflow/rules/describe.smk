@@ -1,11 +1,13 @@
 """Meta-features of each data set, and the tables of them."""
 
+from metaprobe.metafeatures.columns import columns
+
 
 rule measure_pictures:
     input:
-        subset="<results>/subsets/{dataset}.json",
+        subset=layout.SUBSET,
     output:
-        "<results>/pictures/{dataset}.safetensors",
+        layout.PICTURES,
     log:
         "<logs>/measure_pictures/{dataset}.log",
     conda:
@@ -15,8 +17,8 @@ rule measure_pictures:
         mem=lambda wildcards, attempt: f"{3 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
-        reading=reading,
-        transform=lambda wildcards: entry(wildcards)["transform"],
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
         seed=RUN.settings["seed"],
         code=reading_code("measure_pictures"),
     script:
@@ -25,9 +27,9 @@ rule measure_pictures:
 
 rule expect_features:
     input:
-        weights=weights_receipt,
+        weights=lambda wildcards: FLOW.receipt(wildcards.architecture),
     output:
-        "<results>/expected/{architecture}.safetensors",
+        layout.EXPECTED,
     log:
         "<logs>/expect_features/{architecture}.log",
     localrule: True
@@ -43,20 +45,20 @@ rule expect_features:
 
 rule describe_dataset:
     input:
-        subset="<results>/subsets/{dataset}.json",
-        pictures="<results>/pictures/{dataset}.safetensors",
-        features=features_of_dataset,
-        expected=expected_features(),
+        subset=layout.SUBSET,
+        pictures=layout.PICTURES,
+        features=lambda wildcards: FLOW.features(wildcards.dataset),
+        expected=expand(layout.EXPECTED, architecture=FLOW.with_ending),
     output:
-        "<results>/descriptions/{dataset}.json",
+        layout.DESCRIPTION,
     log:
         "<logs>/describe_dataset/{dataset}.log",
     localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
-        architectures=DESCRIBED_BY,
-        with_ending=WITH_ENDING,
+        architectures=FLOW.architectures,
+        with_ending=FLOW.with_ending,
         seed=RUN.settings["seed"],
         code=fingerprint("describe_dataset"),
     script:
@@ -65,7 +67,7 @@ rule describe_dataset:
 
 rule aggregate_descriptions:
     input:
-        [f"<results>/descriptions/{task_id}.json" for task_id in RUN.datasets],
+        FLOW.of_datasets(layout.DESCRIPTION),
     output:
         "<results>/basic_representations.csv",
     log:
@@ -74,8 +76,8 @@ rule aggregate_descriptions:
     conda:
         "../../envs/tables.yaml"
     params:
-        columns=columns(DESCRIBED_BY),
-        expected=expected_of_descriptions(),
+        columns=columns(FLOW.architectures),
+        expected=FLOW.expected_of_descriptions,
         code=fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"
@@ -83,12 +85,12 @@ rule aggregate_descriptions:
 
 rule describe_resamples:
     input:
-        subset="<results>/subsets/{dataset}.json",
-        pictures="<results>/pictures/{dataset}.safetensors",
-        features=features_of_dataset,
-        expected=expected_features(),
+        subset=layout.SUBSET,
+        pictures=layout.PICTURES,
+        features=lambda wildcards: FLOW.features(wildcards.dataset),
+        expected=expand(layout.EXPECTED, architecture=FLOW.with_ending),
     output:
-        "<results>/resamples/{dataset}.json",
+        layout.RESAMPLES,
     log:
         "<logs>/describe_resamples/{dataset}.log",
     conda:
@@ -98,8 +100,8 @@ rule describe_resamples:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
-        architectures=DESCRIBED_BY,
-        with_ending=WITH_ENDING,
+        architectures=FLOW.architectures,
+        with_ending=FLOW.with_ending,
         resamples=RUN.settings["bootstrap_resamples"],
         seed=RUN.settings["seed"],
         code=fingerprint("describe_resamples"),
@@ -109,7 +111,7 @@ rule describe_resamples:
 
 rule bootstrap:
     input:
-        [f"<results>/resamples/{task_id}.json" for task_id in RUN.datasets],
+        FLOW.of_datasets(layout.RESAMPLES),
     output:
         "<results>/bootstrap_representations.csv",
     log:
@@ -118,8 +120,8 @@ rule bootstrap:
     conda:
         "../../envs/tables.yaml"
     params:
-        columns=columns(DESCRIBED_BY),
-        expected=expected_of_descriptions(),
+        columns=columns(FLOW.architectures),
+        expected=FLOW.expected_of_descriptions,
         resamples=RUN.settings["bootstrap_resamples"],
         code=fingerprint("bootstrap"),
     script:

@@ -3,7 +3,7 @@
 
 rule fetch_weights:
     output:
-        "<results>/weights/{architecture}.json",
+        layout.WEIGHTS,
     log:
         "<logs>/fetch_weights/{architecture}.log",
     localrule: True
@@ -17,10 +17,10 @@ rule fetch_weights:
 
 rule extract_features:
     input:
-        subset="<results>/subsets/{dataset}.json",
-        weights=weights_receipt,
+        subset=layout.SUBSET,
+        weights=lambda wildcards: FLOW.receipt(wildcards.architecture),
     output:
-        "<results>/features/{dataset}/{architecture}.safetensors",
+        layout.FEATURES,
     log:
         "<logs>/extract_features/{dataset}/{architecture}.log",
     conda:
@@ -30,8 +30,8 @@ rule extract_features:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
-        reading=reading,
-        transform=lambda wildcards: entry(wildcards)["transform"],
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
         weights=RUN.settings["weights"],
         seed=RUN.settings["seed"],
         engine=RUN.settings["engine"],

@@ -1,5 +1,16 @@
 """What happens before the first job, and after the last one."""
 
+from metaprobe.core import jobs
+from metaprobe.operations import costs, progress
+from metaprobe.operations.slurm import check_slurm
+from metaprobe.tables import partial as partial_table
+
+
+def asked_for_experiments():
+    """Whether the run was for the table, and not for the sweep or an answer alone."""
+    targets = set(workflow.dag_settings.targets)
+    return not targets or not targets <= {"sweep", *QUESTIONS}
+
 
 def check_cluster():
     """Stop before any job where a run on this cluster would wait for ever, or spoil its files."""
@@ -13,14 +24,14 @@ def report_success():
     """Remove the partial table and report once the whole ones exist."""
     if not asked_for_experiments():
         return
-    if (RESULTS / "target_representations.csv").is_file():
+    if (FLOW.results / "target_representations.csv").is_file():
         for name in "target_representations.partial.csv", "report.partial.html":
-            (RESULTS / name).unlink(missing_ok=True)
+            (FLOW.results / name).unlink(missing_ok=True)
 
 
 def repeat_warnings():
     """Say at the end what jobs have warned of in their logs."""
-    for warning in jobs.warnings(LOGS, STARTED):
+    for warning in jobs.warnings(FLOW.logs, STARTED):
         print(f"warning: {warning}", file=sys.stderr)
 
 
@@ -31,14 +42,16 @@ def report_failure():
     lines = ["The sweep is not finished; what was trained is kept."]
     if asked_for_experiments():
         lines = [
-            partial_table.write_finished(RESULTS, EXPERIMENTS, expected_of_fragments())
+            partial_table.write_finished(
+                FLOW.results, FLOW.experiments, FLOW.expected_of_fragments
+            )
         ]
-    if failed := jobs.failures(LOGS, STARTED):
+    if failed := jobs.failures(FLOW.logs, STARTED):
         lines += [
             "",
             "What failed, and why (the rest of each log is in the file of that name):",
         ]
-        lines += [f"  {LOGS}/{failure}" for failure in failed]
+        lines += [f"  {FLOW.logs}/{failure}" for failure in failed]
     lines += ["", "Start the same command again to run only what is missing."]
     print("\n".join(lines), file=sys.stderr)
 
@@ -72,12 +85,11 @@ def watch_progress():
     if not SPOKEN_FOR or only_asked():
         return
     known = {
-        job: costs.job_of(job.log[0], LOGS)
+        job: costs.job_of(job.log[0], FLOW.logs)
         for job in workflow.dag.needrun_jobs()
         if job.log
     }
-    sizes = {part: RUN.settings[f"{part}_images"] for part in ("train", "test")}
-    size_of = costs.sizes(RUN.datasets, RUN.sources, sizes)
+    size_of = costs.sizes(RUN.datasets, RUN.sources, FLOW.sizes)
     run = progress.Run(
         todo={known[job]: Path(job.log[0]) for job in known},
         needs={
@@ -86,11 +98,11 @@ def watch_progress():
             ]
             for job in known
         },
-        experiments=len(EXPERIMENTS) if asked_for_experiments() else 0,
+        experiments=len(FLOW.experiments) if asked_for_experiments() else 0,
         at_once=workflow.cores if workflow.executor_plugin.name == "local" else None,
         size_of=size_of,
         started=STARTED,
-        earlier=costs.rates(costs.recorded(LOGS), size_of),
+        earlier=costs.rates(costs.recorded(FLOW.logs), size_of),
     )
     WATCH = progress.Watch(run, progress.say, progress.period())
 

@@ -1,5 +1,35 @@
 """What can be asked of the workflow, also while a run goes on; only `partial` writes a file."""
 
+QUESTIONS = ("doctor", "plan", "status", "partial", "verify")
+
+
+def only_asked():
+    """Whether the run is for answers alone."""
+    targets = set(workflow.dag_settings.targets)
+    return bool(targets) and targets <= set(QUESTIONS)
+
+
+def beside_a_run(wildcards):
+    """No file; but a question keeps its hands off the lock, as a run may be going on: Snakemake
+    deletes the locks of all when it has finished a job that needs and makes no file.
+    """
+    if only_asked():
+        workflow.persistence.lock = workflow.persistence.noop
+    return []
+
+
+def dry_command():
+    """Snakemake with the options that decide what would run."""
+    triggers = map(str, workflow.dag_settings.rerun_triggers)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    command += [
+        "--snakefile",
+        str(workflow.main_snakefile),
+        "--workflow-profile",
+        "none",
+    ]
+    return [*command, "--rerun-incomplete", "--rerun-triggers", *sorted(triggers)]
+
 
 rule doctor:
     input:
@@ -25,8 +55,8 @@ rule status:
     conda:
         "../../envs/tables.yaml"
     params:
-        stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
-        expected=expected_of_fragments(),
+        stages=FLOW.stages,
+        expected=FLOW.expected_of_fragments,
     script:
         "../scripts/status.py"
 
@@ -42,12 +72,12 @@ rule plan:
     params:
         command=lambda wildcards: dry_command(),
         overrides=workflow.config_settings.overwrite_config,
-        results=str(RESULTS),
-        logs=str(LOGS),
+        results=str(FLOW.results),
+        logs=str(FLOW.logs),
         datasets=RUN.datasets,
         sources=RUN.sources,
-        stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
-        expected=expected_of_fragments(),
+        stages=FLOW.stages,
+        expected=FLOW.expected_of_fragments,
         cores=lambda wildcards: workflow.resource_settings.cores or 1,
     script:
         "../scripts/plan.py"
@@ -62,11 +92,11 @@ rule partial:
     conda:
         "../../envs/report.yaml"
     params:
-        results=str(RESULTS),
-        experiments=EXPERIMENTS,
-        stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
-        licences=licences(),
-        expected=expected_of_fragments(),
+        results=str(FLOW.results),
+        experiments=FLOW.experiments,
+        stages=FLOW.stages,
+        licences=FLOW.licences,
+        expected=FLOW.expected_of_fragments,
     script:
         "../scripts/partial.py"
 
@@ -82,8 +112,8 @@ rule verify:
     threads: 1
     params:
         processes=lambda wildcards: workflow.resource_settings.cores or 1,
-        fragments=str(RESULTS / "metrics"),
-        experiments=EXPERIMENTS,
-        expected=expected_of_fragments(),
+        fragments=str(FLOW.results / "metrics"),
+        experiments=FLOW.experiments,
+        expected=FLOW.expected_of_fragments,
     script:
         "../scripts/verify.py"

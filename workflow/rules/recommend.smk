@@ -1,14 +1,27 @@
 """From both tables to Metabu's form, to a recommendation, and to whether it helps."""
 
 TABLES = {
-    "fragments": fragments(),
+    "fragments": FLOW.of_experiments(layout.FRAGMENT),
     "basic": "<results>/basic_representations.csv",
 }
 FOR_META_LEARNERS = [
     "<results>/metabu/target_representations.csv",
     "<results>/recommendation_evaluation.csv",
 ]
-TABLES_ARE = {"experiments": EXPERIMENTS, "expected": expected_of_fragments()}
+TABLES_ARE = {"experiments": FLOW.experiments, "expected": FLOW.expected_of_fragments}
+
+
+def ranked_for_new_dataset(wildcards):
+    if FLOW.new is None:
+        sys.exit(
+            "recommend for which? Add --config new_dataset=<folder of class folders>"
+        )
+    if not any((FLOW.results / "metrics").glob("*/*.json")):
+        sys.exit(
+            "recommend: there is no finished experiment to learn from yet: start the run first"
+            " (snakemake --cores 4)"
+        )
+    return layout.RECOMMENDATION.format(dataset=FLOW.new)
 
 
 rule export_metabu:
@@ -57,18 +70,18 @@ rule evaluate_recommenders:
 rule rank_configurations:
     input:
         **TABLES,
-        description=f"<results>/descriptions/{NEW}.json",
+        description=layout.DESCRIPTION.format(dataset=FLOW.new),
     output:
-        details=f"<results>/recommendations/{NEW}.json",
-        table=f"<results>/recommendations/{NEW}.csv",
+        details=layout.RECOMMENDATION.format(dataset=FLOW.new),
+        table=f"<results>/recommendations/{FLOW.new}.csv",
     log:
-        f"<logs>/rank_configurations/{NEW}.log",
+        f"<logs>/rank_configurations/{FLOW.new}.log",
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
         **TABLES_ARE,
-        task_id=NEW,
+        task_id=FLOW.new,
         method=RUN.settings["recommender"],
         neighbours=RUN.settings["neighbours"],
         code=fingerprint("rank_configurations"),

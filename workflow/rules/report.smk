@@ -3,7 +3,7 @@
 
 rule report:
     input:
-        fragments(),
+        FLOW.of_experiments(layout.FRAGMENT),
         "<results>/validation.json",
         "<results>/recommendation_evaluation.json",
     output:
@@ -20,9 +20,9 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        stages={experiment: stages_of(*experiment) for experiment in EXPERIMENTS},
-        expected=expected_of_fragments(),
-        licences=licences(),
+        stages=FLOW.stages,
+        expected=FLOW.expected_of_fragments,
+        licences=FLOW.licences,
         code=fingerprint("report"),
     script:
         "../scripts/report.py"

@@ -3,9 +3,9 @@
 
 rule sweep_heads:
     input:
-        features="<results>/features/{dataset}/{architecture}.safetensors",
+        features=layout.FEATURES,
     output:
-        "<results>/sweep/{dataset}/{architecture}.parquet",
+        layout.SWEEP,
     log:
         "<logs>/sweep_heads/{dataset}/{architecture}.log",
     conda:
@@ -25,7 +25,7 @@ rule sweep_heads:
 rule sweep:
     input:
         expand(
-            "<results>/sweep/{dataset}/{architecture}.parquet",
+            layout.SWEEP,
             dataset=RUN.datasets,
             architecture=RUN.grid["architecture"],
         ),

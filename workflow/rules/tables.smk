@@ -3,7 +3,7 @@
 
 rule aggregate:
     input:
-        fragments(),
+        FLOW.of_experiments(layout.FRAGMENT),
     output:
         "<results>/target_representations.csv",
     log:
@@ -12,8 +12,8 @@ rule aggregate:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=EXPERIMENTS,
-        expected=expected_of_fragments(),
+        experiments=FLOW.experiments,
+        expected=FLOW.expected_of_fragments,
         code=fingerprint("aggregate"),
     script:
         "../scripts/aggregate.py"
@@ -21,7 +21,7 @@ rule aggregate:
 
 rule write_experiments:
     input:
-        fragments(),
+        FLOW.of_experiments(layout.FRAGMENT),
     output:
         experiments_csv="<results>/experiments.csv",
         experiments_parquet="<results>/experiments.parquet",
@@ -33,8 +33,8 @@ rule write_experiments:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=EXPERIMENTS,
-        expected=expected_of_fragments(),
+        experiments=FLOW.experiments,
+        expected=FLOW.expected_of_fragments,
         code=fingerprint("write_experiments"),
     script:
         "../scripts/write_experiments.py"
@@ -42,7 +42,7 @@ rule write_experiments:
 
 rule write_predictions:
     input:
-        predictions(),
+        FLOW.of_experiments(layout.PREDICTIONS),
     output:
         "<results>/predictions.parquet",
     log:
@@ -51,7 +51,7 @@ rule write_predictions:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=EXPERIMENTS,
+        experiments=FLOW.experiments,
         code=fingerprint("write_predictions"),
     script:
         "../scripts/write_predictions.py"

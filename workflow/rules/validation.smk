@@ -4,7 +4,7 @@
 rule check_table:
     input:
         table="<results>/target_representations.csv",
-        subsets=[f"<results>/subsets/{task_id}.json" for task_id in RUN.datasets],
+        subsets=FLOW.of_datasets(layout.SUBSET),
         basic="<results>/basic_representations.csv",
     output:
         "<results>/validation.json",
@@ -14,7 +14,7 @@ rule check_table:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=EXPERIMENTS,
+        experiments=FLOW.experiments,
         configurations=RUN.configurations,
         tasks=list(RUN.datasets),
         replicates=RUN.settings["replicates"],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from metaprobe.config.layout import STAGES
 from metaprobe.core.errors import UserError
 from metaprobe.core.text_table import aligned
 from metaprobe.features.backbones import ARCHITECTURES
@@ -23,17 +24,6 @@ REASONS_SHOWN = 3
 KINDS = ("done", "outdated", "missing", "failed", "broken")
 NAMED = ("failed", "broken")
 FRAGMENT = "fragment"  # the stage of a State whose fragment is there and cannot be used
-STAGES = (
-    "download",
-    "subset_index",
-    "fetch_weights",
-    "extract_features",
-    "train_head",
-    "metrics_json",
-    "measure_pictures",
-    "expect_features",
-    "describe_dataset",
-)
 
 
 @dataclass(frozen=True)
