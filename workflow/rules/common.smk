@@ -15,10 +15,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from metaprobe.config import layout
 from metaprobe.config.load import load_run
+from metaprobe.config.model import plain
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
+from metaprobe.data.new_dataset import declare
 from metaprobe.operations.workflow import Workflow
 
 STARTED = time.time()
@@ -34,7 +36,7 @@ def files_by_precedence():
 try:
     check_room(".")
     check_room(workflow.pathvars.apply("<results>"))
-    RUN = load_run(config, files_by_precedence())
+    RUN = load_run(config, files_by_precedence(), declare)
 except UserError as error:
     sys.exit(str(error))
 
@@ -53,5 +55,5 @@ wildcard_constraints:
 def reading_code(script):
     """The fingerprint of a script that opens data sets, for each data set's own reader."""
     return lambda wildcards: fingerprint(
-        script, f"data.readers.{FLOW.entries[wildcards.dataset]['kind']}.read"
+        script, f"data.readers.{FLOW.entries[wildcards.dataset].kind}.read"
     )

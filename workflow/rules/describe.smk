@@ -18,8 +18,8 @@ rule measure_pictures:
         runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
-        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
-        seed=RUN.settings["seed"],
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
+        seed=RUN.settings.seed,
         code=reading_code("measure_pictures"),
     script:
         "../scripts/measure_pictures.py"
@@ -36,8 +36,8 @@ rule expect_features:
     conda:
         "../../envs/torch.yaml"
     params:
-        weights=RUN.settings["weights"],
-        seed=RUN.settings["seed"],
+        weights=RUN.settings.weights,
+        seed=RUN.settings.seed,
         code=fingerprint("expect_features"),
     script:
         "../scripts/expect_features.py"
@@ -59,7 +59,7 @@ rule describe_dataset:
     params:
         architectures=FLOW.architectures,
         with_ending=FLOW.with_ending,
-        seed=RUN.settings["seed"],
+        seed=RUN.settings.seed,
         code=fingerprint("describe_dataset"),
     script:
         "../scripts/describe_dataset.py"
@@ -102,8 +102,8 @@ rule describe_resamples:
     params:
         architectures=FLOW.architectures,
         with_ending=FLOW.with_ending,
-        resamples=RUN.settings["bootstrap_resamples"],
-        seed=RUN.settings["seed"],
+        resamples=RUN.settings.bootstrap_resamples,
+        seed=RUN.settings.seed,
         code=fingerprint("describe_resamples"),
     script:
         "../scripts/describe_resamples.py"
@@ -122,7 +122,7 @@ rule bootstrap:
     params:
         columns=columns(FLOW.architectures),
         expected=FLOW.expected_of_descriptions,
-        resamples=RUN.settings["bootstrap_resamples"],
+        resamples=RUN.settings.bootstrap_resamples,
         code=fingerprint("bootstrap"),
     script:
         "../scripts/bootstrap.py"

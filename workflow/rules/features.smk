@@ -31,11 +31,11 @@ rule extract_features:
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
-        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
-        weights=RUN.settings["weights"],
-        seed=RUN.settings["seed"],
-        engine=RUN.settings["engine"],
-        precision=RUN.settings["precision"],
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
+        weights=RUN.settings.weights,
+        seed=RUN.settings.seed,
+        engine=RUN.settings.engine,
+        precision=RUN.settings.precision,
         code=reading_code("extract_features"),
     script:
         "../scripts/extract_features.py"

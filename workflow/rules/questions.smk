@@ -40,8 +40,8 @@ rule doctor:
     conda:
         "../../envs/torch.yaml"
     params:
-        datasets=RUN.datasets,
-        sources=RUN.sources,
+        datasets=plain(RUN.datasets),
+        sources=plain(RUN.sources),
     script:
         "../scripts/doctor.py"
 
@@ -74,8 +74,8 @@ rule plan:
         overrides=workflow.config_settings.overwrite_config,
         results=str(FLOW.results),
         logs=str(FLOW.logs),
-        datasets=RUN.datasets,
-        sources=RUN.sources,
+        datasets=plain(RUN.datasets),
+        sources=plain(RUN.sources),
         stages=FLOW.stages,
         expected=FLOW.expected_of_fragments,
         cores=lambda wildcards: workflow.resource_settings.cores or 1,

@@ -59,9 +59,9 @@ rule evaluate_recommenders:
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
         **TABLES_ARE,
-        method=RUN.settings["recommender"],
-        neighbours=RUN.settings["neighbours"],
-        seed=RUN.settings["seed"],
+        method=RUN.settings.recommender,
+        neighbours=RUN.settings.neighbours,
+        seed=RUN.settings.seed,
         code=fingerprint("evaluate_recommenders"),
     script:
         "../scripts/evaluate_recommenders.py"
@@ -82,8 +82,8 @@ rule rank_configurations:
     params:
         **TABLES_ARE,
         task_id=FLOW.new,
-        method=RUN.settings["recommender"],
-        neighbours=RUN.settings["neighbours"],
+        method=RUN.settings.recommender,
+        neighbours=RUN.settings.neighbours,
         code=fingerprint("rank_configurations"),
     script:
         "../scripts/rank_configurations.py"

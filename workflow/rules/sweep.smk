@@ -15,8 +15,9 @@ rule sweep_heads:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{4 * attempt}h",
     params:
-        grid={key: values for key, values in RUN.grid.items() if key != "architecture"},
-        seed=RUN.settings["seed"],
+        grid=lambda wildcards: RUN.grid.parameters()
+        | {"architecture": [wildcards.architecture]},
+        seed=RUN.settings.seed,
         code=fingerprint("sweep_heads"),
     script:
         "../scripts/sweep_heads.py"
@@ -27,7 +28,7 @@ rule sweep:
         expand(
             layout.SWEEP,
             dataset=RUN.datasets,
-            architecture=RUN.grid["architecture"],
+            architecture=RUN.grid.architecture if RUN.grid else [],
         ),
     output:
         "<results>/sweep.parquet",

@@ -5,13 +5,14 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
+    from metaprobe.config.datasets import Source
     from metaprobe.core.files import write_json
     from metaprobe.data.download import fetch_source
 
     source = snakemake.wildcards.source
     manifest = fetch_source(
         source,
-        snakemake.config["sources"][source],
+        Source.model_validate(snakemake.config["sources"][source]),
         Path(snakemake.config["data"]),
         delete_archives=snakemake.config["delete_archives"],
     )

@@ -5,6 +5,7 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
+    from metaprobe.config.datasets import parse_entry
     from metaprobe.core.files import write_arrays
     from metaprobe.features.extraction import extract_features
     from metaprobe.features.weights import weights_folder
@@ -12,7 +13,7 @@ with logged(snakemake.log[0]):
     task_id = snakemake.wildcards.dataset
     arrays, facts = extract_features(
         task_id=task_id,
-        entry=snakemake.config["datasets"][task_id],
+        entry=parse_entry(snakemake.config["datasets"][task_id]),
         data=Path(snakemake.config["data"]).expanduser(),
         subset_path=snakemake.input.subset,
         architecture=snakemake.wildcards.architecture,

@@ -5,11 +5,12 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
+    from metaprobe.config.datasets import parse_entry
     from metaprobe.core.files import write_json
     from metaprobe.data.dataset import draw_subset, open_dataset
 
     task_id = snakemake.wildcards.dataset
-    entry = snakemake.config["datasets"][task_id]
+    entry = parse_entry(snakemake.config["datasets"][task_id])
     params = snakemake.params
     dataset = open_dataset(task_id, entry, Path(snakemake.config["data"]).expanduser())
     subset = draw_subset(

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from metaprobe.config.datasets import parse_entry
 from metaprobe.core.errors import UserError
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.verify import Settings, overall, report, verify
@@ -10,7 +11,7 @@ from metaprobe.tables.target import read_fragments
 
 config, params = snakemake.config, snakemake.params
 settings = Settings(
-    datasets=config["datasets"],
+    datasets={name: parse_entry(entry) for name, entry in config["datasets"].items()},
     data=Path(config["data"]).expanduser(),
     seed=config["seed"],
     sizes={part: config[f"{part}_images"] for part in ("train", "test")},

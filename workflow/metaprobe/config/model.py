@@ -1,6 +1,6 @@
 """What all typed objects of the configuration have in common, and the types of their fields."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -35,6 +35,11 @@ class Model(BaseModel):
         """Return what is not left out, defaults included, as JSON has it, sorted by key."""
         content = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         return dict(sorted(content.items()))
+
+
+def plain(models: Mapping[str, Model]) -> dict[str, dict[str, Any]]:
+    """Return the parameters of each, as a rule hands them to its script."""
+    return {name: model.parameters() for name, model in models.items()}
 
 
 @dataclass(frozen=True)

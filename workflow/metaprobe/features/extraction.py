@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
@@ -43,7 +44,7 @@ class Extraction:
 def extract_features(
     *,
     task_id: str,
-    entry: dict[str, Any],
+    entry: Entry,
     data: Path,
     subset_path: str,
     architecture: str,
@@ -83,7 +84,7 @@ def extract_features(
     seconds = {"waiting": 0.0}
     pixels = hashlib.sha256()
     for part in ("train", "test"):
-        images = hashed(subset_images(subset, part, dataset, entry["transform"]), pixels)
+        images = hashed(subset_images(subset, part, dataset, entry.transform), pixels)
         extraction = extract(runner, images)
         seconds[f"{part}_features"] = extraction.seconds
         seconds["waiting"] += extraction.waiting

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from metaprobe.config.datasets import Entry
 from metaprobe.core.files import Arrays
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import generator
@@ -20,7 +21,7 @@ SAMPLE = 1000
 def measure_pictures(
     *,
     task_id: str,
-    entry: dict[str, Any],
+    entry: Entry,
     data: Path,
     subset_path: str,
     seed: int,
@@ -51,7 +52,7 @@ def measure_pictures(
         return picture
 
     noting = replace(dataset, pools={train["pool"]: replace(pool, image=noting_its_size)})
-    images = subset_images({**subset, "train": chosen}, "train", noting, entry["transform"])
+    images = subset_images({**subset, "train": chosen}, "train", noting, entry.transform)
     measured = [
         measure_picture(image, sizes[index])
         for index, image in zip(chosen["indices"], images, strict=True)

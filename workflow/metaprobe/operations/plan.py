@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from metaprobe.config.datasets import Source
 from metaprobe.config.layout import STAGES
 from metaprobe.core.errors import UserError
 from metaprobe.core.text_table import aligned
@@ -43,7 +44,7 @@ class Plan:
     states: Mapping[Experiment, State]
     jobs: frozenset[Job]
     findings: Sequence[Finding]
-    sources: Mapping[str, Mapping[str, Any]]
+    sources: Mapping[str, Source]
     per_unit: Mapping[str, float]
     measured: str
     size_of: SizeOf
@@ -60,8 +61,8 @@ class Plan:
             taken.add(one.source)
             if one.state == "will download":
                 source = self.sources[one.source]
-                download = source["download_mb"]
-                found[one.task_id] = download, download + source["extracted_mb"]
+                download = source.download_mb
+                found[one.task_id] = download, download + source.extracted_mb
         return found
 
     def features_megabytes(self, task_id: str) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays, write_json
 from metaprobe.core.randomness import generator
@@ -27,7 +28,7 @@ Fragment = dict[str, Any]
 class Settings:
     """What of a run decides its numbers, and where it finds its files; see config/README.md."""
 
-    datasets: Mapping[str, dict[str, Any]]
+    datasets: Mapping[str, Entry]
     data: Path
     seed: int
     sizes: dict[str, int]
