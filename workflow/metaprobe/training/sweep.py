@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from metaprobe.config.configurations import Grid
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, read_arrays, read_json, write_json
 from metaprobe.training import many_heads
@@ -18,7 +19,7 @@ CHUNK_BLOCKS = 4  # some seconds of training: what an interruption costs at most
 
 
 def sweep(
-    features_path: str | Path, grid: dict[str, Any], seed: int, chunk_folder: Path, code: str
+    features_path: str | Path, grid: Grid, seed: int, chunk_folder: Path, code: str
 ) -> list[dict[str, Any]]:
     """Train and measure every entry of a grid on the features of one data set and architecture.
 
@@ -26,7 +27,7 @@ def sweep(
     is there is not trained again.
 
     Args:
-        grid: as in `config.Run.grid`.
+        grid: its architectures are not looked at; that of the features counts.
         seed: of the first replicate; the others have those after it.
         code: fingerprint of the code; chunks of other code are not looked at.
 
@@ -43,7 +44,7 @@ def sweep(
         for part in ("train", "test")
     )
     task = Task(facts["task_id"], facts["class_count"], train, test)
-    folds = grid["validation_folds"]
+    folds = grid.validation_folds
     if len(train.labels) < folds:
         raise UserError(
             f"{task.task_id} has {len(train.labels)} training images, too few for the grid's "
@@ -51,7 +52,7 @@ def sweep(
         )
     entries = expand(grid)
     trainings, training_of_entry = distinct(entries)
-    seeds = range(seed, seed + grid["replicates"])
+    seeds = range(seed, seed + grid.replicates)
     engine = many_heads.default_engine(torch.device("cpu")).name
     chunks = list(itertools.product(seeds, chunks_of(trainings, task.class_count)))
     outcomes: dict[tuple[int, int], Outcome] = {}
