@@ -273,13 +273,13 @@ class Source(Model):
     packages: list[str] = Field(
         default=[], description="Python packages needed to read the files, beyond torchvision's own"
     )
-    files: Annotated[list[SourceFile], Field(min_length=1)] = Field(
+    files: list[SourceFile] = Field(
         default=[], description="what is downloaded; absent where there is no download"
     )
     nested: list[Nested] = Field(
         default=[], description="archives inside the archives, unpacked next and then deleted"
     )
-    provides: Annotated[dict[str, Positive], Field(min_length=1)] = Field(
+    provides: dict[str, Positive] = Field(
         default={},
         description="glob pattern relative to the data folder → number of files that must match "
         "it once the source is complete",
