@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from metaprobe.config.datasets import Entry, parse_entry
+from metaprobe.config.datasets import Entry, Source, parse_entry
 from metaprobe.data import dataset as datasets
 from metaprobe.data import readers
 from metaprobe.data.readers import Dataset
@@ -14,6 +14,14 @@ Written = dict[str, Any]
 def typed(entry: Written) -> Entry:
     """Return an entry of two classes if it does not say how many."""
     return parse_entry({"classes": 2} | entry)
+
+
+def typed_entries(entries: dict[str, Written]) -> dict[str, Entry]:
+    return {name: typed(entry) for name, entry in entries.items()}
+
+
+def typed_sources(sources: dict[str, Written]) -> dict[str, Source]:
+    return {name: Source.model_validate(source) for name, source in sources.items()}
 
 
 def open_dataset(task_id: str, entry: Written, data: Path) -> Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkouts import ROOT
-from entries import draw_subset, open_dataset
+from entries import draw_subset, open_dataset, typed
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_arrays, write_arrays, write_json
 from metaprobe.metafeatures.columns import columns
@@ -51,7 +51,12 @@ class Files:
         self.write_expected()
 
     def measure(self, **changes: Any):
-        arguments = {"task_id": TASK, "entry": ENTRY, "seed": 0, "subset_path": str(self.subset)}
+        arguments = {
+            "task_id": TASK,
+            "entry": typed(ENTRY),
+            "seed": 0,
+            "subset_path": str(self.subset),
+        }
         return measure_pictures(**arguments | {"data": self.folder / "data"} | changes)
 
     def write_features(self, name: str, **facts: Any) -> None:
@@ -136,7 +141,7 @@ def test_statistics_are_of_the_sampled_training_pictures(files: Files) -> None:
 def test_grey_sets_are_measured_as_the_backbones_see_them(files: Files) -> None:
     """Colours that the transform takes away before any backbone."""
     assert files.measure()[0]["colourfulness"].min() > 0
-    grey, _ = files.measure(entry=ENTRY | {"transform": "grey"})
+    grey, _ = files.measure(entry=typed(ENTRY | {"transform": "grey"}))
     assert not grey["colourfulness"].any()
 
 
