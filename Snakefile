@@ -15,11 +15,9 @@ for name in "config", "datasets", "configurations", "grid":
     configfile: f"{CONFIG}/{name}.yaml"
 
 
-STAGES = (
-    "data features heads describe tables validation sweep questions recommend report"
-)
+STAGES = "data features heads describe tables validation sweep recommend report"
 
-for stage in f"common {STAGES} handlers".split():
+for stage in f"common outdated {STAGES} handlers".split():
 
     include: f"workflow/rules/{stage}.smk"
 
@@ -27,10 +25,10 @@ for stage in f"common {STAGES} handlers".split():
 rule all:
     default_target: True
     input:
-        "<results>/target_representations.csv",
+        rules.aggregate.output,
         "<results>/basic_representations.csv",
         "<results>/validation.txt",
-        [*rules.write_experiments.output, *rules.compare_configurations.output],
+        rules.compare_configurations.output,
         FOR_META_LEARNERS,
         "<results>/report.html",
         FLOW.of_experiments(layout.FRAGMENT),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.configurations import Grid
 from metaprobe.config.load import read_strictly
 from metaprobe.core.files import digest_arrays, write_arrays
-from metaprobe.features.backbones import ARCHITECTURES
 from metaprobe.training.sweep import sweep
 
 TRAIN, TEST, CLASSES = 5000, 1000, 10
@@ -18,7 +18,7 @@ TRAIN, TEST, CLASSES = 5000, 1000, 10
 def write_features(path: Path, architecture: str) -> None:
     """Features as behind a ReLU, of classes that can be told apart in part."""
     rng = np.random.default_rng(0)
-    width = ARCHITECTURES[architecture].feature_width
+    width = BACKBONES[architecture].feature_width
     centres = rng.normal(size=(CLASSES, width)) * 0.3
     arrays = {}
     for part, count in (("train", TRAIN), ("test", TEST)):
@@ -40,12 +40,13 @@ def measure() -> dict[str, tuple[float, int]]:
     """CPU seconds and rows by architecture; evaluation of every head and epoch included."""
     torch.set_num_threads(1)
     grid = Grid.model_validate(read_strictly("config/grid.yaml")["grid"])
+    code = dict.fromkeys(grid.values()["optimizer"], "bench")
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
         for architecture in grid.values()["architecture"]:
             features = Path(temporary, f"{architecture}.safetensors")
             write_features(features, architecture)
             start = time.process_time()
-            rows = sweep(features, grid, 0, Path(temporary, architecture), "bench")
+            rows = sweep(features, grid, 0, Path(temporary, architecture), code)
             found[architecture] = (time.process_time() - start, len(rows))
     return found

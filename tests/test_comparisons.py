@@ -9,7 +9,7 @@ import pytest
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
 from metaprobe.tables.comparisons import write_comparisons
-from metaprobe.tables.predictions import write_prediction_table
+from metaprobe.tables.predictions import write_predictions
 from scipy.stats import binomtest
 
 IMAGES = 50
@@ -33,7 +33,7 @@ def compared(folder: Path, tasks: dict[str, dict[str, Any]]) -> list[dict[str, s
             ids = {"task_id": task_id, "configuration": name}
             write_arrays(folder / task_id / f"{name}.safetensors", arrays, ids)
     names = [(task_id, name) for task_id, experiments in tasks.items() for name in experiments]
-    write_prediction_table(folder / "predictions.parquet", folder, names)
+    write_predictions(folder / "predictions.parquet", folder, names)
     write_comparisons(folder / "comparisons.csv", folder / "predictions.parquet")
     with open(folder / "comparisons.csv", newline="") as file:
         return list(csv.DictReader(file))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.core.files import csv_text
 from metaprobe.core.randomness import generator
 from metaprobe.recommend.evaluation import (
     METRICS,
@@ -21,11 +22,11 @@ from metaprobe.recommend.evaluation_table import (
     bootstrap_interval,
     evaluation_rows,
     notes,
-    to_csv,
     to_json,
+    to_table,
 )
 from metaprobe.recommend.meta_table import MetaTable, select_tasks
-from metaprobe.tables.rank_tests import holm, wilcoxon
+from metaprobe.tables.statistics import holm, wilcoxon
 from planted_tables import planted
 
 
@@ -160,7 +161,7 @@ def test_few_tasks_are_said_to_be_too_few(tasks) -> None:
     for row in rows:
         expected = "itself" if row["method"] == "global_best" else "too few tasks to tell"
         assert expected in row["conclusion"]
-    assert to_csv(rows).startswith("protocol,method,tasks,regret_points,")
+    assert csv_text(to_table(rows)).startswith("protocol,method,tasks,regret_points,")
 
 
 def test_table_has_every_method_under_both_protocols() -> None:
@@ -168,7 +169,7 @@ def test_table_has_every_method_under_both_protocols() -> None:
     rows = rows_of(planted(0).table)
     methods = {"nearest", "nearest_1", "logme", "global_best", "random", "nearest_shuffled"}
     assert rows.keys() == set(itertools.product(("task", "family"), methods))
-    for row in csv.DictReader(io.StringIO(to_csv(list(rows.values())))):
+    for row in csv.DictReader(io.StringIO(csv_text(to_table(list(rows.values()))))):
         for metric in METRICS:
             low, mean, high = (float(row[f"{metric}{end}"]) for end in ("_low", "", "_high"))
             assert low <= mean <= high

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fragments import fragment, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
-from metaprobe.recommend.meta_table import check_same_tasks, read_basic, select_tasks
+from metaprobe.core.files import write_parquet
+from metaprobe.recommend.meta_table import (
+    check_same_tasks,
+    read_basic,
+    read_meta_table,
+    select_tasks,
+)
 from metaprobe.recommend.metabu import (
     clouds,
     cost_matrix,
@@ -163,3 +170,27 @@ def test_ids_that_differ_are_named(tmp_path) -> None:
     (tmp_path / "basic.csv").write_text("task_id,one\nA,1\nB,\n")
     with pytest.raises(UserError, match=r"basic.csv: B: '' is no finite number"):
         read_basic(tmp_path / "basic.csv")
+
+
+def test_configurations_that_only_their_ids_tell_apart_stay_two(tmp_path) -> None:
+    """Two points of a task's cloud that become one, or the accuracy of one twice."""
+    accuracies = {("A", "one"): 0.5, ("A", "two"): 0.6, ("B", "one"): 0.7, ("B", "two"): 0.8}
+    made = [fragment(*ids, test_accuracy=accuracy) for ids, accuracy in accuracies.items()]
+    write_parquet(tmp_path / "experiments.parquet", tables(made).experiments)
+    (tmp_path / "basic.csv").write_text("task_id,one\nA,1\nB,2\n")
+    table = read_meta_table(tmp_path / "experiments.parquet", tmp_path / "basic.csv")
+    assert list(table.configurations) == ["one", "two"]
+    np.testing.assert_array_equal(table.accuracy, [[0.5, 0.6], [0.7, 0.8]])
+    assert clouds(table, target_form(table.configurations)).shape == (2, 2, 1)
+    assert table.families == ("digits", "digits")
+
+
+def test_every_hyperparameter_is_a_coordinate() -> None:
+    """One that is not among the columns of the target table left out of Metabu's space."""
+    one = SIX["resnet18-plain"]
+    schedules = {
+        "constant": one | {"schedule": "constant", "warmup": 0},
+        "cosine": one | {"schedule": "cosine", "warmup": 2},
+    }
+    columns = target_form(schedules).columns
+    assert columns == ("schedule_constant", "schedule_cosine", "warmup")

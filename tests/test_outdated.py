@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metaprobe.core.files import seal, write_arrays, write_json
+from metaprobe.core.files import with_checksum, write_arrays, write_json
+from metaprobe.operations.arrived import restore_order
 from metaprobe.operations.outdated import (
     Expected,
-    concerned,
     find_outdated,
     in_words,
-    restore_order,
 )
 
 TASKS = ("Birds", "Fish")
@@ -45,7 +44,7 @@ def write_results(folder: Path, wanted: Expected, train: int = 50, pool: int = 1
     """Files as a run leaves them, as far as they say what they were made under."""
     rows = []
     for task in TASKS:
-        subset = seal(
+        subset = with_checksum(
             wanted.subsets[task]
             | {
                 "split": {"rule": "stratified", "test_fraction": 0.2},
@@ -75,7 +74,7 @@ def write_results(folder: Path, wanted: Expected, train: int = 50, pool: int = 1
                 arrays,
                 trained | {"features_sha256": features},
             )
-            fragment = seal(
+            fragment = with_checksum(
                 extracted
                 | hyperparameters
                 | {"seed": 0, "sampling": "random", "replicates": [{}], "family": None}
@@ -158,7 +157,7 @@ def test_files_of_another_chain_are_found(results: Path) -> None:
     wanted = expected(results)
     subset = results / "subsets/Birds.json"
     content = json.loads(subset.read_text())
-    subset.write_text(json.dumps(seal(content | {"class_count": 5})))
+    subset.write_text(json.dumps(with_checksum(content | {"class_count": 5})))
     assert found(wanted) == {"pictures/Birds.safetensors", "features/Birds/ResNet18.safetensors"}
     assert "made from another file than" in in_words(find_outdated(wanted))
 
@@ -172,7 +171,9 @@ def test_tables_of_other_experiments_are_found(results: Path) -> None:
     alone = replace(alone, heads={"Birds": wanted.heads["Birds"]})
     assert "basic_representations.csv" in found(alone)
     path = results / "metrics/Birds/plain.json"
-    path.write_text(json.dumps(seal(json.loads(path.read_text()) | {"test_accuracy": 1.0})))
+    path.write_text(
+        json.dumps(with_checksum(json.loads(path.read_text()) | {"test_accuracy": 1.0}))
+    )
     assert found(wanted) == {"experiments.csv", "predictions.parquet"}
 
 
@@ -183,23 +184,6 @@ def test_missing_and_damaged_files_are_left_to_their_jobs(results: Path) -> None
     (results / "features/Fish/ResNet18.safetensors").unlink()
     (results / "metrics/Fish/fast.json").unlink()
     assert found(expected(results)) == set()
-
-
-def test_targets_concern_their_own_files(results: Path) -> None:
-    """Everything that is outdated made again for one file that was asked for."""
-    wanted = replace(
-        expected(results), subsets={task: {"seed": 1, "sampling": "random"} for task in TASKS}
-    )
-    outdated = find_outdated(wanted)
-
-    def asked(*targets: str) -> list[str]:
-        return [one.stem for one in concerned(outdated, results, targets)]
-
-    assert asked() == asked("sweep") == asked(f"{results}/experiments.csv") == list(TASKS)
-    assert asked(f"{results}/features/Fish/ResNet18.safetensors") == ["Fish"]
-    heads = find_outdated(with_heads(expected(results), "plain", learning_rate=0.5))
-    for target in ("features/Fish/ResNet18.safetensors", "heads/Fish/fast.safetensors"):
-        assert concerned(heads, results, [f"{results}/{target}"]) == []
 
 
 def test_order_of_a_copy_is_restored(results: Path) -> None:

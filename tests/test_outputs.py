@@ -188,8 +188,8 @@ def test_table_that_cannot_be_right_fails_the_run(checkout: Path) -> None:
     assert "4 of 4 experiments are finished" in result.stdout
     assert "Traceback" not in result.stdout
     report = json.loads((checkout / "results/validation.json").read_text())
-    says = {one["name"]: len(one["findings"]) for one in report["checks"]}
-    assert says["every_experiment_once"] == 2
+    found = {one["name"]: len(one["findings"]) for one in report["checks"]}
+    assert found["every_experiment_once"] == 2
     assert not (checkout / "results/validation.txt").exists()
     path.unlink()
     result = snakemake(checkout, *TINY)

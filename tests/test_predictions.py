@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from fragments import experiment
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
-from metaprobe.tables.predictions import write_prediction_table
-from metaprobe.training.predictions import read_predictions
+from metaprobe.tables.predictions import read_predictions, write_predictions
 from sklearn.metrics import balanced_accuracy_score
-from test_fragments import experiment
 
 EXPERIMENTS = [("Trees", "fancy"), ("Birds", "plain"), ("Birds", "fancy")]
 
@@ -47,7 +46,7 @@ def test_any_metric_can_be_measured_from_them(tmp_path: Path) -> None:
 
 def test_table_has_a_row_per_image_in_order(folder: Path, tmp_path: Path) -> None:
     """Rows lost, replicates exchanged, or tasks in the order of the alphabet."""
-    write_prediction_table(tmp_path / "predictions.parquet", folder, EXPERIMENTS)
+    write_predictions(tmp_path / "predictions.parquet", folder, EXPERIMENTS)
     table = pq.read_table(tmp_path / "predictions.parquet").to_pandas()
     assert len(table) == 3 * 2 * 20
     found = table[["task_id", "configuration"]].drop_duplicates().itertuples(index=False, name=None)
@@ -66,7 +65,7 @@ def test_table_has_a_row_per_image_in_order(folder: Path, tmp_path: Path) -> Non
 def test_table_is_the_same_bytes_and_one_task_at_a_time(folder: Path, tmp_path: Path) -> None:
     """A file that differs from run to run, or that must be in memory as a whole."""
     for name in ("first", "second"):
-        write_prediction_table(tmp_path / name, folder, EXPERIMENTS)
+        write_predictions(tmp_path / name, folder, EXPERIMENTS)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     assert pq.ParquetFile(tmp_path / "first").num_row_groups == 2
 
@@ -77,7 +76,7 @@ def test_predictions_of_another_experiment_are_refused(folder: Path, tmp_path: P
     source = folder / "Birds/plain.safetensors"
     (tmp_path / "Birds/fancy.safetensors").write_bytes(source.read_bytes())
     with pytest.raises(UserError, match=r"fancy\.safetensors is broken .it is another experiment"):
-        write_prediction_table(tmp_path / "table", tmp_path, [("Birds", "fancy")])
+        write_predictions(tmp_path / "table", tmp_path, [("Birds", "fancy")])
     with pytest.raises(UserError, match=r"plain\.safetensors does not exist"):
-        write_prediction_table(tmp_path / "table", tmp_path, [("Birds", "plain")])
+        write_predictions(tmp_path / "table", tmp_path, [("Birds", "plain")])
     assert not (tmp_path / "table").exists()

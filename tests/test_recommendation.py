@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from metaprobe.config.settings import Settings
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_json
+from metaprobe.core.files import csv_text, write_json
 from metaprobe.recommend.meta_table import MetaTable, select_tasks
 from metaprobe.recommend.ranking import (
     judge_coverage,
     read_new_task,
     recommend,
-    to_csv,
+    to_table,
     to_text,
 )
 from metaprobe.recommend.recommenders import (
@@ -128,7 +128,7 @@ def test_every_method_ranks_all_configurations_once(method) -> None:
     """A configuration lost or doubled; a file that cannot be read back."""
     table = planted(2).table
     found = recommend("New", table.basic[3] + 0.1, table, method=method, neighbours=10)
-    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(to_table(found)))))
     assert sorted(row["configuration"] for row in rows) == sorted(NAMES)
     assert [int(row["rank"]) for row in rows] == list(range(1, 7))
     assert [float(row["score"]) for row in rows] == sorted(

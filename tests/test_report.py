@@ -2,21 +2,26 @@
 
 import base64
 import html
+import itertools
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import fragments
 import numpy as np
 import pytest
+from metaprobe.core.files import with_checksum, write_json, write_parquet
 from metaprobe.operations.status import State
-from metaprobe.report.data import Run, compare, hours, read_run
+from metaprobe.report.data import Run, compare, hours, read_partial_run, read_run
 from metaprobe.report.page import figures, page, write_partial_report, write_report
 from metaprobe.report.style import labels
+from metaprobe.tables.collect import collect
 
 ATTACK = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>$\\frac{1}{0}$"
 ARCHITECTURES = ("ResNet18", "MobileNetV2", "EfficientNetB0")
@@ -29,59 +34,37 @@ QUIET += " --disable-component-update --disable-sync --disable-quic --hide-scrol
 
 
 def fragment(task: str, name: str, accuracy: float, **changes: Any) -> dict[str, Any]:
-    """What the report needs of a fragment."""
-    point = {"epoch": 1, "train_loss": 1.5, "test_loss": 1.25, "test_accuracy": accuracy}
-    measured = {
-        "test_accuracy": accuracy,
-        "train_accuracy": 0.875,
-        "test_loss": 1.25,
-        "test_balanced_accuracy": 0.5,
-        "test_macro_f1": 0.5,
-        "test_expected_calibration_error": 0.125,
-    }
-    return {
-        "task_id": task,
-        "configuration": name,
-        "architecture": ARCHITECTURES[int(name[-1]) % 3] if name[-1].isdigit() else "ResNet18",
-        **measured,
-        "training_time_sec": 10.0,
-        "class_count": 4,
-        "train_images": 40,
-        "test_images": 20,
-        "family": None,
-        "pretext": None,
-        "partial": False,
-        "test_majority_rate": 0.25,
-        "weights": {"id": "random (seed 0)"},
-        "seed": 0,
-        "device": "cpu",
-        "precision": "float32",
-        "engine": {"name": "torch", "version": "2"},
-        "git_commit": None,
-        "versions": {"python": "3.11"},
-        "seconds": {
-            "train_features": 1800.0,
-            "test_features": 1800.0,
-            "waiting": 0.0,
-            "head": 36.0,
-        },
-        "learning_curve": [point, point | {"epoch": 2}],
-        "replicates": [{"seed": 0, **measured, "seconds": 36.0}],
-    } | changes
+    """A fragment of a chosen accuracy, architectures in turn."""
+    turn = int(name[-1]) % 3 if name[-1].isdigit() else 0
+    seconds = {"train_features": 1800.0, "test_features": 1800.0, "waiting": 0.0, "head": 36.0}
+    own = {"architecture": ARCHITECTURES[turn], "family": None, "seconds": seconds}
+    one = fragments.fragment(task, name, test_accuracy=accuracy, **own | changes)
+    one["replicates"][0]["seconds"] = 36.0
+    return one
 
 
-def made(tasks: int, names: int, *, missing: tuple[int, int] | None = None, **changes: Any) -> Run:
-    """A run of drawn accuracies."""
+def made(
+    tasks: int,
+    names: int,
+    *,
+    missing: Sequence[tuple[int, int]] = (),
+    accuracy: Callable[[int, int], float] | None = None,
+    name: Callable[[int], str] = "plain{}".format,
+    **changes: Any,
+) -> Run:
+    """A run of drawn accuracies, or of those that are given by task and configuration."""
     rng = np.random.default_rng(0)
-    ids = [(f"Task{i}", f"plain{j}") for i in range(tasks) for j in range(names)]
-    fragments = {one: fragment(*one, float(rng.integers(0, 21) / 20)) for one in ids}
-    states = dict.fromkeys(ids, State("done"))
-    if missing:
-        gone = ids[missing[0] * names + missing[1]]
-        del fragments[gone]
-        states[gone] = State("failed", "logs/train_head", "diverged at epoch 1, step 3")
+    states, found = {}, []
+    for i, j in itertools.product(range(tasks), range(names)):
+        ids = f"Task{i}", name(j)
+        drawn = float(rng.integers(0, 21) / 20)
+        states[ids] = State("done")
+        if (i, j) in missing:
+            states[ids] = State("failed", "logs/train_head", "diverged at epoch 1, step 3")
+        else:
+            found.append(fragment(*ids, accuracy(i, j) if accuracy else drawn))
     parts = {"licences": {}, "validation": None, "evaluation": None, "machine": {}}
-    return Run(states=states, fragments=fragments, **(parts | changes))
+    return Run(states=states, tables=fragments.tables(found), **(parts | changes))
 
 
 class Page(HTMLParser):
@@ -109,22 +92,22 @@ def test_numbers_are_those_of_the_fragments() -> None:
     run = made(3, 4)
     table = whole(run).partition('<table id="table">')[2]
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
-    assert [(row[0], row[1], float(row[3])) for row in rows] == [
-        (*one, found["test_accuracy"]) for one, found in run.fragments.items()
-    ]
+    columns = ["task_id", "configuration", "test_accuracy"]
+    expected = list(run.experiments[columns].itertuples(index=False, name=None))
+    assert [(row[0], row[1], float(row[3])) for row in rows] == expected
 
 
 def test_names_are_text_wherever_they_stand() -> None:
     """A folder's name that runs in the reader's browser, or a dollar sign that breaks a picture."""
     one = fragment(ATTACK, ATTACK, 0.5, device=ATTACK, family=ATTACK)
-    finding = {"task_id": ATTACK, "configuration": ATTACK, "line": 2, "says": ATTACK}
+    finding = {"task_id": ATTACK, "configuration": ATTACK, "line": 2, "message": ATTACK}
     check = {"name": "x", "severity": "error", "findings": [finding], "checked": True}
     validation = {"checks": [check], "table": ATTACK, "rows": 1, "experiments": 1}
     evaluated = {"protocol": "task", "method": ATTACK, "regret_points": 1.0, "holm_p": 1.0}
     evaluated |= {"regret_points_low": 0.0, "regret_points_high": 2.0, "conclusion": ATTACK}
     run = Run(
         states={(ATTACK, ATTACK): State("done"), (ATTACK, "b"): State("failed", ATTACK, ATTACK)},
-        fragments={(ATTACK, ATTACK): one},
+        tables=fragments.tables([one]),
         licences={ATTACK: ATTACK},
         validation=validation,
         evaluation={"rows": [evaluated], "notes": [ATTACK]},
@@ -162,8 +145,8 @@ def test_nothing_is_asked_of_the_network() -> None:
         made(1, 1),
         made(1, 3),
         made(2, 1),
-        made(1, 1, missing=(0, 0)),
-        made(7, 4, missing=(2, 1)),
+        made(1, 1, missing=[(0, 0)]),
+        made(7, 4, missing=[(2, 1)]),
         made(6, 2),
         made(3, 14),
     ],
@@ -178,9 +161,7 @@ def test_small_and_broken_runs_have_a_report(run: Run) -> None:
 
 def test_equal_accuracies_have_no_winner() -> None:
     """A test of differences that are all zero, or a p below 0.05 from them."""
-    run = made(8, 3)
-    for one in run.fragments.values():
-        one["test_accuracy"] = 0.5
+    run = made(8, 3, accuracy=lambda task, name: 0.5)
     found = compare(run)
     assert found.p is not None
     assert (found.p == 1).all()
@@ -190,9 +171,7 @@ def test_equal_accuracies_have_no_winner() -> None:
 
 def test_a_better_configuration_is_told_apart() -> None:
     """Ranks upside down; p values of other pairs."""
-    run = made(10, 3)
-    for number, ((_, name), one) in enumerate(run.fragments.items()):
-        one["test_accuracy"] = {"plain0": 0.1, "plain1": 0.9, "plain2": 0.5}[name] + number / 1000
+    run = made(10, 3, accuracy=lambda task, name: (0.1, 0.9, 0.5)[name] + (3 * task + name) / 1000)
     found = compare(run)
     assert list(found.mean_ranks) == ["plain1", "plain2", "plain0"]
     assert found.mean_ranks["plain1"] == 1.0
@@ -205,24 +184,17 @@ def test_a_better_configuration_is_told_apart() -> None:
 
 def test_long_names_that_begin_alike_stay_apart() -> None:
     """Configurations merged by their first letters; a report that fails because of a name."""
-    run = made(7, 3)
-    long = {f"plain{i}": f"{'a-very-long-name-of-a-configuration-'}{i}" for i in range(3)}
-    states = {(task, long[name]): state for (task, name), state in run.states.items()}
-    fragments = {
-        (task, long[name]): one | {"configuration": long[name]}
-        for (task, name), one in run.fragments.items()
-    }
-    assert whole(replace(run, states=states, fragments=fragments))
-    assert len(set(labels(long.values()))) == 3
+
+    def long(number: int) -> str:
+        return f"a-very-long-name-of-a-configuration-{number}"
+
+    assert whole(made(7, 3, name=long))
+    assert len(set(labels(map(long, range(3))))) == 3
 
 
 def test_what_was_never_run_is_neither_best_nor_hardest() -> None:
     """A configuration without a single experiment praised as the one with the least regret."""
-    run = made(2, 3)
-    for one in [*run.states]:
-        if one[1] == "plain0" or one[0] == "Task1":
-            del run.fragments[one]
-            run.states[one] = State("missing")
+    run = made(2, 3, missing=[(0, 0), (1, 0), (1, 1), (1, 2)])
     (sentence,) = (figure.sentence for figure in figures(run) if figure.name == "accuracy")
     assert "plain0" not in sentence
     assert "Task1" not in sentence
@@ -250,22 +222,42 @@ def test_same_run_same_bytes(tmp_path: Path) -> None:
 def test_empty_results_folder_is_no_error(tmp_path: Path) -> None:
     """A traceback where nothing has been done yet."""
     stages = {("Task", "plain"): [(str(tmp_path / "log"), str(tmp_path / "fragment.json"))]}
-    text = whole(read_run(tmp_path, stages, {}, {}))
+    text = whole(read_partial_run(tmp_path, stages, {}, {}))
     assert "0 of 1 done" in text
     assert "it was not checked" in text
 
 
 def test_partial_report_gives_way_to_the_whole_one(tmp_path: Path) -> None:
-    """Findings of an earlier table in the report of what there is; an old report beside a new one."""
-    old = {"rows": [], "notes": ["old news"]}
-    gap = made(2, 2, missing=(0, 1), evaluation=old)
+    """An old partial report beside the whole one."""
+    gap = made(2, 2, missing=[(0, 1)])
     assert write_partial_report(gap, tmp_path) == tmp_path / "report.partial.html"
-    text = (tmp_path / "report.partial.html").read_text()
-    assert "3 of 4 done" in text
-    assert "old news" not in text
+    assert "3 of 4 done" in (tmp_path / "report.partial.html").read_text()
     write_report(made(2, 2), tmp_path / "report.html", tmp_path / "figures")
     assert write_partial_report(made(2, 2), tmp_path) == tmp_path / "report.html"
     assert not (tmp_path / "report.partial.html").exists()
+
+
+def test_whole_and_partial_report_are_of_one_making(tmp_path: Path) -> None:
+    """Two ways to read a run that drift apart; findings of an earlier table in a partial report."""
+    built = [fragment(f"Task{i}", f"plain{j}", (i + j) / 8) for i in range(3) for j in range(2)]
+    for one in built:
+        one |= {"seconds": one["seconds"] | {"train_features": 9 * one["seconds"]["head"]}}
+        one |= {"training_time_sec": 10 * one["seconds"]["head"]}
+    built = [with_checksum(one) for one in built]
+    ids = fragments.write_all(tmp_path / "metrics", built)
+    tables = collect(tmp_path / "metrics", ids)
+    for name in ("experiments", "replicates", "curves"):
+        write_parquet(tmp_path / f"{name}.parquet", getattr(tables, name))
+    for name in ("validation", "recommendation_evaluation"):
+        write_json(tmp_path / f"{name}.json", {"checks": [], "rows": [], "notes": ["old news"]})
+    stages = {
+        (task, name): [("log", str(tmp_path / f"metrics/{task}/{name}.json"))] for task, name in ids
+    }
+    partial = read_partial_run(tmp_path, stages, {}, {})
+    assert "old news" not in whole(partial)
+    complete = read_run(tmp_path, {})
+    assert complete.evaluation is not None
+    assert whole(replace(complete, validation=None, evaluation=None)) == whole(partial)
 
 
 def browse(file: Path, *options: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import seal, write_json
+from metaprobe.core.files import with_checksum, write_json
 from metaprobe.data import dataset as datasets
 from metaprobe.data import subset as subsets
 from metaprobe.data.readers import Dataset, Pool
@@ -351,7 +351,7 @@ def test_overlapping_parts_are_refused_even_if_sealed(tmp_path: Path) -> None:
     subset = draw_subset(one_pool([50, 40, 30]))
     subset["test"]["indices"][0] = subset["train"]["indices"][0]
     with pytest.raises(UserError, match="both training and test"):
-        subsets.read_subset(written(tmp_path, seal(subset)))
+        subsets.read_subset(written(tmp_path, with_checksum(subset)))
 
 
 def test_equal_indices_of_two_pools_are_two_images(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from metaprobe.config.load import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, read_arrays, write_arrays
 from metaprobe.training import outcomes, sweep, sweep_table
-from metaprobe.training.fragment import measure
 from metaprobe.training.grid import HYPERPARAMETERS, distinct, expand
 from metaprobe.training.heads import train_on_file
 from metaprobe.training.many_heads import Divergence, TrainedHead
+from metaprobe.training.measurement import measure
+from metaprobe.training.optimizers import OPTIMIZERS
 
 CONFIG = Path(__file__).parent.parent / "config"
 METRICS = ("train_accuracy", "test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
@@ -72,7 +73,8 @@ def typed(grid: dict[str, Any]) -> Grid:
 
 
 def run(features: Path, grid: dict[str, Any] = GRID, seed: int = 0, code: str = "code"):
-    return sweep.sweep(features, typed(grid), seed, features.parent / "chunks", code)
+    by_optimizer = dict.fromkeys(OPTIMIZERS, code)
+    return sweep.sweep(features, typed(grid), seed, features.parent / "chunks", by_optimizer)
 
 
 def without_seconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -128,7 +130,9 @@ def test_interrupted_it_resumes_and_ends_the_same(
     features: Path, small_chunks, finished: int
 ) -> None:
     """Heads trained again, or other numbers because of the interruption."""
-    whole = sweep.sweep(features, typed(GRID), 0, features.parent / "other", "code")
+    whole = sweep.sweep(
+        features, typed(GRID), 0, features.parent / "other", dict.fromkeys(OPTIMIZERS, "code")
+    )
     train_and_measure = outcomes.train_and_measure
     answers = iter(range(finished))
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from fragments import fragment, target_csv, write_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import seal, write_json
+from metaprobe.core.files import write_csv
+from metaprobe.tables.collect import collect
 from metaprobe.tables.partial import write_finished
-from metaprobe.tables.target import read_fragments, row, to_csv, write_table
+from metaprobe.tables.target import target_table
 
 HEADER = (
     "task_id,architecture,learning_rate,optimizer,batch_size,weight_decay,momentum,dropout_rate,"
@@ -32,81 +34,10 @@ NUMBERS = [
 ]
 
 
-def fragment(
-    task_id: str = "MNIST", configuration: str = "plain", **columns: Any
-) -> dict[str, Any]:
-    """A sound fragment; its values are those of the sample's first row unless given."""
-    values = {
-        "task_id": task_id,
-        "architecture": "ResNet18",
-        "learning_rate": 0.01,
-        "optimizer": "Adam",
-        "batch_size": 64,
-        "weight_decay": 0.0001,
-        "momentum": 0.0,
-        "dropout_rate": 0.0,
-        "alpha": 1.0,
-        "label_smoothing": 0.0,
-        "grad_clip": 0.0,
-        "test_accuracy": 0.947,
-        "train_accuracy": 0.9232,
-        "test_loss": 0.19968,
-        "training_time_sec": 295.4449,
-        "epochs": 3,
-    }
-    values |= columns
-    last = {key: values[key] for key in ("test_loss", "test_accuracy")}
-    curve = [{"epoch": e, "train_loss": 0.5} | last for e in range(1, values["epochs"] + 1)]
-    head = values["training_time_sec"] / 10
-    more = {
-        "test_balanced_accuracy": 0.94,
-        "test_macro_f1": 0.93,
-        "test_top5_accuracy": 0.99,
-        "test_expected_calibration_error": 0.02,
-    }
-    measured = {name: values[name] for name in ("test_accuracy", "train_accuracy", "test_loss")}
-    measured |= more
-    provenance = {
-        "configuration": configuration,
-        **more,
-        "train_majority_rate": 0.12,
-        "test_majority_rate": 0.13,
-        "class_count": 10,
-        "pretext": None,
-        "split": {"rule": "official"},
-        "partial": False,
-        "read_as": "torchvision",
-        "family": "digits",
-        "train_images": 5000,
-        "test_images": 1000,
-        "sampling": "random",
-        "subset_sha256": "0" * 64,
-        "pixels_sha256": "1" * 64,
-        "weights": {"id": "random (seed 0)", "file": None, "sha256": "0" * 64},
-        "seed": 0,
-        "engine": {"name": "torch", "version": "2.14.1"},
-        "precision": "float32",
-        "device": "cpu",
-        "seconds": {
-            "train_features": 9 * head,
-            "test_features": 60.0,
-            "waiting": 0.1,
-            "head": head,
-        },
-        "peak_memory_gb": {"features": 1.5, "head": 0.25},
-        "learning_curve": curve,
-        "replicates": [{"seed": 0, **measured, "seconds": head, "learning_curve": curve}],
-        "versions": {"python": "3.11.7"},
-        "git_commit": None,
-    }
-    return seal(values | provenance)
-
-
-def write_all(folder: Path, fragments: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Write fragments where the workflow does; return their experiments."""
-    for one in fragments:
-        write_json(folder / one["task_id"] / f"{one['configuration']}.json", one)
-    return [(one["task_id"], one["configuration"]) for one in fragments]
+def written(folder: Path, experiments: list[tuple[str, str]]) -> str:
+    """The table of the fragments in a folder, through its file."""
+    write_csv(folder / "table.csv", target_table(collect(folder, experiments).experiments))
+    return (folder / "table.csv").read_text()
 
 
 def test_rows_are_the_documents() -> None:
@@ -121,12 +52,12 @@ def test_rows_are_the_documents() -> None:
         test_loss=0.38321,
         training_time_sec=327.06,
     )
-    assert to_csv([fragment(), regularized]) == HEADER + SAMPLE
+    assert target_csv([fragment(), regularized]) == HEADER + SAMPLE
 
 
 def test_table_without_rows_has_its_header() -> None:
     """A file that pandas cannot read."""
-    assert to_csv([]) == f"{HEADER}\n"
+    assert target_csv([]) == f"{HEADER}\n"
 
 
 @pytest.mark.parametrize(
@@ -149,8 +80,8 @@ def test_table_without_rows_has_its_header() -> None:
 )
 def test_cells(column: str, value: float, cell: str) -> None:
     """A metric of 0 taken for absent, or rounded to the wrong place."""
-    cells = dict(zip(HEADER.split(","), row(fragment(**{column: value})), strict=True))
-    assert cells[column] == cell
+    (row,) = csv.DictReader(io.StringIO(target_csv([fragment(**{column: value})])))
+    assert row[column] == cell
 
 
 HYPERPARAMETERS = {
@@ -180,7 +111,7 @@ EXPERIMENTS = st.lists(st.tuples(ID, ID), unique=True, max_size=8)
 def test_csv_reads_back(rows: list[dict[str, Any]]) -> None:
     """A number changed beyond its rounding, or a metric cell that is empty, by csv or pandas."""
     fragments = [fragment(**values) for values in rows]
-    text = to_csv(fragments)
+    text = target_csv(fragments)
     plain = list(csv.DictReader(io.StringIO(text)))
     frame = pd.read_csv(io.StringIO(text))
     assert list(frame.columns) == HEADER.split(",")
@@ -212,17 +143,13 @@ def test_rows_are_in_the_order_of_the_experiments(
         for number, experiment in enumerate(experiments, start=1)
     ]
     write_all(folder, order.sample(fragments, len(fragments)))
-    write_table(folder / "table.csv", folder, experiments)
-    assert (folder / "table.csv").read_text() == to_csv(fragments)
-    found, complaints = read_fragments(folder, experiments)
-    assert (found, complaints) == (fragments, [])
+    assert written(folder, experiments) == target_csv(fragments)
 
 
 def test_only_the_experiments_of_the_run_are_rows(tmp_path: Path) -> None:
     """Fragments of an earlier run, with other configurations, that slip into the table."""
     experiments = write_all(tmp_path, [fragment(), fragment("KMNIST"), fragment("KMNIST", "old")])
-    write_table(tmp_path / "table.csv", tmp_path, experiments[:2])
-    assert (tmp_path / "table.csv").read_text() == to_csv([fragment(), fragment("KMNIST")])
+    assert written(tmp_path, experiments[:2]) == target_csv([fragment(), fragment("KMNIST")])
 
 
 def test_every_missing_fragment_is_named(tmp_path: Path) -> None:
@@ -232,14 +159,13 @@ def test_every_missing_fragment_is_named(tmp_path: Path) -> None:
     (tmp_path / "C" / "plain.json").write_text("{")
     (tmp_path / "D" / "plain.json").write_text((tmp_path / "A" / "plain.json").read_text())
     with pytest.raises(UserError) as caught:
-        write_table(tmp_path / "table.csv", tmp_path, experiments)
+        collect(tmp_path, experiments)
     lines = str(caught.value).split("\n")
     assert [line.partition(" ")[0] for line in lines] == [
         f"{tmp_path}/{task_id}/plain.json" for task_id in "BCD"
     ]
     assert "does not exist" in lines[0]
     assert "task_id is A, not D" in lines[2]
-    assert not (tmp_path / "table.csv").exists()
 
 
 def test_partial_table_holds_what_is_sound(tmp_path: Path) -> None:
@@ -250,7 +176,7 @@ def test_partial_table_holds_what_is_sound(tmp_path: Path) -> None:
     path = tmp_path / "target_representations.partial.csv"
     said = write_finished(tmp_path, [*experiments, ("D", "plain")], {})
     assert said == f"2 of 4 experiments are finished; they are in {path}."
-    assert path.read_text() == to_csv([fragments[0], fragments[2]])
+    assert path.read_text() == target_csv([fragments[0], fragments[2]])
     (tmp_path / "nowhere").mkdir()
     assert write_finished(tmp_path / "nowhere", experiments, {}).startswith("0 of 3 ")
     assert (tmp_path / "nowhere" / path.name).read_text() == f"{HEADER}\n"

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fragments import experiment, fragment, target_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
 from metaprobe.tables.checks import CHECKS, accuracy_bounds
-from metaprobe.tables.target import to_csv
 from metaprobe.tables.validation import examine, in_words, read_table, subset_facts
 from metaprobe.training import metrics
-from test_fragments import experiment
-from test_tables import fragment
 
 CONFIGURATIONS = {
     "plain": {"learning_rate": 0.01},
@@ -38,7 +36,7 @@ def cells() -> list[list[str]]:
         fragment(task_id, name, test_loss=0.2 + number / 100, **CONFIGURATIONS[name])
         for number, (task_id, name) in enumerate(EXPERIMENTS)
     ]
-    return [line.split(",") for line in to_csv(fragments).splitlines()]
+    return [line.split(",") for line in target_csv(fragments).splitlines()]
 
 
 def found(
@@ -201,38 +199,54 @@ def test_planted_fault_is_an_error_that_names_its_row(tmp_path: Path, fault: str
     report = found(tmp_path, change)
     named = findings(report)[check]
     assert len(named) == len(expected)
-    for one, (line, says, configuration) in zip(named, expected, strict=True):
+    for one, (line, message, configuration) in zip(named, expected, strict=True):
         assert (one["line"], one["configuration"]) == (line, configuration)
-        assert says in one["says"]
+        assert message in one["message"]
         assert one["task_id"]
     with pytest.raises(UserError, match="cannot be right") as caught:
         in_words(report)
     for one in named:
         assert f"{check}: " in str(caught.value)
-        assert one["says"] in str(caught.value)
+        assert one["message"] in str(caught.value)
 
 
 def test_row_count_and_shape_are_checked(tmp_path: Path) -> None:
     """A header without rows; a line cut off; a column renamed; a file of nothing."""
     short = findings(found(tmp_path, lambda table: table.pop()))
-    assert short["row_count"][0]["says"] == "8 rows, but 9 experiments"
+    assert short["row_count"][0]["message"] == "8 rows, but 9 experiments"
     cut = findings(found(tmp_path, lambda table: table[3].pop()))
-    assert cut["columns"][0] | {"says": ""} == {
+    assert cut["columns"][0] | {"message": ""} == {
         **dict.fromkeys(("task_id", "configuration")),
         "line": 4,
-        "says": "",
+        "message": "",
     }
     renamed = findings(found(tmp_path, put(1, "test_loss", "loss")))
-    assert "the header is task_id,architecture" in renamed["columns"][0]["says"]
+    assert "the header is task_id,architecture" in renamed["columns"][0]["message"]
     empty = findings(found(tmp_path, lambda table: table.clear()))
     assert {"columns", "row_count", "every_experiment_once"} <= empty.keys()
+
+
+def test_configurations_that_only_their_ids_tell_apart_stay_two(tmp_path: Path) -> None:
+    """Two that differ in nothing the table shows taken for one, or a row under the other's name."""
+    fragments = [fragment("MNIST", name, test_loss=loss) for name, loss in (("a", 0.2), ("b", 0.3))]
+    path = tmp_path / "target_representations.csv"
+    same = {name: fragment() for name in ("a", "b")}
+    experiments = [("MNIST", "a"), ("MNIST", "b")]
+    path.write_text(target_csv(fragments))
+    table = read_table(path, experiments, same, {"MNIST": FACTS})
+    assert [row.configuration for row in table.rows] == ["a", "b"]
+    assert findings(examine(table, path)) == {}
+    path.write_text(target_csv(fragments[:1]))
+    table = read_table(path, experiments, same, {"MNIST": FACTS})
+    (lost,) = findings(examine(table, path))["every_experiment_once"]
+    assert (lost["configuration"], lost["message"]) == ("b", "it has no row")
 
 
 def test_task_ids_are_those_of_the_basic_table(tmp_path: Path) -> None:
     """Two tables that Metabu refuses to put together."""
     report = found(tmp_path, basic=["MNIST", "MNIST", "Birds", "Trees"])
-    says = {(one["task_id"], one["says"]) for one in findings(report)["same_tasks"]}
-    assert says == {
+    found_there = {(one["task_id"], one["message"]) for one in findings(report)["same_tasks"]}
+    assert found_there == {
         ("USPS", "it is not in basic_representations.csv"),
         ("Trees", "it is in basic_representations.csv only"),
         ("MNIST", "it is 2 times in basic_representations.csv"),

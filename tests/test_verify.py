@@ -1,4 +1,4 @@
-"""`snakemake verify`: it recomputes, tells any difference, and changes nothing."""
+"""`metaprobe verify`: it recomputes, tells any difference, and changes nothing."""
 
 import copy
 import hashlib
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from checkouts import SETTINGS, copy_workflow, snakemake
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import seal, write_json
+from metaprobe.core.files import with_checksum, write_json
 from metaprobe.operations.verify import (
     Comparison,
     Settings,
@@ -130,7 +130,7 @@ def test_verify_through_the_workflow(tmp_path) -> None:
     wrong = 0.0 if fragment["train_accuracy"] > 0.5 else 1.0
     for part in (fragment, fragment["replicates"][0]):
         part["train_accuracy"] = wrong
-    write_json(path, seal(fragment))
+    write_json(path, with_checksum(fragment))
     result = snakemake(folder, "verify", *TINY)
     assert result.returncode != 0
     assert "verdict: OUTSIDE" in result.stdout

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 # The package of this checkout, also for the jobs' scripts, whatever the environment has.
@@ -13,7 +14,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     dict.fromkeys([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
 )
 
+
+include: "questions.smk"
+
+
 from metaprobe.config import layout
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.load import load_run
 from metaprobe.config.model import plain
 from metaprobe.core.errors import UserError
@@ -52,8 +58,12 @@ wildcard_constraints:
     architecture="[A-Za-z0-9]+",
 
 
-def reading_code(script):
-    """The fingerprint of a script that opens data sets, for each data set's own reader."""
-    return lambda wildcards: fingerprint(
-        script, f"data.readers.{FLOW.entries[wildcards.dataset].kind}.read"
-    )
+def reading_code(script, **chosen):
+    """The fingerprint of a script that opens data sets, for each one's own reader and transform."""
+
+    def code(wildcards):
+        entry = FLOW.entries[wildcards.dataset]
+        reader = f"data.readers.{entry.kind}.read"
+        return fingerprint(script, reader, TRANSFORMS=entry.transform, **chosen)
+
+    return code

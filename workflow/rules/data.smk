@@ -6,6 +6,8 @@ rule download:
         layout.SOURCE,
     log:
         "<logs>/download/{source}.log",
+    benchmark:
+        "<logs>/download/{source}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
@@ -15,13 +17,21 @@ rule download:
         "../scripts/download.py"
 
 
+def manifest(wildcards):
+    """The manifest of a data set's source. Every graph of jobs begins here."""
+    compare_with_settings()
+    return FLOW.manifest(wildcards.dataset)
+
+
 rule subset_index:
     input:
-        manifest=lambda wildcards: FLOW.manifest(wildcards.dataset),
+        manifest=manifest,
     output:
         layout.SUBSET,
     log:
         "<logs>/subset_index/{dataset}.log",
+    benchmark:
+        "<logs>/subset_index/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -10,6 +10,8 @@ rule measure_pictures:
         layout.PICTURES,
     log:
         "<logs>/measure_pictures/{dataset}.log",
+    benchmark:
+        "<logs>/measure_pictures/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -25,40 +27,22 @@ rule measure_pictures:
         "../scripts/measure_pictures.py"
 
 
-rule expect_features:
-    input:
-        weights=lambda wildcards: FLOW.receipt(wildcards.architecture),
-    output:
-        layout.EXPECTED,
-    log:
-        "<logs>/expect_features/{architecture}.log",
-    localrule: True
-    conda:
-        "../../envs/torch.yaml"
-    params:
-        weights=RUN.settings.weights,
-        seed=RUN.settings.seed,
-        code=fingerprint("expect_features"),
-    script:
-        "../scripts/expect_features.py"
-
-
 rule describe_dataset:
     input:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
         features=lambda wildcards: FLOW.features(wildcards.dataset),
-        expected=expand(layout.EXPECTED, architecture=FLOW.with_ending),
     output:
         layout.DESCRIPTION,
     log:
         "<logs>/describe_dataset/{dataset}.log",
+    benchmark:
+        "<logs>/describe_dataset/{dataset}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
         architectures=FLOW.architectures,
-        with_ending=FLOW.with_ending,
         seed=RUN.settings.seed,
         code=fingerprint("describe_dataset"),
     script:
@@ -72,6 +56,8 @@ rule aggregate_descriptions:
         "<results>/basic_representations.csv",
     log:
         "<logs>/aggregate_descriptions/basic_representations.log",
+    benchmark:
+        "<logs>/aggregate_descriptions/basic_representations.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -88,11 +74,12 @@ rule describe_resamples:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
         features=lambda wildcards: FLOW.features(wildcards.dataset),
-        expected=expand(layout.EXPECTED, architecture=FLOW.with_ending),
     output:
         layout.RESAMPLES,
     log:
         "<logs>/describe_resamples/{dataset}.log",
+    benchmark:
+        "<logs>/describe_resamples/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -101,7 +88,6 @@ rule describe_resamples:
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
         architectures=FLOW.architectures,
-        with_ending=FLOW.with_ending,
         resamples=RUN.settings.bootstrap_resamples,
         seed=RUN.settings.seed,
         code=fingerprint("describe_resamples"),
@@ -116,6 +102,8 @@ rule bootstrap:
         "<results>/bootstrap_representations.csv",
     log:
         "<logs>/bootstrap/bootstrap_representations.log",
+    benchmark:
+        "<logs>/bootstrap/bootstrap_representations.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

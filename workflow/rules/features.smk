@@ -6,10 +6,13 @@ rule fetch_weights:
         layout.WEIGHTS,
     log:
         "<logs>/fetch_weights/{architecture}.log",
+    benchmark:
+        "<logs>/fetch_weights/{architecture}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
+        weights=lambda wildcards: BACKBONES[wildcards.architecture].weights,
         code=fingerprint("fetch_weights"),
     script:
         "../scripts/fetch_weights.py"
@@ -23,6 +26,8 @@ rule extract_features:
         layout.FEATURES,
     log:
         "<logs>/extract_features/{dataset}/{architecture}.log",
+    benchmark:
+        "<logs>/extract_features/{dataset}/{architecture}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -32,10 +37,11 @@ rule extract_features:
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
         transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
+        backbone=lambda wildcards: asdict(BACKBONES[wildcards.architecture]),
         weights=RUN.settings.weights,
         seed=RUN.settings.seed,
         engine=RUN.settings.engine,
         precision=RUN.settings.precision,
-        code=reading_code("extract_features"),
+        code=reading_code("extract_features", ENGINES=RUN.settings.engine),
     script:
         "../scripts/extract_features.py"

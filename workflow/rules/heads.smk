@@ -8,6 +8,8 @@ rule train_head:
         layout.HEAD,
     log:
         "<logs>/train_head/{dataset}/{configuration}.log",
+    benchmark:
+        "<logs>/train_head/{dataset}/{configuration}.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -39,6 +41,8 @@ rule metrics_json:
         predictions=layout.PREDICTIONS,
     log:
         "<logs>/metrics_json/{dataset}/{configuration}.log",
+    benchmark:
+        "<logs>/metrics_json/{dataset}/{configuration}.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

@@ -1,14 +1,13 @@
 """From both tables to Metabu's form, to a recommendation, and to whether it helps."""
 
 TABLES = {
-    "fragments": FLOW.of_experiments(layout.FRAGMENT),
+    "experiments": "<results>/experiments.parquet",
     "basic": "<results>/basic_representations.csv",
 }
 FOR_META_LEARNERS = [
     "<results>/metabu/target_representations.csv",
     "<results>/recommendation_evaluation.csv",
 ]
-TABLES_ARE = {"experiments": FLOW.experiments, "expected": FLOW.expected_of_fragments}
 
 
 def ranked_for_new_dataset(wildcards):
@@ -33,11 +32,12 @@ rule export_metabu:
         scaler="<results>/metabu/scaler.json",
     log:
         "<logs>/export_metabu/metabu.log",
+    benchmark:
+        "<logs>/export_metabu/metabu.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        **TABLES_ARE,
         code=fingerprint("export_metabu"),
     script:
         "../scripts/export_metabu.py"
@@ -51,6 +51,8 @@ rule evaluate_recommenders:
         details="<results>/recommendation_evaluation.json",
     log:
         "<logs>/evaluate_recommenders/recommendation_evaluation.log",
+    benchmark:
+        "<logs>/evaluate_recommenders/recommendation_evaluation.tsv"
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -58,7 +60,6 @@ rule evaluate_recommenders:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
-        **TABLES_ARE,
         method=RUN.settings.recommender,
         neighbours=RUN.settings.neighbours,
         seed=RUN.settings.seed,
@@ -76,11 +77,12 @@ rule rank_configurations:
         table=f"<results>/recommendations/{FLOW.new}.csv",
     log:
         f"<logs>/rank_configurations/{FLOW.new}.log",
+    benchmark:
+        f"<logs>/rank_configurations/{FLOW.new}.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        **TABLES_ARE,
         task_id=FLOW.new,
         method=RUN.settings.recommender,
         neighbours=RUN.settings.neighbours,

@@ -1,9 +1,12 @@
 """The page for people, and its pictures for Snakemake's own report."""
 
+from metaprobe.core.files import digest_file
+from metaprobe.report import TEMPLATE
+
 
 rule report:
     input:
-        FLOW.of_experiments(layout.FRAGMENT),
+        rules.aggregate.output,
         "<results>/validation.json",
         "<results>/recommendation_evaluation.json",
     output:
@@ -16,13 +19,14 @@ rule report:
         ),
     log:
         "<logs>/report/report.log",
+    benchmark:
+        "<logs>/report/report.tsv"
     localrule: True
     conda:
         "../../envs/report.yaml"
     params:
-        stages=FLOW.stages,
-        expected=FLOW.expected_of_fragments,
         licences=FLOW.licences,
+        template=digest_file(TEMPLATE),
         code=fingerprint("report"),
     script:
         "../scripts/report.py"

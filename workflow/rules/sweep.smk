@@ -8,6 +8,8 @@ rule sweep_heads:
         layout.SWEEP,
     log:
         "<logs>/sweep_heads/{dataset}/{architecture}.log",
+    benchmark:
+        "<logs>/sweep_heads/{dataset}/{architecture}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -18,7 +20,10 @@ rule sweep_heads:
         grid=lambda wildcards: RUN.grid.parameters()
         | {"architecture": [wildcards.architecture]},
         seed=RUN.settings.seed,
-        code=fingerprint("sweep_heads"),
+        code={
+            name: fingerprint("sweep_heads", OPTIMIZERS=name)
+            for name in (RUN.grid.optimizer if RUN.grid else [])
+        },
     script:
         "../scripts/sweep_heads.py"
 
@@ -34,6 +39,8 @@ rule sweep:
         "<results>/sweep.parquet",
     log:
         "<logs>/sweep.log",
+    benchmark:
+        "<logs>/sweep.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

@@ -1,13 +1,19 @@
-"""All experiments in one table, and in richer ones."""
+"""All experiments in tables; fragments are read here, and nowhere after."""
 
 
 rule aggregate:
     input:
         FLOW.of_experiments(layout.FRAGMENT),
     output:
-        "<results>/target_representations.csv",
+        target="<results>/target_representations.csv",
+        experiments_csv="<results>/experiments.csv",
+        experiments="<results>/experiments.parquet",
+        replicates="<results>/replicates.parquet",
+        curves="<results>/curves.parquet",
     log:
-        "<logs>/aggregate/target_representations.log",
+        "<logs>/aggregate/experiments.log",
+    benchmark:
+        "<logs>/aggregate/experiments.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -19,55 +25,21 @@ rule aggregate:
         "../scripts/aggregate.py"
 
 
-rule write_experiments:
-    input:
-        FLOW.of_experiments(layout.FRAGMENT),
-    output:
-        experiments_csv="<results>/experiments.csv",
-        experiments_parquet="<results>/experiments.parquet",
-        replicates_parquet="<results>/replicates.parquet",
-        curves_parquet="<results>/curves.parquet",
-    log:
-        "<logs>/write_experiments/experiments.log",
-    localrule: True
-    conda:
-        "../../envs/tables.yaml"
-    params:
-        experiments=FLOW.experiments,
-        expected=FLOW.expected_of_fragments,
-        code=fingerprint("write_experiments"),
-    script:
-        "../scripts/write_experiments.py"
-
-
-rule write_predictions:
+rule compare_configurations:
     input:
         FLOW.of_experiments(layout.PREDICTIONS),
     output:
-        "<results>/predictions.parquet",
+        predictions="<results>/predictions.parquet",
+        comparisons="<results>/comparisons.csv",
     log:
-        "<logs>/write_predictions/predictions.log",
+        "<logs>/compare_configurations/comparisons.log",
+    benchmark:
+        "<logs>/compare_configurations/comparisons.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
         experiments=FLOW.experiments,
-        code=fingerprint("write_predictions"),
-    script:
-        "../scripts/write_predictions.py"
-
-
-rule compare_configurations:
-    input:
-        "<results>/predictions.parquet",
-    output:
-        "<results>/comparisons.csv",
-    log:
-        "<logs>/compare_configurations/comparisons.log",
-    localrule: True
-    conda:
-        "../../envs/tables.yaml"
-    params:
         code=fingerprint("compare_configurations"),
     script:
         "../scripts/compare_configurations.py"

@@ -10,6 +10,8 @@ rule check_table:
         "<results>/validation.json",
     log:
         "<logs>/check_table/validation.log",
+    benchmark:
+        "<logs>/check_table/validation.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -30,6 +32,8 @@ rule validate:
         "<results>/validation.txt",
     log:
         "<logs>/validate/validation.log",
+    benchmark:
+        "<logs>/validate/validation.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

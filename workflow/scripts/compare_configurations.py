@@ -1,8 +1,13 @@
-"""Compare the configurations of each task on the same test images."""
+"""Put all predictions into one table, and compare the configurations of each task in it."""
 
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.tables.comparisons import write_comparisons
+    from pathlib import Path
 
-    write_comparisons(snakemake.output[0], snakemake.input[0])
+    from metaprobe.tables.comparisons import write_comparisons
+    from metaprobe.tables.predictions import write_predictions
+
+    folder = Path(snakemake.input[0]).parent.parent
+    write_predictions(snakemake.output.predictions, folder, snakemake.params.experiments)
+    write_comparisons(snakemake.output.comparisons, snakemake.output.predictions)

@@ -9,8 +9,6 @@ with logged(snakemake.log[0]):
     from metaprobe.recommend.meta_table import read_meta_table
     from metaprobe.recommend.metabu import export
 
-    params = snakemake.params
-    folder = Path(snakemake.input.fragments[0]).parent.parent
-    table = read_meta_table(folder, params.experiments, params.expected, snakemake.input.basic)
+    table = read_meta_table(snakemake.input.experiments, snakemake.input.basic)
     for warning in export(table, Path(snakemake.output.target).parent):
         print(f"{WARNING}{warning}")

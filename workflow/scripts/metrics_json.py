@@ -7,7 +7,7 @@ with logged(snakemake.log[0]):
 
     from metaprobe.core.files import write_arrays, write_json
     from metaprobe.core.provenance import git_commit
-    from metaprobe.training.fragment import build_fragment
+    from metaprobe.training.measurement import build_fragment
 
     fragment, predictions = build_fragment(
         task_id=snakemake.wildcards.dataset,

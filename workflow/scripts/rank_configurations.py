@@ -3,15 +3,12 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from pathlib import Path
-
-    from metaprobe.core.files import write_json, write_text
+    from metaprobe.core.files import write_csv, write_json
     from metaprobe.recommend.meta_table import read_meta_table
-    from metaprobe.recommend.ranking import read_new_task, recommend, to_csv
+    from metaprobe.recommend.ranking import read_new_task, recommend, to_table
 
     params = snakemake.params
-    folder = Path(snakemake.input.fragments[0]).parent.parent
-    table = read_meta_table(folder, params.experiments, params.expected, snakemake.input.basic)
+    table = read_meta_table(snakemake.input.experiments, snakemake.input.basic)
     recommendation = recommend(
         params.task_id,
         read_new_task(snakemake.input.description, table),
@@ -20,4 +17,4 @@ with logged(snakemake.log[0]):
         neighbours=params.neighbours,
     )
     write_json(snakemake.output.details, recommendation)
-    write_text(snakemake.output.table, to_csv(recommendation))
+    write_csv(snakemake.output.table, to_table(recommendation))

@@ -8,6 +8,6 @@ with logged(snakemake.log[0]):
     from metaprobe.report.data import read_run
     from metaprobe.report.page import write_report
 
-    params, output = snakemake.params, snakemake.output
-    run = read_run(Path(output.page).parent, params.stages, params.expected, params.licences)
-    write_report(run, output.page, output.figures)
+    page = snakemake.output.page
+    run = read_run(Path(page).parent, snakemake.params.licences)
+    write_report(run, page, snakemake.output.figures)

@@ -1,4 +1,4 @@
-"""The frozen backbones by the name that configurations use."""
+"""The backbones that a configuration may name as its `architecture`."""
 
 from dataclasses import dataclass
 
@@ -12,25 +12,45 @@ class Backbone:
         weights: name of the weights enum and its member, `Enum.MEMBER`.
         classifier: name of the module that ends in the last linear layer.
         feature_width: length of the vector that enters the last linear layer.
+        batchnorm: name of the last BatchNorm, of a network that ends in BatchNorm, activation and
+            the mean over all positions; None for others.
+        activation: the activation after that BatchNorm, a name of `features.batchnorm.ACTIVATIONS`.
+        openvino_batch: how many images OpenVINO is best given at once.
     """
 
     builder: str
     weights: str
     classifier: str
     feature_width: int
+    batchnorm: str | None = None
+    activation: str | None = None
+    openvino_batch: int = 4  # the mobile networks are fastest in the smallest cache
 
 
 BACKBONES = {
-    "ResNet18": Backbone("resnet18", "ResNet18_Weights.IMAGENET1K_V1", "fc", 512),
+    # Without `batchnorm`: ResNet18's last one is added to a shortcut before the activation, so that
+    # its statistics do not tell what is to be expected of the features.
+    "ResNet18": Backbone(
+        builder="resnet18",
+        weights="ResNet18_Weights.IMAGENET1K_V1",
+        classifier="fc",
+        feature_width=512,
+        openvino_batch=32,
+    ),
     "EfficientNetB0": Backbone(
-        "efficientnet_b0", "EfficientNet_B0_Weights.IMAGENET1K_V1", "classifier", 1280
+        builder="efficientnet_b0",
+        weights="EfficientNet_B0_Weights.IMAGENET1K_V1",
+        classifier="classifier",
+        feature_width=1280,
+        batchnorm="features.8.1",
+        activation="silu",
     ),
     "MobileNetV2": Backbone(
-        "mobilenet_v2", "MobileNet_V2_Weights.IMAGENET1K_V1", "classifier", 1280
+        builder="mobilenet_v2",
+        weights="MobileNet_V2_Weights.IMAGENET1K_V1",
+        classifier="classifier",
+        feature_width=1280,
+        batchnorm="features.18.1",
+        activation="relu6",
     ),
 }
-
-
-def weights_id(architecture: str, weights: str, seed: int) -> str:
-    """Return how fragments name the weights: torchvision's enum member, or `random` with its seed."""
-    return BACKBONES[architecture].weights if weights == "imagenet" else f"random (seed {seed})"

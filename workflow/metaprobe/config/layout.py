@@ -10,7 +10,6 @@ HEAD = "<results>/heads/{dataset}/{configuration}.safetensors"
 FRAGMENT = "<results>/metrics/{dataset}/{configuration}.json"
 PREDICTIONS = "<results>/predictions/{dataset}/{configuration}.safetensors"
 PICTURES = "<results>/pictures/{dataset}.safetensors"
-EXPECTED = "<results>/expected/{architecture}.safetensors"
 DESCRIPTION = "<results>/descriptions/{dataset}.json"
 RESAMPLES = "<results>/resamples/{dataset}.json"
 SWEEP = "<results>/sweep/{dataset}/{architecture}.parquet"
@@ -25,7 +24,6 @@ STAGES = {
     "train_head": HEAD,
     "metrics_json": FRAGMENT,
     "measure_pictures": PICTURES,
-    "expect_features": EXPECTED,
     "describe_dataset": DESCRIPTION,
 }
 LAST_OF_EXPERIMENT = "metrics_json"

@@ -113,7 +113,7 @@ class Settings(Model):
         "otherwise they stay in `.archives` in the data folder",
     )
     verify_experiments: Positive = Field(
-        default=10, description="finished experiments that `snakemake verify --cores 4` recomputes"
+        default=10, description="finished experiments that `metaprobe verify` recomputes"
     )
     pathvars: PathVars = Field(
         default=PathVars(), description="`results` and `logs`: where the run writes"

@@ -10,13 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metaprobe.core.errors import UserError
 from metaprobe.core.orphans import check_not_superseded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Arrays = dict[str, NDArray[Any]]
 LEAST_ROOM = 10**6  # bytes
@@ -80,6 +83,47 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
+def write_csv(path: str | Path, table: "pd.DataFrame") -> None:
+    """Write the text that `csv_text` returns."""
+    write_text(path, csv_text(table))
+
+
+def csv_text(table: "pd.DataFrame") -> str:
+    """Return a table as CSV: numbers in full precision, NaN and None as empty cells."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def write_parquet(path: str | Path, table: "pd.DataFrame") -> None:
+    """Write a table as Parquet."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = [
+        (name, pa.string() if pd.api.types.is_string_dtype(kind) else pa.from_numpy_dtype(kind))
+        for name, kind in table.dtypes.items()
+    ]
+    content = pa.Table.from_pandas(table, pa.schema(types), preserve_index=False)
+    with replacing(path) as temporary:
+        pq.write_table(content.replace_schema_metadata(None), temporary, compression="zstd")
+
+
+def read_parquet(path: str | Path) -> "pd.DataFrame":
+    """Read a Parquet table.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (ValueError, OSError) as error:  # pyarrow's errors are among them
+        raise broken(path, str(error)) from None
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Write `content` as indented JSON, a list of integers on one line.
 
@@ -98,7 +142,7 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: start the run again to make it") from None
+        raise missing(path) from None
     except ValueError as error:
         raise broken(path, str(error)) from None
 
@@ -107,8 +151,13 @@ def _refuse_constant(constant: str) -> float:
     raise ValueError(f"{constant} is no JSON")
 
 
+def missing(path: str | Path) -> UserError:
+    """Return the error for a file that the workflow has not written yet."""
+    return UserError(f"{path} does not exist: start the run again to make it")
+
+
 def broken(path: str | Path, reason: str) -> UserError:
-    """The error for an intermediate file that cannot be what the workflow wrote."""
+    """Return the error for an intermediate file that cannot be what the workflow wrote."""
     return UserError(f"{path} is broken ({reason}): delete it and start the run again")
 
 
@@ -128,17 +177,17 @@ def digest_json(content: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def seal(content: dict[str, Any]) -> dict[str, Any]:
-    """`content` with a digest over everything else in it, as `sha256`."""
-    return content | {"sha256": _digest_unsealed(content)}
+def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
+    """Return `content` with the digest of everything else in it as `sha256`."""
+    return content | {"sha256": _checksum(content)}
 
 
-def is_intact(content: dict[str, Any]) -> bool:
-    """Whether sealed content is as it was sealed."""
-    return bool(content.get("sha256") == _digest_unsealed(content))
+def checksum_matches(content: dict[str, Any]) -> bool:
+    """Return whether the content is what `with_checksum` returned."""
+    return bool(content.get("sha256") == _checksum(content))
 
 
-def _digest_unsealed(content: dict[str, Any]) -> str:
+def _checksum(content: dict[str, Any]) -> str:
     return digest_json({key: value for key, value in content.items() if key != "sha256"})
 
 
@@ -162,6 +211,22 @@ def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> 
         temporary.write_bytes(save(arrays, metadata=metadata))
 
 
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """Return the facts that `write_arrays` wrote, from the file's header; the arrays are not read.
+
+    Raises:
+        UserError: the file has no such header.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+            return facts
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise broken(path, str(error)) from None
+
+
 def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     """Read what `write_arrays` wrote: the arrays and the facts.
 
@@ -171,7 +236,7 @@ def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise UserError(f"{path} does not exist: start the run again to make it")
+        raise missing(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

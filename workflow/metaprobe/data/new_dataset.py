@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from metaprobe.config.datasets import Entry, Folder
 from metaprobe.core.errors import UserError
@@ -43,8 +44,8 @@ def _check_size(name: str, root: Path, dataset: Dataset) -> None:
             f"{name}: {root} has one class with pictures, {dataset.class_names[0]}; "
             f"at least {FEWEST_CLASSES} are needed"
         )
-    for part, pool in dataset.pools.items():
-        if part == "test":
+    for split, pool in dataset.pools.items():
+        if split == "test":
             continue
         counts = [int((pool.labels == label).sum()) for label in range(len(dataset.class_names))]
         fewest = min(range(len(counts)), key=counts.__getitem__)

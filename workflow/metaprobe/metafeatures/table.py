@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaprobe.core.csv_text import csv_text
+import pandas as pd
+
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, read_json, write_text
+from metaprobe.core.files import broken, read_json, write_csv
 
 SIGNIFICANT_DIGITS = 6
 Expected = Mapping[str, Mapping[str, Any]]
@@ -32,17 +33,17 @@ def write_basic_table(
         UserError: descriptions are missing, broken or of another run, all of them named.
     """
     rows, complaints = [], []
-    for task_id, facts in expected.items():
+    for task_id, metadata in expected.items():
         file = Path(folder, f"{task_id}.json")
         try:
-            found = read_description(file, task_id, columns, facts, rows_per_task)
+            found = read_description(file, task_id, columns, metadata, rows_per_task)
         except UserError as error:
             complaints.append(str(error))
             continue
         rows += [[task_id, *(cell(values[name]) for name in columns)] for values in found]
     if complaints:
         raise UserError("\n".join(complaints))
-    write_text(path, csv_text(["task_id", *columns], rows))
+    write_csv(path, pd.DataFrame(rows, columns=["task_id", *columns]))
 
 
 def read_description(
@@ -52,7 +53,7 @@ def read_description(
     expected: Mapping[str, Any],
     rows_per_task: int,
 ) -> list[dict[str, float]]:
-    """The rows of one description.
+    """Return the rows of one description.
 
     Raises:
         UserError: it is missing, broken, of another task or run, or a value is no finite number.
@@ -60,7 +61,9 @@ def read_description(
     description = read_json(path)
     try:
         found = {key: description[key] for key in ("task_id", "seed", "sampling")}
-        found["weights"] = {name: facts["id"] for name, facts in description["weights"].items()}
+        found["weights"] = {
+            name: metadata["id"] for name, metadata in description["weights"].items()
+        }
         rows: list[dict[str, float]] = description["rows"]
         unlike = [differing for row in rows if (differing := set(row) ^ set(columns))]
     except (KeyError, TypeError, AttributeError):
@@ -79,5 +82,5 @@ def read_description(
 
 
 def cell(value: float) -> str:
-    """Six significant digits: more would differ between processors."""
+    """Return six significant digits: more would differ between processors."""
     return f"{value + 0.0:.{SIGNIFICANT_DIGITS}g}"

@@ -6,15 +6,15 @@ it was made from. What disagrees is made again; what agrees is not.
 """
 
 import csv
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import is_intact, read_arrays, read_json, read_metadata
+from metaprobe.core.files import read_json, read_metadata
+from metaprobe.operations.workflow import Workflow
 
 Content = Mapping[str, Any]
 Key = tuple[str, ...]  # folder of the results, data set, and architecture or configuration
@@ -49,6 +49,36 @@ class Expected:
     features: Mapping[str, Mapping[str, Content]]
     heads: Mapping[str, Mapping[str, Content]]
     resamples: int
+
+
+def expected_of(flow: Workflow) -> Expected:
+    """Return what the files of a run say if they were made under its settings."""
+    settings, run = flow.run.settings, flow.run
+    weights = flow.weights_ids
+    subsets = {
+        task_id: {"seed": settings.seed, "sampling": flow.sampling_of(task_id)}
+        for task_id in flow.entries
+    }
+    extracted = {
+        name: {key: getattr(settings, key) for key in ("engine", "precision")}
+        | {"weights": weights[name]}
+        for name in flow.architectures
+    }
+    of_run = {"replicates": settings.replicates}
+    return Expected(
+        results=flow.results,
+        sizes=flow.sizes,
+        subsets=subsets,
+        features=dict.fromkeys(flow.entries, extracted),
+        heads={
+            task_id: {
+                name: {**one.parameters(), **of_run, "family": run.datasets[task_id].family}
+                for name, one in run.configurations.items()
+            }
+            for task_id in run.datasets
+        },
+        resamples=settings.bootstrap_resamples,
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +163,7 @@ def comparisons(expected: Expected) -> Iterator[Comparison]:
         yield Comparison(pictures, [subset], {}, digests)
         for name, extracted in expected.features[task_id].items():
             yield Comparison(features[name], [subset], extracted, digests)
-        for name, trained in expected.heads[task_id].items():
+        for name, trained in expected.heads.get(task_id, {}).items():
             head, architecture = ("heads", task_id, name), trained["architecture"]
             made_from = {"features_sha256": (features[architecture], "features_sha256")}
             says_head = {**trained, "seed": says["seed"]}
@@ -213,32 +243,8 @@ def _other_experiments(expected: Expected, read: Reader) -> Iterator[Outdated]:
     if basic.is_file():
         with open(basic, encoding="utf-8", newline="") as file:
             tasks = [row.get("task_id") for row in csv.DictReader(file)]
-        if tasks != list(expected.subsets):
+        if tasks != list(expected.heads):
             yield Outdated(basic, "its rows are not those of the run's data sets")
-
-
-def concerned(outdated: Sequence[Outdated], results: Path, targets: Sequence[str]) -> list[Path]:
-    """Return the files to make again for the targets of a run: all for a rule or a whole table.
-
-    A target below `features/`, say, is about one data set: files of other data sets and files that
-    are made later are left alone.
-    """
-    folders = list(ENDINGS)
-
-    def concerns(path: Path, target: str) -> bool:
-        if not target.startswith(f"{results}/"):
-            return True
-        asked, own = (
-            PurePath(one).relative_to(results).with_suffix("").parts for one in (target, path)
-        )
-        if asked[0] not in folders:
-            return True
-        if own[0] not in folders or folders.index(own[0]) > folders.index(asked[0]):
-            return False
-        return all(a == b for a, b in zip(own[1:], asked[1:], strict=False))
-
-    wanted = targets or ["all"]
-    return [one.path for one in outdated if any(concerns(one.path, target) for target in wanted)]
 
 
 def in_words(outdated: Sequence[Outdated]) -> str:
@@ -251,47 +257,3 @@ def in_words(outdated: Sequence[Outdated]) -> str:
         more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
         lines.append(f"made again, as {reason}: {', '.join(paths[:SHOWN])}{more}")
     return "\n".join(lines)
-
-
-def restore_order(
-    expected: Expected, tables: Sequence[Path], recorded: Callable[[Path], bool]
-) -> None:
-    """Give files that came from elsewhere times in the order in which they were made.
-
-    A copy may leave a file older than what it was made from, and Snakemake would make it again.
-    Only files that nothing was recorded of are touched, that agree with the run, and that are as
-    they were written; call it with the run's settings after `find_outdated` found nothing.
-
-    Args:
-        tables: those of the run, in the order in which they are made.
-        recorded: whether Snakemake has a record of the making of a file.
-    """
-    read = Reader(expected.results)
-    chain = [
-        (read.path(one.key), [read.path(key) for key in one.after]) for one in comparisons(expected)
-    ]
-    chain += [
-        (table, [*(path for path, _ in chain), *tables[:number]])
-        for number, table in enumerate(tables)
-    ]
-    intact: dict[Path, bool] = {}
-    for path, made_from in chain:
-        if not path.exists() or recorded(path):
-            continue
-        newer = [
-            one for one in made_from if one.exists() and one.stat().st_mtime > path.stat().st_mtime
-        ]
-        if newer and all(intact.setdefault(one, _is_whole(one)) for one in (*newer, path)):
-            os.utime(path)
-
-
-def _is_whole(path: Path) -> bool:
-    """Return whether a file is as it was written, as far as it carries a checksum."""
-    try:
-        if path.suffix == ".safetensors":
-            read_arrays(path)
-            return True
-        content = read_json(path) if path.suffix == ".json" else {}
-    except UserError:
-        return False
-    return "sha256" not in content or path.name == "validation.json" or is_intact(content)

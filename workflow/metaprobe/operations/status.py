@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from metaprobe.core import jobs
 from metaprobe.core.errors import UserError
-from metaprobe.tables.target import Expected, Experiment
-from metaprobe.training.fragment import FragmentReader
+from metaprobe.training.fragment import Expected, Experiment, Fragment, read_fragment
 
 SIGNS = {"done": "#", "failed": "x", "missing": "."}
 WIDTH = 80
@@ -28,23 +26,23 @@ class State:
 
 def read_experiments(
     stages: Mapping[Experiment, Sequence[Stage]], expected: Expected
-) -> tuple[dict[Experiment, State], dict[Experiment, dict[str, Any]]]:
+) -> tuple[dict[Experiment, State], dict[Experiment, Fragment]]:
     """The state of each experiment, and the fragment of each that is done.
 
     Args:
         stages: of each experiment its jobs, first to last, as (log, output); the last output is
             the fragment. A log without its output tells why it is missing.
-        expected: as `tables.write_table` takes it.
+        expected: see `fragment.Expected`.
     """
-    reader = FragmentReader()
-    states, fragments = {}, {}
+    states: dict[Experiment, State] = {}
+    fragments: dict[Experiment, Fragment] = {}
     for experiment, of_experiment in stages.items():
         _, fragment = of_experiment[-1]
         states[experiment] = failure_of(of_experiment)
         if not Path(fragment).is_file():
             continue
         try:
-            found = reader.read(fragment, *experiment, expected.get(experiment, {}))
+            found = read_fragment(fragment, *experiment, expected.get(experiment, {}))
             fragments[experiment] = found
             states[experiment] = State("done")
         except UserError as error:

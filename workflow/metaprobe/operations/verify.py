@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from metaprobe.config.configurations import HYPERPARAMETERS
 from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays, write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
-from metaprobe.training.fragment import HYPERPARAMETERS
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
@@ -97,6 +97,7 @@ def _features_key(fragment: Fragment) -> tuple[str, str]:
 
 def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Comparison]:
     """The experiments of one data set and one architecture."""
+    from metaprobe.config.backbones import BACKBONES
     from metaprobe.data.dataset import draw_subset, open_dataset
     from metaprobe.features.extraction import extract_features
     from metaprobe.features.weights import fetch_imagenet
@@ -119,16 +120,19 @@ def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Compari
         receipt = None
         if settings.weights == "imagenet":
             receipt = folder / "weights.json"
-            facts = fetch_imagenet(architecture, settings.weights_folder, download=False)
-            write_json(receipt, facts)
+            weights = BACKBONES[architecture].weights
+            write_json(receipt, fetch_imagenet(weights, settings.weights_folder, download=False))
         arrays, extraction = extract_features(
             task_id=task_id,
             entry=entry,
             data=settings.data,
+            transform=entry.transform,
             subset_path=str(folder / "subset.json"),
             architecture=architecture,
+            backbone=BACKBONES[architecture],
+            weights=settings.weights,
             seed=settings.seed,
-            weights_receipt=None if receipt is None else str(receipt),
+            weights_receipt=receipt,
             weights_folder=settings.weights_folder,
             device=settings.device,
             engine=fragments[0]["engine"]["name"],
@@ -140,8 +144,8 @@ def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Compari
 
 
 def _train_and_measure(fragment: Fragment, folder: Path, seed: int) -> Fragment:
-    from metaprobe.training.fragment import build_fragment
     from metaprobe.training.heads import train_on_file
+    from metaprobe.training.measurement import build_fragment
 
     hyperparameters = {key: fragment[key] for key in HYPERPARAMETERS}
     features, head = str(folder / "features.safetensors"), str(folder / "head.safetensors")

@@ -1,18 +1,17 @@
 """A run as the rules, the questions and the handlers see it: its files, and what they must say."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
-from metaprobe.config.backbones import BACKBONES, weights_id
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.datasets import Entry
 from metaprobe.config.load import Run
 from metaprobe.data.dataset import has_tree
-from metaprobe.metafeatures.backbone_shift import ENDINGS
+from metaprobe.features.backbones import weights_id
 
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 TOLD_BY_FRAGMENTS = ("seed", "engine", "precision", "replicates")
@@ -58,11 +57,6 @@ class Workflow:
         """The architectures that the configurations use."""
         used = {configuration.architecture for configuration in self.run.configurations.values()}
         return [name for name in BACKBONES if name in used]
-
-    @cached_property
-    def with_ending(self) -> list[str]:
-        """Those of them whose expected features can be told from their weights."""
-        return [name for name in self.architectures if name in ENDINGS]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -113,7 +107,7 @@ class Workflow:
         """Return how the subset of a data set is drawn."""
         return self.entries[task_id].sampling or self.run.settings.sampling
 
-    def reading(self, task_id: str) -> str:
+    def reading(self, task_id: str) -> dict[str, Any]:
         """Return what of a data set's entry decides which labels and pixels are read.
 
         Of a path outside the data folder only the last part counts, as the same folder may lie
@@ -124,7 +118,7 @@ class Workflow:
         outside = Path(read.get("path", "")).expanduser().is_absolute()
         if outside and task_id != self.new:
             read["path"] = Path(read["path"]).name
-        return json.dumps(read, sort_keys=True)
+        return dict(sorted(read.items()))
 
     def stages_of(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
         """Return the jobs that an experiment needs, first to last: (log, output)."""
@@ -155,7 +149,7 @@ class Workflow:
     def expected_of_fragments(self) -> dict[Experiment, dict[str, Any]]:
         """What the fragment of each experiment says if it is of this run and not of an earlier one."""
         settings = {key: getattr(self.run.settings, key) for key in TOLD_BY_FRAGMENTS}
-        ids = self._weights_ids(self.architectures)
+        ids = self.weights_ids
         return {
             (task_id, name): {
                 **self.run.configurations[name].parameters(),
@@ -169,15 +163,17 @@ class Workflow:
     @cached_property
     def expected_of_descriptions(self) -> dict[str, dict[str, Any]]:
         """What the description of each data set says if it is of this run and not of an earlier one."""
-        seed, ids = self.run.settings.seed, self._weights_ids(self.architectures)
+        seed, ids = self.run.settings.seed, self.weights_ids
         return {
             task_id: {"seed": seed, "sampling": self.sampling_of(task_id), "weights": ids}
             for task_id in self.run.datasets
         }
 
-    def _weights_ids(self, architectures: Sequence[str]) -> dict[str, str]:
+    @cached_property
+    def weights_ids(self) -> dict[str, str]:
+        """Architecture -> how fragments name its weights."""
         seed, weights = self.run.settings.seed, self.run.settings.weights
-        return {name: weights_id(name, weights, seed) for name in architectures}
+        return {name: weights_id(BACKBONES[name], weights, seed) for name in self.architectures}
 
     @property
     def licences(self) -> dict[str, str]:

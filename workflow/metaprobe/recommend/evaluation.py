@@ -39,7 +39,7 @@ class Outcome:
 
 
 def evaluate(table: MetaTable, *, method: str, neighbours: int, seed: int) -> list[Outcome]:
-    """Outcomes of all methods and baselines under both protocols.
+    """Return outcomes of all methods and baselines under both protocols.
 
     `metabu` is costly and is evaluated only where it is the `method` of the run. LogME is left out
     of tables without its columns. The placebo is `nearest` with the rows of meta-features permuted
@@ -69,7 +69,7 @@ Judge = Callable[[Split], dict[str, float]]
 
 
 def hold_out(table: MetaTable, protocol: str) -> list[Split]:
-    """(held-out task, tasks it is recommended from); tasks from which none is left are passed over."""
+    """Return (held-out task, tasks it is recommended from); a task for which none is left is skipped."""
     tasks = range(len(table.tasks))
     held = table.families if protocol == "family" else table.tasks
     splits = [(task, [other for other in tasks if held[other] != held[task]]) for task in tasks]
@@ -77,7 +77,7 @@ def hold_out(table: MetaTable, protocol: str) -> list[Split]:
 
 
 def judge(scores: Floats, accuracy: Floats) -> dict[str, float]:
-    """How good a ranking by `scores` (C,) is, where the true accuracies are (C,).
+    """Return how good a ranking by `scores` (C,) is, where the true accuracies are (C,).
 
     The first of equal scores is taken. NDCG@3 (Järvelin and Kekäläinen 2002) has the accuracy,
     scaled to [0, 1] within the task, as its gain. Where all configurations score the same, nothing
@@ -97,7 +97,7 @@ def judge(scores: Floats, accuracy: Floats) -> dict[str, float]:
 
 
 def expect_at_random(accuracy: Floats) -> dict[str, float]:
-    """The expectation of `judge` over all rankings, in closed form."""
+    """Return the expectation of `judge` over all rankings, in closed form."""
     gains = scaled(accuracy)
     average = np.full_like(gains, gains.mean())
     return {
@@ -110,13 +110,16 @@ def expect_at_random(accuracy: Floats) -> dict[str, float]:
 
 
 def scaled(accuracy: Floats) -> Floats:
-    """(C,) accuracies from 0, the worst, to 1, the best; all 1 where they are equal."""
+    """Return (C,) accuracies from 0, the worst, to 1, the best; all 1 where they are equal."""
     width = np.ptp(accuracy)
     return (accuracy - accuracy.min()) / width if width else np.ones_like(accuracy)
 
 
 def discounted(gains: Floats) -> float:
-    """The discounted cumulative gain of the first three."""
+    """Return the discounted cumulative gain of the first three.
+
+    scikit-learn's `ndcg_score` refuses a single configuration and takes the last of equal scores.
+    """
     first = gains[:3]
     return float(np.sum(first / np.log2(np.arange(2, len(first) + 2))))
 

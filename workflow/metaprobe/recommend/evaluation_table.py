@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from metaprobe.core.csv_text import csv_text
 from metaprobe.core.randomness import generator
 from metaprobe.recommend.evaluation import BASELINE, METRICS, PLACEBO, PROTOCOLS, RANDOM, Outcome
 from metaprobe.recommend.meta_table import Floats
-from metaprobe.tables.rank_tests import FEWEST_TASKS, holm, wilcoxon
+from metaprobe.tables.statistics import FEWEST_TASKS, holm, wilcoxon
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def evaluation_rows(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, Any]]:
-    """One row per protocol and method, with the keys `COLUMNS`; none where no task can be held out.
+    """Return one row per protocol and method, with the keys `COLUMNS`; none where no task can be held out.
 
     `_low` and `_high` bound the 95 % interval of a mean: 10,000 bootstrap resamples of families,
     as tasks of one family are not independent. `wilcoxon_p` compares the regret with that of the
@@ -59,7 +59,7 @@ def evaluation_rows(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, An
 
 
 def conclude(outcome: Outcome, baseline: Outcome, p: float | None) -> str:
-    """Whether a method's regret differs from that of the global best, in words."""
+    """Return whether a method's regret differs from that of the global best, in words."""
     if p is None:
         return "the global best itself"
     if len(outcome.tasks) < FEWEST_TASKS:
@@ -74,7 +74,7 @@ def conclude(outcome: Outcome, baseline: Outcome, p: float | None) -> str:
 def bootstrap_interval(
     values: Floats, families: Sequence[str], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Percentile interval of the mean of (H,) values, resampling whole families."""
+    """Return the percentile interval of the mean of (H,) values, resampling whole families."""
     names = sorted(set(families))
     members = np.array([[family == name for family in families] for name in names])
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
@@ -93,7 +93,7 @@ def _means(outcome: Outcome, seed: int) -> dict[str, float]:
 
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
-    """What a reader must know of tables too small to be evaluated."""
+    """Return what a reader must know of tables too small to be evaluated."""
     found = []
     for protocol in PROTOCOLS:
         held = {one.tasks for one in outcomes if one.protocol == protocol}
@@ -106,18 +106,19 @@ def notes(outcomes: Sequence[Outcome]) -> list[str]:
     return found
 
 
-def to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """The table; means to four decimals."""
-    cells = ([row[column] for column in COLUMNS] for row in rows)
-    return csv_text(
-        COLUMNS, ([round(c, 4) if isinstance(c, float) else c for c in row] for row in cells)
+def to_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return the table; means to four decimals."""
+    rounded = (
+        {key: round(one, 4) if isinstance(one, float) else one for key, one in row.items()}
+        for row in rows
     )
+    return pd.DataFrame(rounded, columns=list(COLUMNS))
 
 
 def to_json(
     outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]], *, neighbours: int
 ) -> dict[str, Any]:
-    """Everything: the rows at full precision, and each task's metrics under each method."""
+    """Return everything: the rows at full precision, and each task's metrics under each method."""
     return {
         "neighbours": neighbours,
         "notes": notes(outcomes),

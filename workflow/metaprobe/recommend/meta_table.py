@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaprobe.config.configurations import HYPERPARAMETERS
 from metaprobe.core.errors import UserError
-from metaprobe.tables.target import Expected, Experiment, read_fragments
-from metaprobe.training.fragment import HYPERPARAMETERS
+from metaprobe.core.files import read_parquet
 
 Floats = NDArray[np.float64]
 
@@ -53,14 +53,14 @@ class Scaler:
 
 
 def fit_scaler(rows: Floats) -> Scaler:
-    """Mean and population standard deviation of the columns of (N, D)."""
+    """Return the mean and population standard deviation of the columns of (N, D)."""
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
     rounding = 1e-9 * np.maximum(np.abs(mean), 1e-9)
     return Scaler(mean, np.where(deviation > rounding, deviation, 0.0))
 
 
 def standardise_accuracy(accuracy: Floats) -> Floats:
-    """z-scores of (T, C) accuracies within each task; 0 where all configurations score the same."""
+    """Return z-scores of (T, C) accuracies within each task; 0 where all configurations score the same."""
     centred = accuracy - accuracy.mean(axis=1, keepdims=True)
     deviation = accuracy.std(axis=1, keepdims=True)
     flat = np.ptp(accuracy, axis=1, keepdims=True) == 0
@@ -68,7 +68,7 @@ def standardise_accuracy(accuracy: Floats) -> Floats:
 
 
 def select_tasks(table: MetaTable, chosen: Sequence[int] | NDArray[np.int64]) -> MetaTable:
-    """The table of some of its tasks, by their positions."""
+    """Return the table of some of its tasks, by their positions."""
     positions = [int(position) for position in chosen]
     return replace(
         table,
@@ -79,43 +79,35 @@ def select_tasks(table: MetaTable, chosen: Sequence[int] | NDArray[np.int64]) ->
     )
 
 
-def read_meta_table(
-    folder: str | Path, experiments: Sequence[Experiment], expected: Expected, basic: str | Path
-) -> MetaTable:
-    """Join fragments, whose accuracies have full precision, with `basic_representations.csv`.
-
-    Args:
-        folder: holds the fragments as `<task_id>/<configuration>.json`.
-        experiments: every task with every configuration, in order.
-        expected: see `tables.write_table`.
+def read_meta_table(experiments: str | Path, basic: str | Path) -> MetaTable:
+    """Join `experiments.parquet`, every task with every configuration, with
+    `basic_representations.csv`.
 
     Raises:
-        UserError: a fragment is missing or broken, the two sides have different tasks, or a
-            meta-feature is no finite number.
+        UserError: a file is missing or damaged, the two have different tasks, or a meta-feature is
+            no finite number.
     """
-    fragments, complaints = read_fragments(folder, experiments, expected)
-    if complaints:
-        raise UserError("\n".join(complaints))
-    names = tuple(dict.fromkeys(name for _, name in experiments))
+    frame = read_parquet(experiments)
     columns, rows = read_basic(basic)
-    families = {one["task_id"]: one["family"] or one["task_id"] for one in fragments}
-    check_same_tasks(families, rows, str(basic))
-    accuracy = np.array([one["test_accuracy"] for one in fragments], dtype=np.float64)
+    tasks = frame.drop_duplicates("task_id").set_index("task_id")
+    configurations = frame.drop_duplicates("configuration").set_index("configuration")
+    check_same_tasks(dict.fromkeys(tasks.index), rows, str(basic))
+    accuracy = frame.pivot(index="task_id", columns="configuration", values="test_accuracy")
     return MetaTable(
-        tasks=tuple(families),
-        families=tuple(families.values()),
+        tasks=tuple(tasks.index),
+        families=tuple(tasks.family.fillna(dict(zip(tasks.index, tasks.index, strict=True)))),
         configurations={
-            one["configuration"]: {key: one[key] for key in HYPERPARAMETERS}
-            for one in fragments[: len(names)]
+            str(name): {key: row[key] for key in HYPERPARAMETERS}
+            for name, row in configurations.to_dict("index").items()
         },
-        accuracy=accuracy.reshape(len(families), len(names)),
+        accuracy=accuracy.loc[tasks.index, configurations.index].to_numpy(),
         columns=columns,
-        basic=np.array([rows[task_id] for task_id in families], dtype=np.float64),
+        basic=np.array([rows[task_id] for task_id in tasks.index], dtype=np.float64),
     )
 
 
 def read_basic(path: str | Path) -> tuple[tuple[str, ...], dict[str, list[float]]]:
-    """Columns and task_id → values of a table of meta-features, one row per task.
+    """Return columns, and task_id → values, of a table of meta-features, one row per task.
 
     Raises:
         UserError: it is missing, a task stands twice, or a cell is no finite number.

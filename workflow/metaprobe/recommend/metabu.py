@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from metaprobe.core.csv_text import csv_text
-from metaprobe.core.files import write_json, write_text
+from metaprobe.core.files import write_csv, write_json
 from metaprobe.recommend.meta_table import (
     Floats,
     MetaTable,
@@ -25,7 +25,6 @@ FEWEST_TASKS = 11  # with fewer, Metabu's estimate of the intrinsic dimension ta
 CLIP = 3.0
 ACCURACY = "test_accuracy_z"
 LOGARITHMIC = ("learning_rate", "weight_decay")
-CATEGORIES = ("architecture", "optimizer")
 SAME = 1e-12
 
 
@@ -47,7 +46,7 @@ class TargetForm:
 
 
 def target_form(configurations: dict[str, dict[str, Any]]) -> TargetForm:
-    """Hyperparameters as numbers: one-hot categories, two logarithms, constants dropped, standardised.
+    """Return hyperparameters as numbers: one-hot texts, two logarithms, constants dropped, standardised.
 
     A hyperparameter that is not in use is 0. As 0 has no logarithm, a weight decay of 0 stands one
     decade below the smallest in use.
@@ -58,7 +57,7 @@ def target_form(configurations: dict[str, dict[str, Any]]) -> TargetForm:
     raw: dict[str, list[float]] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
-        if name in CATEGORIES:
+        if any(isinstance(value, str) for value in values):
             for category in dict.fromkeys(values):
                 raw[f"{name}_{category}"] = [float(value == category) for value in values]
         elif name in LOGARITHMIC:
@@ -74,14 +73,14 @@ def target_form(configurations: dict[str, dict[str, Any]]) -> TargetForm:
 
 
 def clouds(table: MetaTable, form: TargetForm) -> Floats:
-    """(T, C, F + 1): each task's rows, hyperparameters first, then its z-scored accuracy."""
+    """Return (T, C, F + 1): each task's rows, hyperparameters first, then its z-scored accuracy."""
     hyperparameters = np.broadcast_to(form.coordinates, (len(table.tasks), *form.coordinates.shape))
     z = standardise_accuracy(table.accuracy)
     return np.concatenate([hyperparameters, z[:, :, None]], axis=2)
 
 
 def cost_matrix(points: Floats) -> Floats:
-    """The (T, T) cost between tasks as Metabu computes it from (T, C, F) clouds.
+    """Return the (T, T) cost between tasks as Metabu computes it from (T, C, F) clouds.
 
     Exact optimal transport of uniform weights under squared Euclidean distances that are divided
     by their maximum per pair; then all divided by the greatest cost. Clouds of one size are
@@ -103,7 +102,7 @@ def cost_matrix(points: Floats) -> Floats:
 
 
 def obstacles(table: MetaTable, cost: Floats) -> Iterator[str]:
-    """Why Metabu would fail on these tables, or would seem to learn and not do it."""
+    """Yield why Metabu would fail on these tables, or would seem to learn and not do it."""
     if len(table.tasks) < FEWEST_TASKS:
         yield (
             f"Metabu cannot train on {len(table.tasks)} tasks (its estimate of the intrinsic "
@@ -123,7 +122,7 @@ def obstacles(table: MetaTable, cost: Floats) -> Iterator[str]:
 
 
 def flat_tasks(table: MetaTable) -> Iterator[str]:
-    """Tasks that say nothing of which configuration is better."""
+    """Yield the tasks that say nothing of which configuration is better."""
     flat = [
         task_id
         for task_id, row in zip(table.tasks, table.accuracy, strict=True)
@@ -181,4 +180,4 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     cells = (
         [task_id, *(f"{round(value, 10) + 0.0:.10g}" for value in row)] for task_id, *row in rows
     )
-    write_text(path, csv_text(["task_id", *columns], cells))
+    write_csv(path, pd.DataFrame(cells, columns=["task_id", *columns]))

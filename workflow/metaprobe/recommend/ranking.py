@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from metaprobe.core.csv_text import csv_text
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, read_json
 from metaprobe.core.text_table import aligned
@@ -18,7 +18,7 @@ SHOWN = 10
 
 
 def read_new_task(description: str, table: MetaTable) -> Floats:
-    """The (D,) meta-features of a described data set, in the table's order.
+    """Return the (D,) meta-features of a described data set, in the table's order.
 
     Raises:
         UserError: the description is broken, or has other columns than the table.
@@ -87,7 +87,7 @@ def recommend(
 
 
 def judge_coverage(table: MetaTable, basic: Floats) -> dict[str, Any]:
-    """Whether a new task lies among those of the table.
+    """Return whether a new task lies among those of the table.
 
     Its distance to the nearest task, against the same distance of each task of the table when that
     task is the new one; and the columns in which it exceeds all tasks of the table.
@@ -134,7 +134,7 @@ def _warnings(coverage: dict[str, Any], table: MetaTable) -> Iterator[str]:
 
 
 def to_text(recommendation: dict[str, Any]) -> str:
-    """The recommendation as it is printed: the ten best, the neighbours, the warnings."""
+    """Return the recommendation as it is printed: the ten best, the neighbours, the warnings."""
     ranked, near = recommendation["configurations"], recommendation["neighbours"]
     lines = [
         f"{recommendation['task_id']}: configurations ranked by `{recommendation['method']}` from "
@@ -175,11 +175,10 @@ def to_text(recommendation: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def to_csv(recommendation: dict[str, Any]) -> str:
-    """One line per configuration, best first; hyperparameters as columns."""
-    rows = [
+def to_table(recommendation: dict[str, Any]) -> pd.DataFrame:
+    """Return one row per configuration, best first; hyperparameters as columns."""
+    return pd.DataFrame(
         {key: value for key, value in one.items() if key != "hyperparameters"}
         | one["hyperparameters"]
         for one in recommendation["configurations"]
-    ]
-    return csv_text(list(rows[0]), (list(row.values()) for row in rows))
+    )

@@ -46,7 +46,7 @@ Recommender = Callable[[MetaTable, Floats], Advice]
 
 
 def nearest(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
-    """Mean z-scored accuracy of the nearest tasks in the standardised space of meta-features.
+    """Return the mean z-scored accuracy of the nearest tasks in the standardised space of meta-features.
 
     The l-th nearest counts exp(-l), as in Rakotoarison et al. (2022, section 5.3).
 
@@ -58,13 +58,13 @@ def nearest(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
 
 
 def global_best(table: MetaTable, basic: Floats) -> Advice:
-    """Mean z-scored accuracy over all tasks: the same ranking for every new task."""
+    """Return the mean z-scored accuracy over all tasks: the same ranking for every new task."""
     weights = np.full(len(table.tasks), 1 / len(table.tasks))
     return Advice(weights @ standardise_accuracy(table.accuracy), weights)
 
 
 def logme(table: MetaTable, basic: Floats) -> Advice:
-    """The architecture of the highest LogME (You et al. 2021) first; within it, the global best.
+    """Rank the architecture of the highest LogME (You et al. 2021) first; within it, the global best.
 
     Raises:
         UserError: the meta-features lack an architecture's LogME.
@@ -83,7 +83,7 @@ def logme(table: MetaTable, basic: Floats) -> Advice:
 
 
 def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
-    """As `nearest`, in the space that Metabu learns from both tables; the mean of three seeds.
+    """Rank as `nearest` does, in the space that Metabu learns from both tables; the mean of three seeds.
 
     Trained on the table alone, so that the new task is truly held out.
 
@@ -115,7 +115,7 @@ def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
 
 
 def import_metabu() -> Any:
-    """Metabu's class.
+    """Return Metabu's class.
 
     Raises:
         UserError: it is not installed.
@@ -130,7 +130,7 @@ def import_metabu() -> Any:
 
 
 def basic_distances(table: MetaTable, basic: Floats, clip: float) -> Floats:
-    """(T,) root mean squared difference to each task over the columns that vary, in deviations."""
+    """Return the (T,) root mean squared difference to each task over the columns that vary, in deviations."""
     scaler = fit_scaler(table.basic)
     difference = scaler.apply(table.basic, clip) - scaler.apply(basic, clip)
     varying = max(np.count_nonzero(scaler.deviation), 1)
@@ -139,7 +139,7 @@ def basic_distances(table: MetaTable, basic: Floats, clip: float) -> Floats:
 
 
 def rank_weights(distances: Floats, neighbours: int) -> Floats:
-    """(T,) exp(-l) for the l-th nearest of `neighbours`, 0 for the others, summing to 1."""
+    """Return (T,) exp(-l) for the l-th nearest of `neighbours`, 0 for the others, summing to 1."""
     order = np.argsort(distances, kind="stable")[:neighbours]
     weights = np.zeros(len(distances))
     weights[order] = np.exp(-np.arange(1, len(order) + 1))
@@ -148,7 +148,7 @@ def rank_weights(distances: Floats, neighbours: int) -> Floats:
 
 
 def recommender(name: str, neighbours: int) -> Recommender:
-    """The recommender of that name in `config.yaml`."""
+    """Return the recommender of that name in `config.yaml`."""
     return RECOMMENDERS[name](neighbours)
 
 

@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 
 from metaprobe.report.data import Comparison, Run
-from metaprobe.report.style import STYLE, Figure, colours, drawing, finished, labels, shortened
-from metaprobe.tables.rank_tests import FEWEST_TASKS
+from metaprobe.report.style import STYLE, Figure, colours, labels, shortened, subplots, to_svg
+from metaprobe.tables.statistics import FEWEST_TASKS
 
 SIGNS = {"done": "", "failed": "x", "missing": "·"}
 SHADES = {"missing": 0.0, "failed": 0.5, "done": 1.0}
@@ -33,8 +33,8 @@ def _size(run: Run, panels: int = 1) -> tuple[float, float]:
 
 
 def completeness(run: Run) -> Figure:
-    """Which experiments are done, failed or missing."""
-    figure, axes = drawing(*_size(run))
+    """Draw which experiments are done, failed or missing."""
+    figure, axes = subplots(*_size(run))
     names = [[run.states[t, c].name for c in run.configurations] for t in run.tasks]
     shades = [[SHADES[name] for name in row] for row in names]
     axes.imshow(shades, cmap="cividis", vmin=-0.4, vmax=1.3, aspect="auto")
@@ -49,12 +49,12 @@ def completeness(run: Run) -> Figure:
             f"{done} of {len(run.states)} experiments are done (light), {failed} failed (x), "
             f"{missing} are missing (·); the reasons are below."
         )
-    return Figure("completeness", "What is there", sentence, finished(figure))
+    return Figure("completeness", "What is there", sentence, to_svg(figure))
 
 
 def heat_map(run: Run) -> Figure:
-    """Test accuracy and regret, tasks and configurations sorted by their means."""
-    figure, (left, right) = drawing(*_size(run, panels=2), ncols=2, sharey=True)
+    """Draw test accuracy and regret, tasks and configurations sorted by their means."""
+    figure, (left, right) = subplots(*_size(run, panels=2), ncols=2, sharey=True)
     accuracy, regret = run.accuracy, run.regret
     whole = run.whole_tasks if run.whole_tasks.any() else np.ones(len(run.tasks), dtype=bool)
     rows = _order(-_mean(accuracy, 1))
@@ -79,16 +79,16 @@ def heat_map(run: Run) -> Figure:
         f"mean regret first: {run.configurations[columns[0]]}. The easiest task is {easiest}, the "
         f"hardest {hardest}."
     )
-    return Figure("accuracy", "Accuracy and regret", sentence, finished(figure))
+    return Figure("accuracy", "Accuracy and regret", sentence, to_svg(figure))
 
 
 def _mean(values: Any, axis: int) -> Any:
-    """The mean of what is there; NaN where nothing is."""
+    """Return the mean of what is there; NaN where nothing is."""
     return np.ma.masked_invalid(values).mean(axis=axis).filled(np.nan)
 
 
 def _order(values: Any) -> list[int]:
-    """Positions from the smallest value up; NaN last."""
+    """Return positions from the smallest value up; NaN last."""
     return [int(i) for i in np.argsort(values, kind="stable")]
 
 
@@ -104,10 +104,10 @@ def _numbers(axes: Any, values: Any, image: Any) -> None:
 
 
 def ranks(run: Run, comparison: Comparison) -> Figure:
-    """Mean ranks; with enough tasks, a critical-difference diagram."""
+    """Draw mean ranks; with enough tasks, a critical-difference diagram."""
     names = labels(comparison.mean_ranks)
     means = dict(zip(names, comparison.mean_ranks.values(), strict=True))
-    figure, axes = drawing(8, 1.2 + 0.22 * len(means))
+    figure, axes = subplots(8, 1.2 + 0.22 * len(means))
     first = next(iter(comparison.mean_ranks), "")
     sentence = (
         f"The best mean rank over {comparison.tasks} tasks is that of {first} "
@@ -134,19 +134,21 @@ def ranks(run: Run, comparison: Comparison) -> Figure:
             "Configurations joined by a bar are not told apart (Wilcoxon's signed-rank test, Holm's "
             f"correction, 5 %); {together} of the others cannot be told from the first."
         )
-    return Figure("ranks", "Ranks of the configurations", sentence, finished(figure))
+    return Figure("ranks", "Ranks of the configurations", sentence, to_svg(figure))
 
 
 def learning_curves(run: Run) -> Figure:
-    """Test accuracy by epoch, a panel per task."""
-    tasks = [task for task in run.tasks if any(own == task for own, _ in run.fragments)]
+    """Draw test accuracy by epoch, a panel per task."""
+    tasks = [task for task in run.tasks if task in set(run.experiments.task_id)]
     across = min(5, len(tasks))
     down = -(-len(tasks) // across)
-    figure, grid = drawing(
+    figure, grid = subplots(
         2.1 * across + 0.3, 1.7 * down + 1.0, nrows=down, ncols=across, sharey=True
     )
     panels = np.atleast_1d(grid).ravel()
-    of = {name: one["architecture"] for (_, name), one in run.fragments.items()}
+    of = dict(zip(run.experiments.configuration, run.experiments.architecture, strict=True))
+    ids = ["task_id", "configuration", "epoch"]
+    means = run.tables.curves.groupby(ids).test_accuracy.mean()
     names = [name for name in run.configurations if name in of]
     colour = colours(of[name] for name in names)
     told = len(names) <= DISTINCT
@@ -156,12 +158,13 @@ def learning_curves(run: Run) -> Figure:
         dash[name] = DASHES[seen.get(of[name], 0) % len(DASHES)] if told else "-"
         seen[of[name]] = seen.get(of[name], 0) + 1
     rising = []
+    done = {one for one, state in run.states.items() if state.name == "done"}
     for axes, task in zip(panels, tasks, strict=False):
         for name in names:
-            if (task, name) not in run.fragments:
+            if (task, name) not in done:
                 continue
-            curve = run.fragments[task, name]["learning_curve"]
-            x, y = zip(*((point["epoch"], point["test_accuracy"]) for point in curve), strict=True)
+            curve = means.loc[task, name]
+            x, y = curve.index, curve.to_numpy()
             rising.append(y[-1] >= max(y))
             axes.plot(
                 x,
@@ -194,4 +197,4 @@ def learning_curves(run: Run) -> Figure:
         f"In {sum(rising)} of {len(rising)} experiments the accuracy is highest at the last epoch, so "
         "that more epochs may help."
     )
-    return Figure("curves", "Learning curves", sentence, finished(figure))
+    return Figure("curves", "Learning curves", sentence, to_svg(figure))

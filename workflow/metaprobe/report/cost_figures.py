@@ -4,21 +4,24 @@ import math
 from statistics import fmean
 
 from metaprobe.report.data import Run, hours
-from metaprobe.report.style import COLOURS, Figure, colours, drawing, finished, markers, shortened
+from metaprobe.report.style import COLOURS, Figure, colours, markers, shortened, subplots, to_svg
 
 PROTOCOLS = {"task": "one task held out", "family": "its whole family held out"}
 
 
 def accuracy_against_cost(run: Run) -> Figure:
-    """Mean accuracy and mean cost of each configuration over the tasks on which all are done."""
-    figure, axes = drawing(6.5, 4)
-    whole = {task for task, there in zip(run.tasks, run.whole_tasks, strict=True) if there}
-    points = {}
-    for name in run.configurations:
-        done = [f for (task, own), f in run.fragments.items() if own == name and task in whole]
-        if done:
-            cost = fmean(one["training_time_sec"] for one in done)
-            points[name] = done[0]["architecture"], cost, fmean(f["test_accuracy"] for f in done)
+    """Draw mean accuracy and mean cost of each configuration over the tasks on which all are done."""
+    figure, axes = subplots(6.5, 4)
+    whole = [task for task, there in zip(run.tasks, run.whole_tasks, strict=True) if there]
+    done = run.experiments[run.experiments.task_id.isin(whole)]
+    points = {
+        str(name): (
+            own.architecture.iloc[0],
+            fmean(own.training_time_sec),
+            fmean(own.test_accuracy),
+        )
+        for name, own in done.groupby("configuration", sort=False)
+    }
     architectures = [architecture for architecture, _, _ in points.values()]
     colour, marker = colours(architectures), markers(architectures)
     drawn = set()
@@ -38,13 +41,13 @@ def accuracy_against_cost(run: Run) -> Figure:
         f"({points[best][2]:.3f} in {points[best][1]:.1f} s), the cheapest {cheapest} "
         f"({points[cheapest][2]:.3f} in {points[cheapest][1]:.1f} s). Times depend on the machine."
     )
-    return Figure("cost", "Accuracy against cost", sentence, finished(figure))
+    return Figure("cost", "Accuracy against cost", sentence, to_svg(figure))
 
 
 def where_the_hours_went(run: Run) -> Figure:
-    """Hours by phase."""
+    """Draw hours by phase."""
     phases = hours(run)
-    figure, axes = drawing(6.5, 0.9 + 0.3 * len(phases))
+    figure, axes = subplots(6.5, 0.9 + 0.3 * len(phases))
     y = range(len(phases))
     axes.barh(y, list(phases.values()), color=[COLOURS[0]] * (len(phases) - 1) + [COLOURS[1]])
     axes.set_yticks(y, list(phases))
@@ -53,20 +56,20 @@ def where_the_hours_went(run: Run) -> Figure:
     total = sum(phases.values())
     share = 100 * phases["heads"] / total if total else 0
     sentence = (
-        f"All {len(run.fragments)} experiments took {total:.2f} hours of features and heads; training "
+        f"All {len(run.experiments)} experiments took {total:.2f} hours of features and heads; training "
         f"the heads was {share:.1f} % of it, as each picture passes each backbone once."
     )
-    return Figure("hours", "Where the hours went", sentence, finished(figure))
+    return Figure("hours", "Where the hours went", sentence, to_svg(figure))
 
 
 def recommenders(run: Run) -> Figure | None:
-    """Regret of each recommender with its interval; None without an evaluation."""
+    """Draw the regret of each recommender with its interval; None without an evaluation."""
     if not run.evaluation or not run.evaluation["rows"]:
         return None
     rows = run.evaluation["rows"]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     protocols = [name for name in PROTOCOLS if any(row["protocol"] == name for row in rows)]
-    figure, axes = drawing(6.5, 1.2 + 0.35 * len(methods))
+    figure, axes = subplots(6.5, 1.2 + 0.35 * len(methods))
     for shift, protocol in enumerate(protocols):
         own = {row["method"]: row for row in rows if row["protocol"] == protocol}
         there = [(i, own[name]) for i, name in enumerate(methods) if name in own]
@@ -99,4 +102,4 @@ def recommenders(run: Run) -> Figure | None:
         "What following each recommender costs on a data set it has not seen; 0 would be the best "
         "choice every time. Against the global best: " + "; ".join(conclusions) + "."
     )
-    return Figure("recommenders", "Does a recommendation help?", sentence, finished(figure))
+    return Figure("recommenders", "Does a recommendation help?", sentence, to_svg(figure))

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from metaprobe.core.files import read_json
 from metaprobe.operations.status import Stage, State, read_experiments
-from metaprobe.tables.rank_tests import FEWEST_TASKS, holm, wilcoxon
-from metaprobe.tables.target import Expected, Experiment
+from metaprobe.tables.collect import Tables, read_tables, tables_of
+from metaprobe.tables.statistics import FEWEST_TASKS, holm, wilcoxon
+from metaprobe.training.fragment import Expected, Experiment
 
 CPUINFO = Path("/proc/cpuinfo")
-Fragment = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Run:
 
     Attributes:
         states: of every declared experiment, in the declared order.
-        fragments: of those that are done.
+        tables: of those that are done.
         licences: task id -> licence, of the data sets that name one.
         validation: validation.json; None: not there yet.
         evaluation: recommendation_evaluation.json; None: not there yet.
@@ -36,7 +37,7 @@ class Run:
     """
 
     states: Mapping[Experiment, State]
-    fragments: Mapping[Experiment, Fragment]
+    tables: Tables
     licences: Mapping[str, str]
     validation: dict[str, Any] | None
     evaluation: dict[str, Any] | None
@@ -52,19 +53,18 @@ class Run:
         """In the declared order."""
         return list(dict.fromkeys(name for _, name in self.states))
 
+    @property
+    def experiments(self) -> pd.DataFrame:
+        """The table of those that are done."""
+        return self.tables.experiments
+
     @cached_property
     def accuracy(self) -> NDArray[np.float64]:
         """Test accuracy (tasks, configurations); NaN where the experiment is not done."""
-        return np.array(
-            [
-                [
-                    self.fragments.get((task, name), {}).get("test_accuracy", np.nan)
-                    for name in names
-                ]
-                for task, names in ((task, self.configurations) for task in self.tasks)
-            ],
-            dtype=float,
-        )
+        matrix = self.experiments.pivot(
+            index="task_id", columns="configuration", values="test_accuracy"
+        ).reindex(index=self.tasks, columns=self.configurations)
+        return matrix.to_numpy(dtype=float)
 
     @cached_property
     def regret(self) -> NDArray[np.float64]:
@@ -126,7 +126,7 @@ def compare(run: Run) -> Comparison:
 
 
 def wilcoxon_holm(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjusted p of each pair of columns of (tasks, configurations); 1 where they never differ."""
+    """Return the adjusted p of each pair of columns of (tasks, configurations); 1 where they never differ."""
     count = accuracy.shape[1]
     pairs = [(i, j) for i in range(count) for j in range(i)]
     found = holm({(i, j): wilcoxon(accuracy[:, i], accuracy[:, j]) for i, j in pairs})
@@ -137,39 +137,25 @@ def wilcoxon_holm(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def hours(run: Run) -> dict[str, float]:
-    """Phase -> hours; the features of a data set and architecture counted once, however many heads."""
-    features: dict[tuple[str, str], dict[str, float]] = {}
-    heads = 0.0
-    for fragment in run.fragments.values():
-        seconds = fragment["seconds"]
-        features[fragment["task_id"], fragment["architecture"]] = seconds
-        heads += sum(one["seconds"] for one in fragment["replicates"])
-    phases = {
-        f"features, {architecture}": sum(
-            seconds["train_features"] + seconds["test_features"]
-            for (_, name), seconds in features.items()
-            if name == architecture
-        )
-        for architecture in dict.fromkeys(name for _, name in features)
-    }
-    return {name: seconds / 3600 for name, seconds in (phases | {"heads": heads}).items()}
+    """Return phase -> hours; the features of a data set and architecture count once, whatever the
+    number of heads.
+    """
+    features = run.experiments.drop_duplicates(["task_id", "architecture"], keep="last")
+    seconds = features.seconds_train_features + features.seconds_test_features
+    by_architecture = seconds.groupby(features.architecture, sort=False).sum()
+    phases = {f"features, {name}": spent for name, spent in by_architecture.items()}
+    phases["heads"] = run.tables.replicates.seconds.sum()
+    return {name: float(spent) / 3600 for name, spent in phases.items()}
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
-    """What was run, as names and values for the head of the page."""
-    fragments = list(run.fragments.values())
+    """Return what was run, as names and values for the head of the page."""
+    experiments = run.experiments
 
-    def values(*keys: str) -> str:
-        found = []
-        for fragment in fragments:
-            value: Any = fragment
-            for key in keys:
-                value = value.get(key)
-            found.append("not recorded" if value is None else str(value))
-        return ", ".join(dict.fromkeys(found))
+    def values(column: str) -> str:
+        found = experiments[column].astype(object).fillna("not recorded")
+        return ", ".join(dict.fromkeys(map(str, found)))
 
-    replicates = dict.fromkeys(str(len(one["replicates"])) for one in fragments)
-    versions = dict.fromkeys(name for one in fragments for name in one["versions"])
     rows = [
         (
             "experiments",
@@ -177,67 +163,79 @@ def facts(run: Run) -> list[tuple[str, str]]:
             f"{len(run.configurations)} configurations",
         )
     ]
-    if fragments:
+    if len(experiments):
+        versions = [name for name in map(str, experiments) if name.startswith("versions_")]
         rows += [
-            ("heads per experiment", ", ".join(replicates)),
-            ("weights", values("weights", "id")),
+            ("heads per experiment", values("replicates")),
+            ("weights", values("weights_id")),
             ("seed", values("seed")),
             ("backbone ran on", f"{values('device')}, {values('precision')}"),
-            ("engine", f"{values('engine', 'name')} {values('engine', 'version')}"),
+            ("engine", f"{values('engine_name')} {values('engine_version')}"),
             ("hours recorded", f"{sum(hours(run).values()):.2f}, summed over jobs"),
             ("commit", values("git_commit")),
-            ("versions", "; ".join(f"{name} {values('versions', name)}" for name in versions)),
+            (
+                "versions",
+                "; ".join(f"{name.removeprefix('versions_')} {values(name)}" for name in versions),
+            ),
         ]
     return rows + list(run.machine.items())
 
 
 def cards(run: Run) -> list[dict[str, Any]]:
-    """One per task: what it is, and its best and worst configuration."""
+    """Return one per task: what it is, and its best and worst configuration."""
     found = []
+    done = dict(list(run.experiments.groupby("task_id")))
     for task in run.tasks:
-        done = [f for (own, _), f in run.fragments.items() if own == task]
-        ranked = sorted(done, key=lambda fragment: -fragment["test_accuracy"])
         card: dict[str, Any] = {"task": task, "licence": run.licences.get(task, "not named")}
-        if ranked:
-            one = ranked[0]
-            card |= {
-                "classes": one["class_count"],
-                "train": one["train_images"],
-                "test": one["test_images"],
-                "family": one["family"] or "none",
-                "pretext": one["pretext"],
-                "partial": one["partial"],
-                "majority": one["test_majority_rate"],
-                "best": ranked[0],
-                "worst": ranked[-1],
-            }
+        if task in done:
+            order = np.argsort(-done[task].test_accuracy.to_numpy(), kind="stable")
+            ranked = rows_of(done[task].iloc[order])
+            card |= ranked[0] | {"best": ranked[0], "worst": ranked[-1]}
         found.append(card)
     return found
 
 
-def read_run(
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table; what does not apply is None."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def read_run(results: Path, licences: Mapping[str, str]) -> Run:
+    """Read what is known of a run whose tables are written."""
+    tables = read_tables(results)
+    ids = tables.experiments[["task_id", "configuration"]].itertuples(index=False, name=None)
+    return Run(
+        states=dict.fromkeys(ids, State("done")),
+        tables=tables,
+        licences=licences,
+        validation=read_json(results / "validation.json"),
+        evaluation=read_json(results / "recommendation_evaluation.json"),
+        machine=machine(results, tables),
+    )
+
+
+def read_partial_run(
     results: Path,
     stages: Mapping[Experiment, Sequence[Stage]],
     expected: Expected,
     licences: Mapping[str, str],
 ) -> Run:
-    """What there is of a run; `stages` and `expected` as `status.read_experiments` takes them."""
+    """Read what there is of a run, its tables from the sound fragments; a validation and an
+    evaluation are of a whole table. `stages` and `expected` as `status.read_experiments` takes them.
+    """
     states, fragments = read_experiments(stages, expected)
-    return Run(
-        states=states,
-        fragments=fragments,
-        licences=licences,
-        validation=read_json_if_there(results / "validation.json"),
-        evaluation=read_json_if_there(results / "recommendation_evaluation.json"),
-        machine=machine([Path(stages[one][-1][1]) for one in fragments]),
-    )
+    tables = tables_of(list(fragments.values()))
+    return Run(states, tables, licences, None, None, machine(results, tables))
 
 
-def machine(files: Sequence[Path]) -> dict[str, str]:
-    """When the fragments were written, and what the report was made on."""
+def machine(results: Path, tables: Tables) -> dict[str, str]:
+    """Return when the fragments were written, and what the report was made on."""
     found = {}
-    if files:
-        times = [datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in files]
+    ids = tables.experiments[["task_id", "configuration"]].itertuples(index=False, name=None)
+    files = [results / "metrics" / task_id / f"{name}.json" for task_id, name in ids]
+    times = [datetime.fromtimestamp(one.stat().st_mtime, UTC) for one in files if one.is_file()]
+    if times:
         first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (min(times), max(times)))
         found["fragments written"] = f"{first} to {last} UTC"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -248,17 +246,9 @@ def machine(files: Sequence[Path]) -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """Return the processor's name, as far as the system tells."""
     if CPUINFO.is_file():
         names = re.findall(r"^model name\s*: (.*)$", CPUINFO.read_text(), re.MULTILINE)
         if names:
             return str(names[0])
     return platform.processor() or "unknown processor"
-
-
-def read_json_if_there(path: Path) -> dict[str, Any] | None:
-    """The content of a JSON file, None if it is not there."""
-    if not path.is_file():
-        return None
-    content: dict[str, Any] = read_json(path)
-    return content

@@ -33,14 +33,14 @@ class Figure:
     svg: str
 
 
-def drawing(width: float, height: float, **options: Any) -> tuple[Any, Any]:
-    """A figure (inches) and its axes in the report's style, as `pyplot.subplots`."""
+def subplots(width: float, height: float, **options: Any) -> tuple[Any, Any]:
+    """Return a figure (inches) and its axes in the report's style, as `pyplot.subplots`."""
     with matplotlib.rc_context(STYLE):
         return pyplot.subplots(figsize=(width, height), **options)
 
 
-def finished(figure: Any) -> str:
-    """The SVG of a figure, which is closed."""
+def to_svg(figure: Any) -> str:
+    """Return the SVG of a figure, and close it."""
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -49,21 +49,21 @@ def finished(figure: Any) -> str:
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Name -> colour, in turn."""
+    """Return name -> colour, in turn."""
     return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
 
 
 def markers(names: Iterable[str]) -> dict[str, str]:
-    """Name -> marker, in turn, so that nothing is told by colour alone."""
+    """Return name -> marker, in turn, so that nothing is told by colour alone."""
     return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(dict.fromkeys(names))}
 
 
 def shortened(name: str, length: int = 28) -> str:
-    """A name that fits beside a picture."""
+    """Return a name that fits beside a picture."""
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def labels(names: Iterable[str]) -> list[str]:
-    """The shortened names, those that would be alike told apart by their position."""
+    """Return the shortened names, those that would be alike told apart by their position."""
     short = [shortened(name) for name in names]
     return [f"{one} #{i + 1}" if short.count(one) > 1 else one for i, one in enumerate(short)]

@@ -1,4 +1,4 @@
-"""The checks of `target_representations.csv` as it was written; each yields what it finds amiss."""
+"""The checks of `target_representations.csv` as it was written; each yields what it finds wrong."""
 
 import math
 from collections import Counter
@@ -6,22 +6,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metaprobe.training.fragment import COLUMNS, HYPERPARAMETERS, MEASURED
+from metaprobe.config.configurations import (
+    BLANK_WHEN_ZERO,
+    HYPERPARAMETERS,
+    MEASURED,
+    TARGET_COLUMNS,
+)
+from metaprobe.training.fragment import (
+    Experiment,
+)
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 TEXTS = ("task_id", "architecture", "optimizer")
-MAY_BE_EMPTY = ("weight_decay", "momentum", "dropout_rate", "label_smoothing", "grad_clip")
 ROUNDING = 0.5e-4  # the table has four decimals
+IN_TABLE = [name for name in HYPERPARAMETERS if name in TARGET_COLUMNS]
 Key = tuple[str | float, ...]
 Finding = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table, and the configuration it is of, if its hyperparameters are of one."""
+    """A line of the table; `place` is that of its experiment among the declared ones, None if there
+    is none, or if another line has it; `configuration` is the id that its cells are of, if any.
+    """
 
     line: int
     cells: dict[str, str]
+    place: int | None
     configuration: str | None
 
     @property
@@ -30,15 +41,15 @@ class Row:
         return self.cells["task_id"]
 
     def number(self, column: str) -> float:
-        """The cell as a number; NaN if it is none."""
+        """Return the cell as a number; NaN if it is none."""
         try:
             return float(self.cells[column])
         except ValueError:
             return math.nan
 
-    def finding(self, says: str) -> Finding:
-        """What is amiss with this line."""
-        return finding(says, self.task_id, self.configuration, self.line)
+    def finding(self, message: str) -> Finding:
+        """Return what is wrong with this line."""
+        return finding(message, self.task_id, self.configuration, self.line)
 
 
 @dataclass(frozen=True)
@@ -53,26 +64,60 @@ class Table:
     header: list[str]
     misshapen: list[int]
     rows: list[Row]
-    experiments: Sequence[tuple[str, str]]
-    configurations: Mapping[str, Mapping[str, Any]]
+    experiments: Sequence[Experiment]
     subsets: Mapping[str, Mapping[str, Any]]
     replicates: int
     basic: list[str] | None
 
 
 def finding(
-    says: str, task_id: str | None = None, configuration: str | None = None, line: int | None = None
+    message: str,
+    task_id: str | None = None,
+    configuration: str | None = None,
+    line: int | None = None,
 ) -> Finding:
-    """One thing that is amiss, and where."""
-    return {"task_id": task_id, "configuration": configuration, "line": line, "says": says}
+    """Return one thing that is wrong, and where."""
+    return {"task_id": task_id, "configuration": configuration, "line": line, "message": message}
+
+
+def rows_of(
+    lines: Mapping[int, dict[str, str]],
+    experiments: Sequence[Experiment],
+    configurations: Mapping[str, Mapping[str, Any]],
+) -> list[Row]:
+    """Return the rows of lines (number → cells), each with the declared experiment that it is.
+
+    The i-th row is the i-th experiment, if its cells are of it. Any other is the first experiment
+    of its cells that no other row is.
+    """
+    declared = [key_of(task_id, configurations[name]) for task_id, name in experiments]
+    found = {line: key_of(cells["task_id"], cells) for line, cells in lines.items()}
+    places = {
+        line: line - 2 for line, key in found.items() if declared[line - 2 : line - 1] == [key]
+    }
+    free: dict[Key, list[int]] = {}
+    for number, key in enumerate(declared):
+        free.setdefault(key, [])
+        if number not in places.values():
+            free[key].append(number)
+    for line, key in found.items():
+        if line not in places and free.get(key):
+            places[line] = free[key].pop(0)
+    rows = []
+    for line, cells in lines.items():
+        like = declared.index(found[line]) if found[line] in free else None
+        place = places.get(line, like)
+        name = None if place is None else experiments[place][1]
+        rows.append(Row(line, cells, places.get(line), name))
+    return rows
 
 
 def columns(table: Table) -> Iterator[Finding]:
     """The header is the 16 columns, in order, and every line has as many cells."""
-    if table.header != list(COLUMNS):
-        yield finding(f"the header is {','.join(table.header)}, not {','.join(COLUMNS)}")
+    if table.header != list(TARGET_COLUMNS):
+        yield finding(f"the header is {','.join(table.header)}, not {','.join(TARGET_COLUMNS)}")
     for line in table.misshapen:
-        yield finding(f"it has not {len(COLUMNS)} cells", line=line)
+        yield finding(f"it has not {len(TARGET_COLUMNS)} cells", line=line)
 
 
 def row_count(table: Table) -> Iterator[Finding]:
@@ -83,25 +128,19 @@ def row_count(table: Table) -> Iterator[Finding]:
 
 def every_experiment_once(table: Table) -> Iterator[Finding]:
     """Every declared (task, configuration) has one row, in the declared order, and there is no other."""
-    declared = [
-        (key_of(task_id, table.configurations[name]), task_id, name)
-        for task_id, name in table.experiments
-    ]
-    found = [key_of(row.task_id, row.cells) for row in table.rows]
-    wanted, there = Counter(key for key, _, _ in declared), Counter(found)
-    for key, task_id, name in declared:
-        if not there[key]:
-            yield finding("it has no row", task_id, name)
-    seen: Counter[Key] = Counter()
-    for row, key in zip(table.rows, found, strict=True):
-        seen[key] += 1
-        if not wanted[key]:
-            yield row.finding("no such experiment is declared")
-        elif seen[key] > wanted[key]:
-            yield row.finding("it is there already, in an earlier line")
-    if wanted == there:
-        for row, key, (other, task_id, name) in zip(table.rows, found, declared, strict=True):
-            if key != other:
+    places = [row.place for row in table.rows]
+    every = range(len(table.experiments))
+    for place in (one for one in every if one not in places):
+        yield finding("it has no row", *table.experiments[place])
+    for row in (one for one in table.rows if one.place is None):
+        known = row.configuration is not None
+        yield row.finding(
+            "it is there already, in an earlier line" if known else "no such experiment is declared"
+        )
+    if set(places) == set(every):
+        for row, place in zip(table.rows, every, strict=True):
+            if row.place != place:
+                task_id, name = table.experiments[place]
                 yield row.finding(f"the order is not as declared: here belongs {task_id}, {name}")
                 return
 
@@ -109,9 +148,9 @@ def every_experiment_once(table: Table) -> Iterator[Finding]:
 def nothing_empty(table: Table) -> Iterator[Finding]:
     """No cell is empty, or not a finite number, but hyperparameters that are not in use."""
     for row in table.rows:
-        for column in COLUMNS:
+        for column in TARGET_COLUMNS:
             cell = row.cells[column]
-            if not cell and column not in MAY_BE_EMPTY:
+            if not cell and column not in BLANK_WHEN_ZERO:
                 yield row.finding(f"{column} is empty")
             elif cell and column not in TEXTS and not math.isfinite(row.number(column)):
                 yield row.finding(f"{column} is {cell!r}, not a finite number")
@@ -157,7 +196,7 @@ def accuracy_and_loss(table: Table) -> Iterator[Finding]:
 
 
 def accuracy_bounds(loss: float, images: int, class_count: int) -> tuple[float, float]:
-    """The lowest and the highest accuracy that `images` predictions of this mean loss can have.
+    """Return the lowest and the highest accuracy that `images` predictions of this mean loss can have.
 
     The loss of an image is -log p, p the probability of its true class, and the predicted class is
     one of the largest probability.
@@ -208,7 +247,7 @@ def above_chance(table: Table) -> Iterator[Finding]:
 
 
 def known(table: Table) -> Iterator[Row]:
-    """The rows of declared tasks."""
+    """Return the rows of declared tasks."""
     return (row for row in table.rows if row.task_id in table.subsets)
 
 
@@ -227,14 +266,14 @@ CHECKS: dict[Callable[[Table], Iterator[Finding]], str] = {
 
 
 def key_of(task_id: str, values: Mapping[str, Any]) -> Key:
-    """What identifies an experiment in the table: its task and its hyperparameters."""
-    return task_id, *(_comparable(name, values[name]) for name in HYPERPARAMETERS)
+    """Return what the cells of an experiment can be compared by: its task and its hyperparameters."""
+    return task_id, *(_comparable(name, values[name]) for name in IN_TABLE)
 
 
 def _comparable(column: str, value: Any) -> str | float:
     if column in TEXTS:
         return str(value)
-    if value == "" and column in MAY_BE_EMPTY:
+    if value == "" and column in BLANK_WHEN_ZERO:
         return 0.0
     try:
         return float(value)

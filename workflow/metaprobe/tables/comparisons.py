@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from metaprobe.core.csv_text import csv_text
-from metaprobe.core.files import broken, write_text
-from metaprobe.tables.intervals import difference, sign_flip_p
+from metaprobe.core.files import broken, write_csv
+from metaprobe.tables.statistics import difference, sign_flip_p
 
 COLUMNS = ("task_id", "configuration_a", "configuration_b", "difference", "low", "high", "p")
 SIGNIFICANT_DIGITS = 6
@@ -21,7 +21,7 @@ def write_comparisons(path: str | Path, predictions_path: str | Path) -> None:
     """Write a row per task and pair of its configurations, the earlier one first.
 
     Args:
-        predictions_path: what `write_prediction_table` wrote, a row group per task.
+        predictions_path: what `write_predictions` wrote, a row group per task.
 
     Raises:
         UserError: the predictions of a task are not of the same images.
@@ -36,7 +36,7 @@ def write_comparisons(path: str | Path, predictions_path: str | Path) -> None:
             for first, second, *values in compare(*right):
                 cells = (f"{value:.{SIGNIFICANT_DIGITS}g}" for value in values)
                 rows.append([task_id, first, second, *cells])
-    write_text(path, csv_text(COLUMNS, rows))
+    write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def right_by_image(task: pa.Table) -> tuple[dict[str, NDArray[np.int64]], int] | None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from metaprobe.core.files import write_text
-from metaprobe.tables.target import Expected, Experiment, read_fragments, to_csv
+from metaprobe.core.files import csv_text, write_text
+from metaprobe.tables.collect import read_fragments, tables_of
+from metaprobe.tables.target import target_table
+from metaprobe.training.fragment import Expected, Experiment, Fragment
 
 START = "No experiment is finished yet: snakemake --cores 4 starts the run."
 
@@ -17,7 +18,7 @@ def write_finished(results: Path, experiments: Sequence[Experiment], expected: E
 
 
 def answer(results: Path, experiments: Sequence[Experiment], expected: Expected) -> str:
-    """What `snakemake partial` prints: the table is written, and broken fragments are named.
+    """Return what `metaprobe partial` prints: the table is written, and broken fragments are named.
 
     Nothing is written while there is nothing to put into the table.
     """
@@ -29,12 +30,12 @@ def answer(results: Path, experiments: Sequence[Experiment], expected: Expected)
     return "\n".join([_write(results, fragments, len(experiments)), *left_out])
 
 
-def _write(results: Path, fragments: Sequence[dict[str, Any]], experiments: int) -> str:
+def _write(results: Path, fragments: Sequence[Fragment], experiments: int) -> str:
     """Write the partial table, or delete it if the whole table is the same."""
     partial, whole = (
         results / f"target_representations{suffix}" for suffix in (".partial.csv", ".csv")
     )
-    text = to_csv(fragments)
+    text = csv_text(target_table(tables_of(fragments).experiments))
     if whole.is_file() and whole.read_bytes() == text.encode():
         partial.unlink(missing_ok=True)
         return f"{len(fragments)} of {experiments} experiments are finished; they are in {whole}."

@@ -7,10 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metaprobe.core.files import Arrays, replacing
-from metaprobe.training.predictions import read_predictions
+from metaprobe.core.files import Arrays, broken, read_arrays, replacing
+from metaprobe.training.fragment import Experiment
 
-Experiment = tuple[str, str]
 SCHEMA = pa.schema(
     {
         "task_id": pa.string(),
@@ -25,7 +24,7 @@ SCHEMA = pa.schema(
 )
 
 
-def write_prediction_table(
+def write_predictions(
     path: str | Path, folder: str | Path, experiments: Sequence[Experiment]
 ) -> None:
     """Write one Parquet file with a row per experiment, replicate and test image.
@@ -63,3 +62,19 @@ def _columns(task_id: str, configuration: str, arrays: Arrays) -> dict[str, obje
         name: arrays[name].ravel()
         for name in ("predicted_class", "probability_true", "probability_predicted")
     }
+
+
+def read_predictions(folder: str | Path, task_id: str, configuration: str) -> Arrays:
+    """Return what `measurement.predict` gave of one experiment.
+
+    Args:
+        folder: holds them as `<task_id>/<configuration>.safetensors`.
+
+    Raises:
+        UserError: the file is missing, broken or another experiment's.
+    """
+    path = Path(folder, task_id, f"{configuration}.safetensors")
+    arrays, ids = read_arrays(path)
+    if ids != {"task_id": task_id, "configuration": configuration}:
+        raise broken(path, "it is another experiment's")
+    return arrays

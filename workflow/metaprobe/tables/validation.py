@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from metaprobe.config.configurations import TARGET_COLUMNS
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, digest_file
+from metaprobe.core.files import broken, digest_file, missing
 from metaprobe.data.subset import read_subset
-from metaprobe.tables.checks import CHECKS, Row, Table, key_of, same_tasks
-from metaprobe.training.fragment import COLUMNS
-from metaprobe.training.measures import majority_rate
+from metaprobe.tables.checks import CHECKS, Table, rows_of, same_tasks
+from metaprobe.training.fragment import Experiment
+from metaprobe.training.metrics import majority_rate
 
 
 def read_table(
     path: str | Path,
-    experiments: Sequence[tuple[str, str]],
+    experiments: Sequence[Experiment],
     configurations: Mapping[str, Mapping[str, Any]],
     subsets: Mapping[str, Mapping[str, Any]],
     replicates: int = 1,
@@ -30,18 +31,17 @@ def read_table(
         UserError: the file, or basic_representations.csv, is missing or no CSV.
     """
     header, *lines = _read_csv(path) or [[]]
-    names = {key_of(task_id, configurations[name]): name for task_id, name in reversed(experiments)}
-    rows, misshapen = [], []
-    for line, cells in enumerate(lines, start=2):
-        if header != list(COLUMNS) or len(cells) != len(COLUMNS):
-            misshapen.append(line)
-            continue
-        values = dict(zip(COLUMNS, cells, strict=True))
-        rows.append(Row(line, values, names.get(key_of(values["task_id"], values))))
+    whole = {
+        line: dict(zip(TARGET_COLUMNS, cells, strict=True))
+        for line, cells in enumerate(lines, start=2)
+        if header == list(TARGET_COLUMNS) and len(cells) == len(TARGET_COLUMNS)
+    }
+    misshapen = [line for line in range(2, len(lines) + 2) if line not in whole]
+    rows = rows_of(whole, experiments, configurations)
     basic = None
     if basic_path:
         basic = [cells[0] if cells else "" for cells in _read_csv(basic_path)[1:]]
-    return Table(header, misshapen, rows, experiments, configurations, subsets, replicates, basic)
+    return Table(header, misshapen, rows, experiments, subsets, replicates, basic)
 
 
 def _read_csv(path: str | Path) -> list[list[str]]:
@@ -49,13 +49,13 @@ def _read_csv(path: str | Path) -> list[list[str]]:
         text = Path(path).read_text(encoding="utf-8")
         return list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: start the run again to make it") from None
+        raise missing(path) from None
     except (ValueError, csv.Error) as error:
         raise broken(path, str(error)) from None
 
 
 def subset_facts(path: str | Path) -> dict[str, Any]:
-    """What the checks need of a subset: `test_images`, `class_count`, `test_majority_rate`."""
+    """Return what the checks need of a subset: `test_images`, `class_count`, `test_majority_rate`."""
     subset = read_subset(path)
     return {
         "test_images": subset["test"]["images"],
@@ -65,7 +65,7 @@ def subset_facts(path: str | Path) -> dict[str, Any]:
 
 
 def examine(table: Table, path: str | Path) -> dict[str, Any]:
-    """The report of all checks, as it stands in validation.json."""
+    """Return the report of all checks, as it stands in validation.json."""
     skipped = (same_tasks,) if table.basic is None else ()
     return {
         "table": Path(path).name,
@@ -76,7 +76,7 @@ def examine(table: Table, path: str | Path) -> dict[str, Any]:
             {
                 "name": check.__name__,
                 "severity": severity,
-                "demands": (check.__doc__ or "").removesuffix("."),
+                "requirement": (check.__doc__ or "").removesuffix("."),
                 "checked": check not in skipped,
                 "findings": [] if check in skipped else list(check(table)),
             }
@@ -86,7 +86,7 @@ def examine(table: Table, path: str | Path) -> dict[str, Any]:
 
 
 def in_words(report: dict[str, Any], most: int | None = None) -> str:
-    """What a report says, a line per finding, but `most` of a check.
+    """Return what a report says, a line per finding, but `most` of a check.
 
     Raises:
         UserError: there are errors; it names them.
@@ -111,10 +111,10 @@ def in_words(report: dict[str, Any], most: int | None = None) -> str:
 
 
 def _lines(check: dict[str, Any], most: int | None) -> Iterator[str]:
-    """One line per finding of a check, and how many there are beyond `most`."""
+    """Yield one line per finding of a check, and how many there are beyond `most`."""
     for one in check["findings"][:most]:
         where = [str(one[key]) for key in ("task_id", "configuration") if one[key]]
         where = ([f"line {one['line']}"] if one["line"] else []) + where
-        yield ": ".join([check["name"], *filter(None, [", ".join(where)]), one["says"]])
+        yield ": ".join([check["name"], *filter(None, [", ".join(where)]), one["message"]])
     if most is not None and (more := len(check["findings"]) - most) > 0:
         yield f"{check['name']}: and {more} more, in validation.json"

@@ -7,7 +7,7 @@ from typing import Any
 
 from metaprobe.config.configurations import IN_GRID, OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS, Grid
 
-# An architecture is trained by a job of its own, and gives the other hyperparameters' heads features.
+# An architecture is trained by a job of its own: its features are other inputs.
 HYPERPARAMETERS = tuple(name for name in IN_GRID if name != "architecture")
 Configuration = dict[str, Any]
 
@@ -21,7 +21,7 @@ def expand(grid: Grid) -> list[Configuration]:
 
 
 def distinct(entries: Sequence[Configuration]) -> tuple[list[Configuration], list[int]]:
-    """The entries that train differently, and for each entry the index of its training among them."""
+    """Return the entries that train differently, and for each entry the index of its training among them."""
     indices: dict[str, int] = {}
     trainings: list[Configuration] = []
     training_of_entry = []

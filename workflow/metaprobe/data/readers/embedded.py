@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from metaprobe.config.datasets import Embedded
 from metaprobe.core.randomness import generator
+from metaprobe.config.datasets import Embedded
 from metaprobe.data.readers import Dataset, Pool
 
 SIDE = 64
@@ -23,12 +23,12 @@ PERIODS = {"narrow": 6.0, "wide": 12.0}
 
 
 def read(task_id: str, entry: Embedded, data: Path) -> Dataset:
-    """One pool, made by the generator that the entry's `class` names."""
+    """Return one pool, made by the generator that the entry's `class` names."""
     return GENERATORS[entry.class_name]()
 
 
 def handwritten_digits() -> Dataset:
-    """scikit-learn's 1,797 real 8 × 8 scans (test part of UCI's Optical Recognition of
+    """Return scikit-learn's 1,797 real 8 × 8 scans (test part of UCI's Optical Recognition of
     Handwritten Digits, Alpaydin and Kaynak 1998)."""
     from sklearn.datasets import load_digits
 
@@ -39,13 +39,13 @@ def handwritten_digits() -> Dataset:
 
 
 def generated_shapes() -> Dataset:
-    """Four shapes in two tints on a noisy ground: eight classes in colour."""
+    """Return four shapes in two tints on a noisy ground: eight classes in colour."""
     names = [f"{tint} {shape}" for tint in TINTS for shape in SHAPES]
     return _generated("shapes", names, _shape)
 
 
 def generated_gratings() -> Dataset:
-    """Stripes of six directions and two widths under noise: twelve classes, hard."""
+    """Return stripes of six directions and two widths under noise: twelve classes, hard."""
     names = [f"{width} {angle} degrees" for width in PERIODS for angle in ANGLES]
     return _generated("gratings", names, _grating)
 

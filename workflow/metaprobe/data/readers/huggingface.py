@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metaprobe.config.datasets import HuggingFace
 from metaprobe.core.errors import UserError
+from metaprobe.config.datasets import HuggingFace
 from metaprobe.data.readers import Dataset, Pool, numbered_classes, optional_package
 
 
 def read(task_id: str, entry: HuggingFace, data: Path) -> Dataset:
-    """The revision `revision` of the data set `path`, cached in `huggingface` below the data folder.
+    """Return the revision `revision` of the data set `path`, cached in `huggingface` below the data folder.
 
     Its splits named by `train` and `test` (by default so called), or the one named by `pool`. The
     first reading downloads it.
@@ -24,12 +24,12 @@ def read(task_id: str, entry: HuggingFace, data: Path) -> Dataset:
     names = (
         {"train": entry.train, "test": entry.test} if entry.pool is None else {"pool": entry.pool}
     )
-    parts = {part: _load(task_id, hub, entry, data, split) for part, split in names.items()}
-    labels = {part: _column(task_id, table, entry) for part, table in parts.items()}
-    class_names = _class_names(next(iter(parts.values())), labels, entry)
+    tables = {split: _load(task_id, hub, entry, data, name) for split, name in names.items()}
+    labels = {split: _column(task_id, table, entry) for split, table in tables.items()}
+    class_names = _class_names(next(iter(tables.values())), labels, entry)
     pools = {
-        part: _pool(task_id, table, labels[part], class_names, entry)
-        for part, table in parts.items()
+        split: _pool(task_id, table, labels[split], class_names, entry)
+        for split, table in tables.items()
     }
     return Dataset(class_names, pools)
 
@@ -54,7 +54,7 @@ def _load(task_id: str, hub: Any, entry: HuggingFace, data: Path, split: str) ->
 
 
 def _column(task_id: str, table: Any, entry: HuggingFace) -> list[Any]:
-    """The labels as they are stored; no picture is decoded."""
+    """Return the labels as they are stored; no picture is decoded."""
     columns = {"image_column": entry.image_column, "label_column": entry.label_column}
     for key, column in columns.items():
         if column not in table.column_names:
@@ -66,7 +66,7 @@ def _column(task_id: str, table: Any, entry: HuggingFace) -> list[Any]:
 
 
 def _class_names(table: Any, labels: dict[str, list[Any]], entry: HuggingFace) -> list[str]:
-    """The names stored with the column, or the words that stand in it, sorted, or numbers."""
+    """Return the names stored with the column, or the words that stand in it, sorted, or numbers."""
     stored = getattr(table.features[entry.label_column], "names", None)
     if stored is not None:
         return list(stored)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metaprobe.config.datasets import MedMNIST
 from metaprobe.core.errors import UserError
+from metaprobe.config.datasets import MedMNIST
 from metaprobe.data.readers import Dataset, Pool, damaged_file, missing_file, numbered_classes
 
 
 def read(task_id: str, entry: MedMNIST, data: Path) -> Dataset:
-    """The official training and test part of `medmnist/<task_id in small letters>.npz`, or `path`.
+    """Return the official training and test part of `medmnist/<task_id in small letters>.npz`, or `path`.
 
     The official validation part is not used. Pictures are unpacked when the first one is asked for.
 
@@ -25,23 +25,25 @@ def read(task_id: str, entry: MedMNIST, data: Path) -> Dataset:
     file = data / Path(entry.path or f"medmnist/{task_id.lower()}.npz").expanduser()
     if not file.is_file():
         raise missing_file(task_id, file)
-    pools = {part: _pool(task_id, file, part) for part in ("train", "test")}
+    pools = {split: _pool(task_id, file, split) for split in ("train", "test")}
     return Dataset(numbered_classes(entry.classes), pools)
 
 
-def _pool(task_id: str, file: Path, part: str) -> Pool:
-    labels = _array(task_id, file, f"{part}_labels").astype(np.int64)
+def _pool(task_id: str, file: Path, split: str) -> Pool:
+    labels = _array(task_id, file, f"{split}_labels").astype(np.int64)
     if labels.ndim != 2 or labels.shape[1] != 1:
         raise UserError(
-            f"{task_id}: the {part} labels in {file} have shape {labels.shape}, not (N, 1); only "
+            f"{task_id}: the {split} labels in {file} have shape {labels.shape}, not (N, 1); only "
             "data sets with one label per picture can be used"
         )
 
     @cache
     def pictures() -> NDArray[Any]:
-        found = _array(task_id, file, f"{part}_images")
+        found = _array(task_id, file, f"{split}_images")
         if len(found) != len(labels):
-            raise damaged_file(task_id, file, f"{len(found)} {part} pictures, {len(labels)} labels")
+            raise damaged_file(
+                task_id, file, f"{len(found)} {split} pictures, {len(labels)} labels"
+            )
         return found
 
     return Pool(labels[:, 0], lambda index: Image.fromarray(pictures()[index]))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from metaprobe.config.datasets import Omniglot
 from metaprobe.core.errors import UserError
-from metaprobe.data.readers import Dataset, Pool, damaged_file
 from metaprobe.data.transforms import open_image
+from metaprobe.config.datasets import Omniglot
+from metaprobe.data.readers import Dataset, Pool, damaged_file
 
 TRAINING_DRAWERS = 16
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metaprobe.tables.intervals import Z, difference, fair_binomial, sign_flip_p, wilson
+from metaprobe.tables.statistics import Z, difference, fair_binomial, sign_flip_p, wilson
 from scipy.stats import binomtest
 
 

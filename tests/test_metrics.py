@@ -1,4 +1,4 @@
-"""Measures beside accuracy and loss: scikit-learn's, or computed by hand."""
+"""Metrics beside accuracy and loss: scikit-learn's, or computed by hand."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.training import metrics
-from metaprobe.training.measures import (
+from metaprobe.training.metrics import (
     balanced_accuracy,
     expected_calibration_error,
     macro_f1,

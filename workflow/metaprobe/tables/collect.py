@@ -1,0 +1,182 @@
+"""All that fragments know, read and validated once, as three tables: what comes after reads only these."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+import pandas as pd
+import pyarrow as pa
+
+from metaprobe.config.configurations import TARGET_COLUMNS
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import read_parquet
+from metaprobe.tables.statistics import wilson
+from metaprobe.training.fragment import (
+    METRICS,
+    Expected,
+    Experiment,
+    Fragment,
+    Model,
+    Point,
+    read_fragment,
+)
+
+Types = dict[str, pa.DataType]
+TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+IDS: Types = {"task_id": pa.string(), "configuration": pa.string()}
+REPLICATE = IDS | {"replicate": pa.int32(), "seed": pa.uint64()}
+REPLICATES = REPLICATE | dict.fromkeys((*METRICS, "seconds"), pa.float64())
+CURVES = REPLICATE | dict.fromkeys(Point.__annotations__, pa.float64()) | {"epoch": pa.int32()}
+ADDED: Types = {"replicates": pa.int32()}
+ADDED |= dict.fromkeys(("test_accuracy_low", "test_accuracy_high"), pa.float64())
+ADDED |= {f"{name}_std": pa.float64() for name in METRICS}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A row per experiment, per trained head, and per head and epoch, in the declared order; what
+    does not apply is NaN.
+    """
+
+    experiments: pd.DataFrame
+    replicates: pd.DataFrame
+    curves: pd.DataFrame
+
+
+def read_fragments(
+    folder: str | Path,
+    experiments: Sequence[Experiment],
+    expected: Expected = MappingProxyType({}),
+) -> tuple[list[Fragment], list[str]]:
+    """Return the sound fragments, in order, and a complaint about each of the others.
+
+    Args:
+        folder: holds the fragments as `<task_id>/<configuration>.json`.
+    """
+    fragments, complaints = [], []
+    pictures: dict[str, str] = {}
+    for task_id, configuration in experiments:
+        path = Path(folder, task_id, f"{configuration}.json")
+        facts = expected.get((task_id, configuration), {})
+        try:
+            fragment = read_fragment(path, task_id, configuration, facts)
+        except UserError as error:
+            complaints.append(str(error))
+            continue
+        if pictures.setdefault(task_id, fragment.pixels_sha256) != fragment.pixels_sha256:
+            complaints.append(
+                f"{path}: the pictures of {task_id} changed between its architectures: delete "
+                f"its subset and start the run again"
+            )
+            continue
+        fragments.append(fragment)
+    return fragments, complaints
+
+
+def collect(
+    folder: str | Path,
+    experiments: Sequence[Experiment],
+    expected: Expected = MappingProxyType({}),
+) -> Tables:
+    """Read the fragments of all `experiments` as tables.
+
+    Raises:
+        UserError: fragments are missing, broken or of another run, all of them named.
+    """
+    fragments, complaints = read_fragments(folder, experiments, expected)
+    if complaints:
+        raise UserError("\n".join(complaints))
+    return tables_of(fragments)
+
+
+def read_tables(results: Path) -> Tables:
+    """Read the tables that a run has written.
+
+    Raises:
+        UserError: one is missing or damaged.
+    """
+    names = ("experiments", "replicates", "curves")
+    return Tables(*(read_parquet(results / f"{name}.parquet") for name in names))
+
+
+def tables_of(fragments: Sequence[Fragment]) -> Tables:
+    """Return the tables of fragments."""
+    return Tables(
+        _frame(map(experiment_row, fragments), experiment_types(fragments)),
+        _frame(replicate_rows(fragments), REPLICATES),
+        _frame(curve_rows(fragments), CURVES),
+    )
+
+
+def _frame(rows: Iterator[dict[str, Any]], types: Types) -> pd.DataFrame:
+    table: pd.DataFrame = pa.Table.from_pylist(list(rows), pa.schema(types)).to_pandas()
+    return table
+
+
+def experiment_types(fragments: Sequence[Fragment]) -> Types:
+    """Return column → type of the table of experiments, first the 16 of the target table.
+
+    Lists are left to the other tables; a mapping is a column per key, `seconds_head`. The keys of
+    `versions` are those of any fragment.
+    """
+    names = dict.fromkeys([*TARGET_COLUMNS, *Fragment.model_fields])
+    types: Types = {}
+    for name in names:
+        kind: Any = Fragment.model_fields[name].annotation
+        if isinstance(kind, type) and issubclass(kind, Model):
+            for key, field in kind.model_fields.items():
+                types[f"{name}_{key}"] = _type(field.annotation)
+        elif get_origin(kind) is dict:
+            keys = sorted({key for fragment in fragments for key in getattr(fragment, name)})
+            types |= {f"{name}_{key}": _type(get_args(kind)[1]) for key in keys}
+        elif get_origin(kind) is not list:
+            types[name] = _type(kind)
+    return types | ADDED
+
+
+def _type(kind: Any) -> pa.DataType:
+    """Return the type of a column whose values are of `kind`, or None."""
+    if isinstance(kind, UnionType):
+        return _type(next(one for one in get_args(kind) if one is not type(None)))
+    if get_origin(kind) is Literal:
+        return _type(type(get_args(kind)[0]))
+    return TYPES[kind]
+
+
+def experiment_row(fragment: Fragment) -> dict[str, Any]:
+    """Return what a fragment says, the interval of its accuracy, and the spread of its replicates."""
+    row: dict[str, Any] = {}
+    for name, value in fragment.model_dump(exclude={"learning_curve", "replicates"}).items():
+        if isinstance(value, dict):
+            row |= {f"{name}_{key}": one for key, one in value.items()}
+        else:
+            row[name] = value
+    low, high = wilson(fragment.test_accuracy, fragment.test_images)
+    row |= {"test_accuracy_low": low, "test_accuracy_high": high}
+    row["replicates"] = len(fragment.replicates)
+    for name in METRICS:
+        values = [getattr(one, name) for one in fragment.replicates]
+        row[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    return row
+
+
+def replicate_rows(fragments: Sequence[Fragment]) -> Iterator[dict[str, Any]]:
+    """Yield a row per experiment and replicate, with its metrics."""
+    for fragment in fragments:
+        for number, one in enumerate(fragment.replicates):
+            yield _ids(fragment, number) | one.model_dump(exclude={"learning_curve"})
+
+
+def curve_rows(fragments: Sequence[Fragment]) -> Iterator[dict[str, Any]]:
+    """Yield a row per experiment, replicate and epoch."""
+    for fragment in fragments:
+        for number, one in enumerate(fragment.replicates):
+            for point in one.learning_curve:
+                yield _ids(fragment, number) | {"seed": one.seed} | point
+
+
+def _ids(fragment: Fragment, replicate: int) -> dict[str, Any]:
+    return {name: getattr(fragment, name) for name in IDS} | {"replicate": replicate}
