@@ -21,7 +21,7 @@ NAMES = [f"configuration-{number}" for number in range(6)]
 def a_plan(jobs=(), states=None, **changes) -> Plan:
     """Of two data sets that share a source."""
     sources = typed_sources({"net": {"download_mb": 100.0, "extracted_mb": 300.0}})
-    entries = typed_entries(dict.fromkeys(("One", "Two"), {"kind": "pcam", "source": "net"}))
+    entries = typed_entries({name: {"kind": "pcam", "source": "net"} for name in ("One", "Two")})
     settings = {
         "states": states or {(task, "a"): State("missing") for task in entries},
         "jobs": frozenset(jobs),

@@ -1,9 +1,12 @@
 """A data set's entry, one model per kind, and the sources that files are downloaded from.
 
-A new kind is a model here, named in KINDS, and a module of its name in `data/readers`.
+A new kind is a model here, and a module of its name in `data/readers`.
 """
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Iterator
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
 
@@ -212,14 +215,20 @@ class PCAM(Entry):
     kind: Literal["pcam"]
 
 
-AnyEntry = Annotated[
-    Torchvision | Folder | HuggingFace | MedMNIST | Embedded | STL10 | FER2013 | Omniglot | PCAM,
-    Field(discriminator="kind"),
-]
-KINDS: dict[str, type[Entry]] = {
-    get_args(model.model_fields["kind"].annotation)[0]: model
-    for model in get_args(get_args(AnyEntry)[0])
+def _of_one_kind(base: type[Entry]) -> Iterator[type[Entry]]:
+    for model in base.__subclasses__():
+        if model.__annotations__.get("kind"):
+            yield model
+        yield from _of_one_kind(model)
+
+
+KINDS = {
+    str(get_args(model.model_fields["kind"].annotation)[0]): model for model in _of_one_kind(Entry)
 }
+if TYPE_CHECKING:
+    AnyEntry = Entry
+else:
+    AnyEntry = Annotated[reduce(or_, KINDS.values()), Field(discriminator="kind")]
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(AnyEntry)
 
 

@@ -268,8 +268,7 @@ def _complete(whole: Files) -> Files:
 
 
 def _select(whole: Files, new: dict[str, Entry]) -> Run:
-    chosen = whole.only_datasets or whole.datasets
-    datasets: dict[str, Entry] = {name: whole.datasets[name] for name in chosen}
+    datasets = {name: whole.datasets[name] for name in whole.only_datasets or whole.datasets}
     names = whole.only_configurations or whole.configurations
     used = {entry.source for entry in datasets.values()}
     return Run(
