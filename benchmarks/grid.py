@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from metaprobe.config.backbones import BACKBONES
+from metaprobe.config.configurations import Grid
 from metaprobe.config.load import read_strictly
 from metaprobe.core.files import digest_arrays, write_arrays
 from metaprobe.training.sweep import sweep
 
 TRAIN, TEST, CLASSES = 5000, 1000, 10
-SINGLE = {"dropout_rate": [0.0], "label_smoothing": [0.0], "grad_clip": [0.0], "epochs": [3]}
 
 
 def write_features(path: Path, architecture: str) -> None:
@@ -39,12 +39,11 @@ def write_features(path: Path, architecture: str) -> None:
 def measure() -> dict[str, tuple[float, int]]:
     """CPU seconds and rows by architecture; evaluation of every head and epoch included."""
     torch.set_num_threads(1)
-    grid = read_strictly("config/grid.yaml")["grid"]
-    grid = SINGLE | grid | {"replicates": 1, "validation_folds": 0}
-    code = dict.fromkeys(grid["optimizer"], "bench")
+    grid = Grid.model_validate(read_strictly("config/grid.yaml")["grid"])
+    code = dict.fromkeys(grid.values()["optimizer"], "bench")
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
-        for architecture in grid["architecture"]:
+        for architecture in grid.values()["architecture"]:
             features = Path(temporary, f"{architecture}.safetensors")
             write_features(features, architecture)
             start = time.process_time()

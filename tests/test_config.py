@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from metaprobe.config.datasets import Split
 from metaprobe.config.load import Run, load_run, read_strictly
+from metaprobe.config.settings import Settings
 from metaprobe.core.errors import UserError
+from metaprobe.data.new_dataset import declare
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
@@ -52,7 +55,7 @@ def load(
     for file in files:
         update_config(merged, load_configfile(file))
         update_config(merged, overwrite)
-    return load_run(merged, [*files, *(overriding or [])])
+    return load_run(merged, [*files, *(overriding or [])], declare)
 
 
 def load_texts(folder: Path, *texts: str, **command_line: Any) -> Run:
@@ -73,7 +76,7 @@ def complaints(folder: Path, *texts: str, **command_line: Any) -> list[str]:
 def hyperparameters(folder: Path, text: str) -> dict[str, Any]:
     """The one configuration whose keys are given as flow YAML."""
     run = load_texts(folder, f"{DATASETS}\nconfigurations:\n  one: {{{text}}}\n")
-    return run.configurations["one"]
+    return run.configurations["one"].parameters()
 
 
 def test_shipped_files_are_the_protocol() -> None:
@@ -81,7 +84,7 @@ def test_shipped_files_are_the_protocol() -> None:
     run = load(SHIPPED)
     assert list(run.datasets) == f"{GREY} {COLOUR}".split()
     assert [
-        name for name, entry in run.datasets.items() if entry["transform"] == "grey"
+        name for name, entry in run.datasets.items() if entry.transform == "grey"
     ] == GREY.split()
     expected = {
         "resnet18-plain": ("ResNet18", 0.01, 0.0, 0.0, 0.0),
@@ -96,10 +99,10 @@ def test_shipped_files_are_the_protocol() -> None:
     common = {"alpha": 1.0, "batch_size": 64, "epochs": 3, "momentum": 0.0, "optimizer": "Adam"}
     for name, values in expected.items():
         complete = common | {"weight_decay": 0.0001} | dict(zip(names, values, strict=True))
-        assert run.configurations[name] == complete
-    assert (run.settings["train_images"], run.settings["test_images"]) == (5000, 1000)
-    assert run.settings["sampling"] == "random"
-    assert run.settings["weights"] == "imagenet"
+        assert run.configurations[name].parameters() == complete
+    assert (run.settings.train_images, run.settings.test_images) == (5000, 1000)
+    assert run.settings.sampling == "random"
+    assert run.settings.weights == "imagenet"
 
 
 def test_demo_overrides_what_is_shipped() -> None:
@@ -108,22 +111,22 @@ def test_demo_overrides_what_is_shipped() -> None:
     assert list(run.datasets) == ["Digits", "GeneratedShapes", "GeneratedGratings"]
     assert run.sources == {}
     assert len(run.configurations) == 6
-    assert {entry["epochs"] for entry in run.configurations.values()} == {20}
-    assert run.settings["weights"] == "random"
-    assert run.settings["seed"] == 0
+    assert {entry.epochs for entry in run.configurations.values()} == {20}
+    assert run.settings.weights == "random"
+    assert run.settings.seed == 0
 
 
 def test_defaults_are_filled(tmp_path: Path) -> None:
     """A step that meets an absent key."""
     run = load_texts(tmp_path, GOOD)
-    assert run.settings | {"seed": 0, "epochs": 3, "data": "data", "device": "auto"} == run.settings
-    assert run.datasets["Birds"]["transform"] == "colour"
-    assert run.datasets["Birds"]["partial"] is False
-    assert run.configurations["plain"]["optimizer"] == "Adam"
-    assert run.configurations["plain"]["batch_size"] == 64
-    assert run.configurations["plain"]["epochs"] == 3
+    assert run.settings == Settings(seed=0, epochs=3, data="data", device="auto")
+    assert run.datasets["Birds"].transform == "colour"
+    assert run.datasets["Birds"].partial is False
+    assert run.configurations["plain"].optimizer == "Adam"
+    assert run.configurations["plain"].batch_size == 64
+    assert run.configurations["plain"].epochs == 3
     run = load_texts(tmp_path, GOOD, "datasets: {Birds: {split: {rule: random}}}\n")
-    assert run.datasets["Birds"]["split"] == {"rule": "random", "test_fraction": 0.2}
+    assert run.datasets["Birds"].split == Split(rule="random", test_fraction=0.2)
 
 
 def test_defaults_are_seen_by_the_scripts(tmp_path: Path) -> None:
@@ -143,7 +146,7 @@ def test_only_selects_in_its_order(tmp_path: Path) -> None:
     run = load_texts(tmp_path, GOOD + other + only)
     assert list(run.datasets) == ["Trees", "Birds"]
     assert list(run.configurations) == ["other", "plain"]
-    assert [entry["epochs"] for entry in run.configurations.values()] == [7, 3]
+    assert [entry.epochs for entry in run.configurations.values()] == [7, 3]
     assert list(run.sources) == ["woods"]
     assert load_texts(tmp_path, GOOD + "only_datasets: [Birds]\n").sources == {}
 
@@ -157,7 +160,7 @@ def test_order_is_that_of_the_declarations(tmp_path: Path) -> None:
     )
     assert list(run.datasets) == ["Birds", "Trees", "New"]
     assert list(run.configurations) == ["plain", "second"]
-    assert run.configurations["second"]["learning_rate"] == 0.5
+    assert run.configurations["second"].learning_rate == 0.5
 
 
 def test_replaced_files_do_not_count(tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ def test_integers_are_integers_however_written(tmp_path: Path) -> None:
         load_texts(tmp_path, GOOD + "seed: 0\ntrain_images: 5000\n").settings
     )
     run = load_texts(tmp_path, GOOD.replace("classes: 2", "classes: 2.0"))
-    assert repr(run.datasets["Birds"]["classes"]) == "2"
+    assert repr(run.datasets["Birds"].classes) == "2"
 
 
 CONFIGURATION_MISTAKES = {
@@ -374,7 +377,7 @@ def test_the_command_line_is_blamed_for_its_values(tmp_path: Path) -> None:
     [
         ("kind: folder, classes: 2, labels: targets", "means nothing to kind folder"),
         ("kind: folder, classes: 2, pretext: rotation", "means nothing to kind folder"),
-        ("kind: folder, classes: 2, train: {a: 1}", "allowed: a name"),
+        ("kind: folder, classes: 2, train: {a: 1}", "allowed: a text"),
         ("kind: torchvision, class: MNIST, classes: 2, train: a, test: {}", "arguments of the"),
         ("kind: embedded, classes: 2, class: foo", "handwritten_digits"),
     ],
@@ -401,11 +404,11 @@ def test_new_data_set_is_found_by_scripts_but_is_in_no_table(tmp_path: Path) -> 
     run = load_texts(tmp_path, GOOD, **config)
     assert list(run.datasets) == ["Birds"]
     assert list(run.new) == ["My_fishes"]
-    assert run.new["My_fishes"]["transform"] == "colour"
-    assert run.new["My_fishes"]["classes"] == 2
+    assert run.new["My_fishes"].transform == "colour"
+    assert run.new["My_fishes"].classes == 2
     assert load_texts(tmp_path, GOOD).new == {}
     merged = load_configfile(str(tmp_path / "first.yaml")) | {"new_dataset": str(root)}
-    load_run(merged, [str(tmp_path / "first.yaml")])
+    load_run(merged, [str(tmp_path / "first.yaml")], declare)
     assert merged["datasets"]["My_fishes"]["path"] == str(root)
 
 
@@ -429,19 +432,18 @@ GRID = "grid: {architecture: [ResNet18], learning_rate: [0.01]}\n"
 def test_shipped_grid_is_complete(tmp_path) -> None:
     """A grid whose numbers change type with the way they are written, or that lacks a default."""
     run = load(SHIPPED, command_line={"grid": {"weight_decay": [0, 1], "batch_size": [8.0]}})
-    assert run.grid["architecture"] == ["ResNet18", "EfficientNetB0", "MobileNetV2"]
-    assert [repr(value) for value in run.grid["weight_decay"]] == ["0.0", "1.0"]
-    assert [repr(value) for value in run.grid["batch_size"]] == ["8"]
-    assert run.grid["dropout_rate"] == run.grid["label_smoothing"] == run.grid["grad_clip"] == [0.0]
-    assert (run.grid["epochs"], run.grid["replicates"], run.grid["validation_folds"]) == ([3], 1, 0)
-    assert "grid" not in run.settings
+    assert run.grid.architecture == ["ResNet18", "EfficientNetB0", "MobileNetV2"]
+    assert [repr(value) for value in run.grid.weight_decay] == ["0.0", "1.0"]
+    assert [repr(value) for value in run.grid.batch_size] == ["8"]
+    assert run.grid.dropout_rate == run.grid.label_smoothing == run.grid.grad_clip == [0.0]
+    assert (run.grid.epochs, run.grid.replicates, run.grid.validation_folds) == ([3], 1, 0)
     short = load_texts(tmp_path, GOOD, GRID, epochs=7).grid
-    assert (short["optimizer"], short["batch_size"], short["epochs"]) == (["Adam"], [64], [7])
+    assert (short.optimizer, short.batch_size, short.epochs) == (["Adam"], [64], [7])
 
 
 def test_a_run_without_a_grid_has_none(tmp_path) -> None:
     """A section that everybody must write."""
-    assert load_texts(tmp_path, GOOD).grid == {}
+    assert load_texts(tmp_path, GOOD).grid is None
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from entries import check, draw_subset, open_dataset, typed
 from metaprobe.core.errors import UserError
 from metaprobe.data.dataset import (
-    check,
     check_fit,
-    draw_subset,
     entry_here,
-    open_dataset,
     subset_images,
 )
 from metaprobe.data.readers import Dataset, Pool
@@ -111,10 +109,10 @@ def test_folder_elsewhere_is_read_where_it_lies_here() -> None:
     """A folder looked for by the last part of its path; or what is read told by another entry."""
     entry = {"kind": "folder", "path": "/here/Tints", "classes": 3, "images": {"pool": 9}}
     reading = {"kind": "folder", "path": "Tints", "classes": 3}
-    assert entry_here(reading, entry | {"family": "a"}) == entry
-    assert entry_here(reading | {"classes": 4}, entry)["classes"] == 4
-    inside = {"kind": "folder", "path": "all/Tints"}
-    assert entry_here(inside, inside | {"source": "a"}) == inside | {"source": "a"}
+    assert entry_here(reading, entry | {"family": "a"}) == typed(entry)
+    assert entry_here(reading | {"classes": 4}, entry).classes == 4
+    inside = {"kind": "folder", "path": "all/Tints", "classes": 3}
+    assert entry_here(inside, inside | {"source": "a"}) == typed(inside | {"source": "a"})
 
 
 def test_empty_class_folder_is_named(tmp_path: Path) -> None:

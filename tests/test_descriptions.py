@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkouts import ROOT
+from entries import draw_subset, open_dataset, typed
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_arrays, write_arrays, write_json
-from metaprobe.data.dataset import draw_subset, open_dataset
 from metaprobe.metafeatures.columns import columns
 from metaprobe.metafeatures.description import describe_dataset, describe_resamples
 from metaprobe.metafeatures.image_statistics import measure_pictures
@@ -50,7 +50,7 @@ class Files:
             self.write_features(name)
 
     def measure(self, **changes: Any):
-        arguments = {"task_id": TASK, "entry": ENTRY, "transform": "colour", "seed": 0}
+        arguments = {"task_id": TASK, "entry": typed(ENTRY), "transform": "colour", "seed": 0}
         arguments["subset_path"] = str(self.subset)
         return measure_pictures(**arguments | {"data": self.folder / "data"} | changes)
 

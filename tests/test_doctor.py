@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import copy_workflow, snakemake
+from entries import typed_entries, typed_sources
 from metaprobe.operations import doctor
 
 SOURCES = {
@@ -16,16 +17,20 @@ SOURCES = {
     "hand": {"download_mb": 5.0, "extracted_mb": 5.0, "provides": {"hand/list.csv": 1}},
 }
 DATASETS = {
-    "One": {"kind": "torchvision", "source": "net", "licence": "MIT", "family": "pair"},
-    "Two": {"kind": "torchvision", "source": "net", "family": "pair"},
-    "Hand": {"kind": "torchvision", "source": "hand", "classes": 2},
-    "Mine": {"kind": "folder", "classes": 2},
-    "Demo": {"kind": "embedded"},
+    "One": {"kind": "pcam", "source": "net", "licence": "MIT", "family": "pair"},
+    "Two": {"kind": "pcam", "source": "net", "family": "pair"},
+    "Hand": {"kind": "pcam", "source": "hand"},
+    "Mine": {"kind": "folder"},
+    "Demo": {"kind": "embedded", "class": "generated_shapes"},
 }
 
 
+def examine(datasets: dict, sources: dict, data: Path) -> list[doctor.Finding]:
+    return doctor.examine(typed_entries(datasets), typed_sources(sources), data)
+
+
 def states(data: Path, **changes) -> dict[str, tuple[str, str]]:
-    findings = doctor.examine(DATASETS | changes, SOURCES, data)
+    findings = examine(DATASETS | changes, SOURCES, data)
     return {f.task_id: (f.state, f.detail) for f in findings}
 
 
@@ -44,7 +49,10 @@ def test_nothing_there(tmp_path) -> None:
     assert found["Hand"] == ("manual", "to be fetched by hand, see below")
     assert found["Mine"][0] == "manual" and str(data / "Mine") in found["Mine"][1]
     assert found["Demo"][0] == "ready"
-    assert doctor.to_fetch(doctor.examine(DATASETS, SOURCES, data), SOURCES) == (400.0, 100.0)
+    assert doctor.to_fetch(examine(DATASETS, SOURCES, data), typed_sources(SOURCES)) == (
+        400.0,
+        100.0,
+    )
     assert not data.exists()
 
 
@@ -81,7 +89,7 @@ def test_missing_package_is_named(tmp_path) -> None:
     if found["Hub"][0] == "broken":
         assert "datasets" in found["Hub"][1]
     source = SOURCES["net"] | {"packages": ["no_such_package"]}
-    finding = doctor.examine({"One": DATASETS["One"]}, {"net": source}, tmp_path)[0]
+    finding = examine({"One": DATASETS["One"]}, {"net": source}, tmp_path)[0]
     assert (finding.state, "no_such_package" in finding.detail) == ("broken", True)
 
 
@@ -89,8 +97,8 @@ def test_missing_package_is_named(tmp_path) -> None:
 def test_a_full_disk_needs_the_user(tmp_path, monkeypatch, free, room) -> None:
     """Gigabytes fetched until the disk is full."""
     monkeypatch.setattr(doctor, "free_megabytes", lambda data: free)
-    ready = doctor.examine({"One": DATASETS["One"]}, SOURCES, tmp_path)
-    sources = {"net": SOURCES["net"]}
+    ready = examine({"One": DATASETS["One"]}, SOURCES, tmp_path)
+    sources = typed_sources({"net": SOURCES["net"]})
     assert doctor.needs_user(ready, sources, tmp_path) is room
     assert ("too little room" in doctor.report(ready, sources, tmp_path)) is room
 

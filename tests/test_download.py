@@ -23,10 +23,11 @@ from typing import Any
 
 import pytest
 import yaml
+from metaprobe.config.datasets import Source
 from metaprobe.core.errors import UserError
 from metaprobe.data import download, transfer
 from metaprobe.data.archives import TAR_ENDINGS, unpack
-from metaprobe.data.download import fetch_source, missing_files
+from metaprobe.data.download import missing_files
 from metaprobe.data.transfer import RetryPolicy
 
 BRIEF = RetryPolicy(silence=10, tries=3, pause=0.01)
@@ -35,6 +36,11 @@ ROOT = Path(__file__).parents[1]
 CLOSED = "http://127.0.0.1:9/"
 SOURCES = yaml.safe_load((ROOT / "config/datasets.yaml").read_text(encoding="utf-8"))["sources"]
 BODY = bytes(range(256)) * 2000
+
+
+def fetch_source(source: str, entry: dict[str, Any], data: Path, **options: Any) -> dict[str, Any]:
+    """Fetch a source that is written as in datasets.yaml."""
+    return download.fetch_source(source, Source.model_validate(entry), data, **options)
 
 
 @dataclass(frozen=True)
@@ -692,7 +698,9 @@ def test_kill_while_moving_into_place_leaves_an_incomplete_source(
     with pytest.raises(KeyboardInterrupt):
         fetch_source("s", entry, data, policy=BRIEF)
     assert {"a.txt", "z.txt"} <= set(moved)
-    assert missing_files(entry, data) == ["set/pictures/*.png matches 5 files, not 6"]
+    assert missing_files(Source.model_validate(entry), data) == [
+        "set/pictures/*.png matches 5 files, not 6"
+    ]
     monkeypatch.undo()
     fetch_source("s", entry, data, policy=BRIEF)
     assert below(data / "set") == {**PICTURES, "a.txt": b"a", "z.txt": b"z"}

@@ -64,21 +64,3 @@ def test_default_profile_holds_only_what_no_other_profile_sets() -> None:
     """Keys of profiles/default silently override those of a cluster's profile, key by key."""
     profile = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
     assert profile.keys() == {"keep-going", "rerun-incomplete", "rerun-triggers"}
-
-
-def test_manual_names_every_key() -> None:
-    """A setting that exists but that nobody can find."""
-    manual = (ROOT / "config/README.md").read_text()
-    keys = set()
-
-    def collect(schema) -> None:
-        if isinstance(schema, dict):
-            keys.update(schema.get("properties", {}))
-            for value in schema.values():
-                collect(value)
-
-    for section in ("config", "datasets", "configurations", "grid"):
-        collect(yaml.safe_load((ROOT / f"workflow/schemas/{section}.schema.yaml").read_text()))
-    inner = {"rule", "test_fraction", "archive"}  # explained where they belong
-    missing = {key for key in keys - inner if f"`{key}`" not in manual and f"`{key}:" not in manual}
-    assert not missing

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from metaprobe.config.datasets import Folder
 from metaprobe.core.errors import UserError
 from metaprobe.data.new_dataset import declare
 from PIL import Image
@@ -21,7 +22,7 @@ def test_entry_of_a_folder_with_spaces(tmp_path) -> None:
     root = pictures(tmp_path / "my birds (2026)", crow=12, tit=12, owl=12)
     name, entry = declare(f"{root}/", [])
     assert name == "my_birds_2026"
-    assert entry == {"kind": "folder", "path": str(root), "classes": 3}
+    assert entry == Folder(kind="folder", path=str(root), classes=3)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from checkouts import ROOT
+from entries import typed, typed_entries, typed_sources
 from metaprobe.core.files import write_arrays
 from metaprobe.operations import costs
 from metaprobe.operations.costs import Job
@@ -19,8 +20,8 @@ NAMES = [f"configuration-{number}" for number in range(6)]
 
 def a_plan(jobs=(), states=None, **changes) -> Plan:
     """Of two data sets that share a source."""
-    sources = {"net": {"download_mb": 100.0, "extracted_mb": 300.0}}
-    entries = {"One": {"source": "net"}, "Two": {"source": "net"}}
+    sources = typed_sources({"net": {"download_mb": 100.0, "extracted_mb": 300.0}})
+    entries = typed_entries({name: {"kind": "pcam", "source": "net"} for name in ("One", "Two")})
     settings = {
         "states": states or {(task, "a"): State("missing") for task in entries},
         "jobs": frozenset(jobs),
@@ -36,21 +37,21 @@ def a_plan(jobs=(), states=None, **changes) -> Plan:
 
 def test_one_screen_for_thirty_data_sets() -> None:
     """A plan that scrolls away, or a line that a terminal breaks."""
-    tasks = DATASETS["datasets"]
+    tasks, sources = typed_entries(DATASETS["datasets"]), typed_sources(DATASETS["sources"])
     jobs = {Job("extract_features", f"{task}/ResNet18") for task in tasks}
     jobs |= {Job("metrics_json", f"{task}/{name}") for task in tasks for name in NAMES[1:]}
-    jobs |= {Job("download", source) for source in DATASETS["sources"]}
+    jobs |= {Job("download", source) for source in sources}
     states = {(task, name): State("missing") for task in tasks for name in NAMES}
     for task in list(tasks)[:9]:
         states[task, NAMES[0]] = State("failed", "fragment", f"{task}.json is broken ({'?' * 300})")
-    found = [Finding(t, "will download", "", "", "", e["source"]) for t, e in tasks.items()]
+    found = [Finding(t, "will download", "", "", "", e.source or "") for t, e in tasks.items()]
     text = report(
         a_plan(
             jobs,
             states,
             findings=found,
-            sources=DATASETS["sources"],
-            size_of=costs.sizes(tasks, DATASETS["sources"], PARTS),
+            sources=sources,
+            size_of=costs.sizes(tasks, sources, PARTS),
             per_unit={"extract_features/ResNet18": 0.1},
         )
     )
@@ -112,12 +113,12 @@ def test_broken_fragment_is_named_with_its_reason() -> None:
         ({"train": 60000, "test": 10000}, 6000),
         ({"train": 1020, "test": 6149}, 2020),
         ({"pool": 300}, 300),
-        ({}, 6000),
+        (None, 6000),
     ],
 )
 def test_extraction_is_as_large_as_what_is_drawn(declared, expected) -> None:
     """A small data set that costs as much as a large one, or a declaration that ends in KeyError."""
-    size_of = costs.sizes({"One": {"images": declared}}, {}, PARTS)
+    size_of = costs.sizes({"One": typed({"kind": "pcam", "images": declared})}, {}, PARTS)
     assert size_of(Job("extract_features", "One/ResNet18")) == expected
     assert size_of(Job("train_head", "One/a")) == 1
 
@@ -126,7 +127,9 @@ def test_every_shipped_data_set_has_a_size() -> None:
     """A run that dies at its start for a form of `images` that nobody thought of."""
     for name in ("datasets", "datasets-extended"):
         content = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
-        size_of = costs.sizes(content["datasets"], content.get("sources", {}), PARTS)
+        size_of = costs.sizes(
+            typed_entries(content["datasets"]), typed_sources(content.get("sources", {})), PARTS
+        )
         sizes = [size_of(Job("extract_features", f"{t}/ResNet18")) for t in content["datasets"]]
         assert all(0 < size <= 6000 for size in sizes)
 

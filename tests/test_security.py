@@ -15,11 +15,10 @@ import pytest
 import torch
 import yaml
 from checkouts import ROOT, copy_workflow, snakemake
+from entries import open_dataset, read
 from metaprobe.config.load import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.jobs import logged
-from metaprobe.data import readers
-from metaprobe.data.dataset import open_dataset
 from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
@@ -85,7 +84,7 @@ def test_one_wrong_cifar_file_is_not_loaded(tmp_path: Path, trap: Path, name: st
     for attribute in ("train_list", "test_list"):
         monkeypatch.setattr(cifar, attribute, [[n, md5] for n, _ in getattr(cifar, attribute)])
     monkeypatch.setattr(cifar, "meta", cifar.meta | {"md5": md5})
-    assert readers.read("CIFAR10", CIFAR, tmp_path).class_names == list("abcdefghij")
+    assert read("CIFAR10", CIFAR, tmp_path).class_names == list("abcdefghij")
     (folder / name).write_bytes(pickle.dumps(Attack(trap)))
     with pytest.raises(UserError, match="CIFAR10"):
         open_dataset("CIFAR10", CIFAR, tmp_path)

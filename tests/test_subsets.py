@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import entries
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,7 +51,7 @@ def draw_subset(
 ) -> dict[str, Any]:
     arguments = {"sampling": "random", "sizes": SIZES} | changes
     entry = arguments.pop("entry", {})
-    return datasets.draw_subset(task_id, entry, dataset, seed=seed, **arguments)
+    return entries.draw_subset(task_id, {"kind": "folder"} | entry, dataset, seed=seed, **arguments)
 
 
 # Drawing
@@ -411,7 +412,7 @@ def test_images_come_in_the_order_of_the_labels() -> None:
 
 def check(dataset: Dataset, **entry: Any) -> None:
     kind = {"kind": "folder"}
-    datasets.check("Birds", kind | entry, replace(dataset, read_as="folder"))
+    entries.check("Birds", kind | entry, replace(dataset, read_as="folder"))
 
 
 @pytest.mark.parametrize(
@@ -473,5 +474,5 @@ def test_part_of_a_data_set_is_used_only_if_asked_for() -> None:
     with pytest.raises(UserError, match="Birds"):
         check(half, classes=3, images={"pool": 120})
     check(half, classes=3, images={"pool": 120}, partial=True)
-    with pytest.raises(UserError, match="labels run from 0 to 1"):
-        check(half, classes=1, partial=True)
+    with pytest.raises(UserError, match="labels run from 0 to 2"):
+        check(one_pool([20, 20, 20]), classes=2, partial=True)

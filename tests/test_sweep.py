@@ -9,6 +9,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from metaprobe.config.configurations import Grid
 from metaprobe.config.load import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, read_arrays, write_arrays
@@ -67,9 +68,13 @@ def small_chunks(monkeypatch) -> None:
     monkeypatch.setattr(sweep, "CHUNK_BLOCKS", 1)
 
 
+def typed(grid: dict[str, Any]) -> Grid:
+    return Grid.model_validate({"architecture": ["ResNet18"], **grid})
+
+
 def run(features: Path, grid: dict[str, Any] = GRID, seed: int = 0, code: str = "code"):
     by_optimizer = dict.fromkeys(OPTIMIZERS, code)
-    return sweep.sweep(features, grid, seed, features.parent / "chunks", by_optimizer)
+    return sweep.sweep(features, typed(grid), seed, features.parent / "chunks", by_optimizer)
 
 
 def without_seconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -90,7 +95,7 @@ def trained_with(count: list[int]):
 def test_rows_are_the_entries_in_order(features: Path) -> None:
     """Rows lost where entries coincide, or metrics beside the hyperparameters of another."""
     rows = run(features)
-    assert [{name: row[name] for name in HYPERPARAMETERS} for row in rows] == expand(GRID)
+    assert [{name: row[name] for name in HYPERPARAMETERS} for row in rows] == expand(typed(GRID))
     adam = [row for row in rows if row["optimizer"] == "Adam"]
     without, with_momentum = adam[0::2], adam[1::2]
     for first, second in zip(without, with_momentum, strict=True):
@@ -126,7 +131,7 @@ def test_interrupted_it_resumes_and_ends_the_same(
 ) -> None:
     """Heads trained again, or other numbers because of the interruption."""
     whole = sweep.sweep(
-        features, GRID, 0, features.parent / "other", dict.fromkeys(OPTIMIZERS, "code")
+        features, typed(GRID), 0, features.parent / "other", dict.fromkeys(OPTIMIZERS, "code")
     )
     train_and_measure = outcomes.train_and_measure
     answers = iter(range(finished))
@@ -142,7 +147,7 @@ def test_interrupted_it_resumes_and_ends_the_same(
     count: list[int] = []
     with trained_with(count):
         resumed = run(features)
-    chunks = sweep.chunks_of(distinct(expand(GRID))[0], 5)
+    chunks = sweep.chunks_of(distinct(expand(typed(GRID)))[0], 5)
     assert len(chunks) == 4
     assert count == [len(chunk) for chunk in chunks[finished:]]
     assert without_seconds(resumed) == without_seconds(whole)
@@ -164,7 +169,7 @@ def test_chunks_of_another_sweep_are_not_used(features: Path, change: dict[str, 
     count: list[int] = []
     with trained_with(count):
         run(features, **change)
-    assert sum(count) == len(distinct(expand(change.get("grid", GRID)))[0])
+    assert sum(count) == len(distinct(expand(typed(change.get("grid", GRID))))[0])
 
 
 def test_chunks_of_other_features_are_not_used(features: Path) -> None:
@@ -174,7 +179,7 @@ def test_chunks_of_other_features_are_not_used(features: Path) -> None:
     count: list[int] = []
     with trained_with(count):
         run(features)
-    assert sum(count) == len(distinct(expand(GRID))[0])
+    assert sum(count) == len(distinct(expand(typed(GRID)))[0])
 
 
 def change_number(text: str) -> str:

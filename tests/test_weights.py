@@ -82,10 +82,8 @@ def test_random_weights_come_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_weights_lie_in_the_users_folder_or_below_the_data() -> None:
     """Weights looked for in another place than the user's."""
-    settings = {"data": "~/data"}
-    assert weights_folder(settings) == Path.home() / "data" / "weights"
-    settings["weights_folder"] = "~/weights"
-    assert weights_folder(settings) == Path.home() / "weights"
+    assert weights_folder(None, "~/data") == Path.home() / "data" / "weights"
+    assert weights_folder("~/weights", "~/data") == Path.home() / "weights"
 
 
 @pytest.mark.parametrize("architecture", BACKBONES)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from metaprobe.config.configurations import optimizers_with
 from metaprobe.core.randomness import Draws
 from metaprobe.training.heads import LabelledFeatures
-from metaprobe.training.optimizers import MOMENTUM_OPTIMIZERS
 from torch.nn.functional import cross_entropy
 
 
@@ -28,7 +28,7 @@ def build_torch_optimizer(
         "lr": hyperparameters["learning_rate"],
         "weight_decay": hyperparameters["weight_decay"],
     }
-    if hyperparameters["optimizer"] in MOMENTUM_OPTIMIZERS:
+    if hyperparameters["optimizer"] in optimizers_with("momentum"):
         options["momentum"] = hyperparameters["momentum"]
     optimizer: torch.optim.Optimizer = getattr(torch.optim, hyperparameters["optimizer"])(
         head.parameters(), **options

@@ -1,15 +1,19 @@
 """The tables of the documentation that are written from the repository itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from metaprobe.config.configurations import HYPERPARAMETERS, OF_RUN, Configuration, Grid
+from metaprobe.config.datasets import KINDS, Divided, Entry, Source, SourceFile, Split, parse_entry
 from metaprobe.config.load import read_strictly
+from metaprobe.config.model import Model
+from metaprobe.config.settings import Settings
 from metaprobe.core.files import write_text
 
 ROOT = Path(__file__).parent.parent
-Entries = Mapping[str, Mapping[str, Any]]
 READERS_DIVIDE = {"omniglot": "by drawer"}
 
 
@@ -38,113 +42,188 @@ def replace_table(text: str, name: str, table: str) -> str:
 
 
 def task_table(file: str) -> str:
-    """The tasks that a file of `config/` declares: what they are."""
+    """Return the tasks that a file of `config/` declares: what they are."""
     return markdown_table(
         ("task", "classes", "training + test images", "division", "transform", "source", "family"),
         (
             (
                 task_id,
-                f"{entry['classes']:,}",
+                f"{entry.classes:,}",
                 images(entry),
                 division(entry),
-                entry.get("transform", "colour"),
-                f"`{entry['source']}`" if "source" in entry else "",
-                entry.get("family", ""),
+                entry.transform,
+                f"`{entry.source}`" if entry.source else "",
+                entry.family or "",
             )
-            for task_id, entry in _section(file, "datasets").items()
+            for task_id, entry in entries(file).items()
         ),
     )
 
 
 def note_table(file: str) -> str:
-    """The tasks that a file of `config/` declares: licence, and what one should know."""
-    return markdown_table(
-        ("task", "licence", "note"),
-        (
-            (task_id, entry.get("licence", ""), entry.get("note", ""))
-            for task_id, entry in _section(file, "datasets").items()
-        ),
-    )
+    """Return the tasks that a file of `config/` declares: licence, and what one should know."""
+    rows = ((name, entry.licence or "", entry.note or "") for name, entry in entries(file).items())
+    return markdown_table(("task", "licence", "note"), rows)
 
 
 def source_table(file: str) -> str:
-    """The sources that a file of `config/` declares: sizes, hosts, and what is known of them."""
+    """Return the sources that a file of `config/` declares: sizes, hosts, what is known of them."""
     return markdown_table(
         ("source", "download MB", "on disk MB", "hosts", "status", "packages"),
         (
             (
                 f"`{name}`",
-                f"{source['download_mb']:,.1f}",
-                f"{source['extracted_mb']:,.1f}",
+                f"{source.download_mb:,.1f}",
+                f"{source.extracted_mb:,.1f}",
                 ", ".join(hosts(source)),
-                source.get("status", ""),
-                ", ".join(source.get("packages", [])),
+                source.status or "",
+                ", ".join(source.packages),
             )
-            for name, source in _section(file, "sources").items()
+            for name, source in sources(file).items()
         ),
     )
 
 
 def sums(file: str) -> str:
-    """How many tasks and sources a file of `config/` declares, and their gigabytes."""
-    sources = _section(file, "sources")
-    download, extracted = (
-        sum(source[key] for source in sources.values()) / 1000
-        for key in ("download_mb", "extracted_mb")
-    )
+    """Return how many tasks and sources a file of `config/` declares, and their gigabytes."""
+    declared = sources(file).values()
+    download = sum(source.download_mb for source in declared) / 1000
+    extracted = sum(source.extracted_mb for source in declared) / 1000
     return (
-        f"{len(_section(file, 'datasets'))} tasks from {len(sources)} sources: {download:.1f} GB to "
+        f"{len(entries(file))} tasks from {len(declared)} sources: {download:.1f} GB to "
         f"download, {extracted:.1f} GB unpacked, archives not counted.\n"
     )
 
 
 def manual_steps(file: str) -> str:
-    """What the sources of a file of `config/` say of fetching them by hand."""
-    texts = [
-        f"`{name}`\n\n```text\n{source['manual'].strip()}\n```\n"
-        for name, source in _section(file, "sources").items()
-        if "manual" in source
-    ]
-    return "\n".join(texts)
+    """Return what the sources of a file of `config/` say of fetching them by hand."""
+    return "\n".join(
+        f"`{name}`\n\n```text\n{source.manual.strip()}\n```\n"
+        for name, source in sources(file).items()
+        if source.manual
+    )
 
 
-def images(entry: Mapping[str, Any]) -> str:
-    """The published sizes: of both parts, or of the one pool."""
-    counts = entry.get("images", {})
-    if "train" in counts:
-        return f"{counts['train']:,} + {counts['test']:,}"
-    return f"{counts['pool']:,} in one pool" if counts else ""
+def images(entry: Entry) -> str:
+    """Return the published sizes: of both parts, or of the one pool."""
+    if entry.images is None:
+        return ""
+    if entry.images.train is not None:
+        return f"{entry.images.train:,} + {entry.images.test:,}"
+    return f"{entry.images.pool:,} in one pool"
 
 
-def division(entry: Mapping[str, Any]) -> str:
-    """How training and test images are told apart."""
-    if entry["kind"] in READERS_DIVIDE:
-        return READERS_DIVIDE[entry["kind"]]
-    if "train" in entry.get("images", {}):
+def division(entry: Entry) -> str:
+    """Return how training and test images are told apart."""
+    if entry.kind in READERS_DIVIDE:
+        return READERS_DIVIDE[entry.kind]
+    if entry.images and entry.images.train:
         return "as published"
-    split = entry.get("split", {"rule": "stratified"})
-    return f"{split['rule']}, {split.get('test_fraction', 0.2):.0%} for testing"
+    split = (entry.split if isinstance(entry, Divided) else None) or Split(rule="stratified")
+    return f"{split.rule}, {split.test_fraction:.0%} for testing"
 
 
-def hosts(source: Mapping[str, Any]) -> list[str]:
-    """The hosts of a source's files, first to be tried first."""
-    urls = [url for file in source.get("files", []) for url in file["urls"]]
+def hosts(source: Source) -> list[str]:
+    """Return the hosts of a source's files, first to be tried first."""
+    urls = [url for file in source.files for url in file.urls]
     return list(dict.fromkeys(urlparse(url).netloc for url in urls))
 
 
-def markdown_table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    """A table in Markdown; a bar in a cell is escaped."""
+def key_table(model: type[Model], names: Sequence[str] = ()) -> str:
+    """Return the keys of a model (or those named, in this order): default, what is allowed, meaning."""
+    rows = (_key_row(model, name) for name in names or model.fields())
+    return markdown_table(("key", "default", "allowed", "meaning"), rows)
+
+
+def kind_table() -> str:
+    """Return the kinds of data sets."""
+    rows = ((f"`{name}`", first_line(model)) for name, model in KINDS.items())
+    return markdown_table(("kind", "what it reads"), rows)
+
+
+def kind_key_table() -> str:
+    """Return the keys that not all kinds of data sets have."""
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for kind, model in KINDS.items():
+        for name in model.fields().keys() - Entry.fields().keys():
+            kinds.setdefault(_key_row(model, name), []).append(kind)
+    rows = sorted((key, ", ".join(kinds[key, *rest]), *rest) for key, *rest in kinds)
+    return markdown_table(("key", "of kind", "default", "allowed", "meaning"), rows)
+
+
+def first_line(model: type[Model]) -> str:
+    """Return the first line of a docstring as the cell of a table."""
+    line = (model.__doc__ or "").partition("\n")[0].rstrip(".")
+    return line[0].lower() + line[1:]
+
+
+def _key_row(model: type[Model], name: str) -> tuple[str, ...]:
+    field = model.fields()[name]
+    schema = model.model_json_schema()
+    known = schema["properties"][name]
+    own = model is not Settings and name in OF_RUN
+    default = "required" if field.is_required() else _default(field.default)
+    allowed = in_words(known, schema.get("$defs", {}))
+    return f"`{name}`", "the run's" if own else default, allowed, field.description or ""
+
+
+def _default(value: Any) -> str:
+    if value is None or value in ([], {}) or isinstance(value, Model):
+        return ""
+    if isinstance(value, list):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{value}`" if isinstance(value, str) else str(value).lower()
+
+
+def in_words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Return what a JSON schema allows."""
+    schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if "anyOf" in schema:
+        parts = [one for one in schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(in_words(one, definitions) for one in parts)
+    if "enum" in schema or "const" in schema:
+        return " or ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"list: {in_words(schema['items'], definitions)}"
+    if schema.get("type") == "object":
+        keys = ", ".join(f"`{name}`" for name in schema.get("properties", ()))
+        return f"mapping: {keys}" if keys else "mapping"
+    words = {"string": "text", "boolean": "true or false"}
+    bounds = {
+        "minimum": "{} or more",
+        "exclusiveMinimum": "more than {}",
+        "maximum": "{} or less",
+        "exclusiveMaximum": "less than {}",
+        "pattern": "like `{}`",
+    }
+    found = [text.format(_number(schema[key])) for key, text in bounds.items() if key in schema]
+    return ", ".join([words.get(schema["type"], schema["type"]), *found])
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def markdown_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table in Markdown; a bar in a cell is escaped."""
     lines = [header, tuple("---" for _ in header), *rows]
     cells = ([str(cell).replace("|", r"\|").replace("<", r"\<") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
-def _section(file: str, section: str) -> Entries:
-    content: dict[str, Entries] = read_strictly(ROOT / "config" / file)
-    return content.get(section, {})
+def entries(file: str) -> dict[str, Entry]:
+    """Return the data sets that a file of `config/` declares."""
+    declared = read_strictly(ROOT / "config" / file)["datasets"]
+    return {name: parse_entry(entry) for name, entry in declared.items()}
 
 
-def _tables_of(file: str, name: str) -> dict[str, Any]:
+def sources(file: str) -> dict[str, Source]:
+    """Return the sources that a file of `config/` declares."""
+    declared = read_strictly(ROOT / "config" / file)["sources"]
+    return {name: Source.model_validate(source) for name, source in declared.items()}
+
+
+def _tables_of(file: str, name: str) -> dict[str, Callable[[], str]]:
     functions = {
         "sums": sums,
         "tasks": task_table,
@@ -152,10 +231,24 @@ def _tables_of(file: str, name: str) -> dict[str, Any]:
         "sources": source_table,
         "manual": manual_steps,
     }
-    return {f"{name} {key}": lambda f=function: f(file) for key, function in functions.items()}
+    return {f"{name} {key}": partial(function, file) for key, function in functions.items()}
 
 
-TABLES = {
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "config/README.md": {
+        "settings": lambda: key_table(Settings),
+        "hyperparameters": lambda: key_table(Configuration),
+        "grid": lambda: key_table(
+            Grid, sorted(Grid.fields(), key=lambda name: name not in HYPERPARAMETERS)
+        ),
+        "keys of all data sets": lambda: key_table(
+            Entry, [name for name in Entry.fields() if name != "kind"]
+        ),
+        "kinds": kind_table,
+        "keys of some kinds": kind_key_table,
+        "sources": lambda: key_table(Source),
+        "files": lambda: key_table(SourceFile),
+    },
     "docs/datasets.md": _tables_of("datasets.yaml", "thirty")
     | _tables_of("datasets-extended.yaml", "extended"),
 }

@@ -21,10 +21,12 @@ include: "questions.smk"
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.load import load_run
+from metaprobe.config.model import plain
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
+from metaprobe.data.new_dataset import declare
 from metaprobe.operations import snakemake_coupling
 from metaprobe.operations.workflow import Workflow
 
@@ -34,7 +36,7 @@ stop_as_on_ctrl_c()
 try:
     check_room(".")
     check_room(workflow.pathvars.apply("<results>"))
-    RUN = load_run(config, snakemake_coupling.configuration_files(workflow))
+    RUN = load_run(config, snakemake_coupling.configuration_files(workflow), declare)
 except UserError as error:
     sys.exit(str(error))
 
@@ -55,7 +57,7 @@ def reading_code(script, **chosen):
 
     def code(wildcards):
         entry = FLOW.entries[wildcards.dataset]
-        reader = f"data.readers.{entry['kind']}.read"
-        return fingerprint(script, reader, TRANSFORMS=entry["transform"], **chosen)
+        reader = f"data.readers.{entry.kind}.read"
+        return fingerprint(script, reader, TRANSFORMS=entry.transform, **chosen)
 
     return code

@@ -12,7 +12,7 @@ rule download:
     conda:
         "../../envs/torch.yaml"
     params:
-        provides=lambda wildcards: RUN.sources[wildcards.source].get("provides", {}),
+        provides=lambda wildcards: RUN.sources[wildcards.source].provides,
     script:
         "../scripts/download.py"
 
@@ -41,7 +41,7 @@ rule subset_index:
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
         sampling=lambda wildcards: FLOW.sampling_of(wildcards.dataset),
-        seed=RUN.settings["seed"],
+        seed=RUN.settings.seed,
         sizes=FLOW.sizes,
         code=reading_code("subset_index"),
     script:

@@ -20,8 +20,8 @@ rule measure_pictures:
         runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
-        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
-        seed=RUN.settings["seed"],
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
+        seed=RUN.settings.seed,
         code=reading_code("measure_pictures"),
     script:
         "../scripts/measure_pictures.py"
@@ -43,7 +43,7 @@ rule describe_dataset:
         "../../envs/torch.yaml"
     params:
         architectures=FLOW.architectures,
-        seed=RUN.settings["seed"],
+        seed=RUN.settings.seed,
         code=fingerprint("describe_dataset"),
     script:
         "../scripts/describe_dataset.py"
@@ -88,8 +88,8 @@ rule describe_resamples:
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
         architectures=FLOW.architectures,
-        resamples=RUN.settings["bootstrap_resamples"],
-        seed=RUN.settings["seed"],
+        resamples=RUN.settings.bootstrap_resamples,
+        seed=RUN.settings.seed,
         code=fingerprint("describe_resamples"),
     script:
         "../scripts/describe_resamples.py"
@@ -110,7 +110,7 @@ rule bootstrap:
     params:
         columns=columns(FLOW.architectures),
         expected=FLOW.expected_of_descriptions,
-        resamples=RUN.settings["bootstrap_resamples"],
+        resamples=RUN.settings.bootstrap_resamples,
         code=fingerprint("bootstrap"),
     script:
         "../scripts/bootstrap.py"

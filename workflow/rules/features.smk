@@ -36,12 +36,12 @@ rule extract_features:
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
-        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
         backbone=lambda wildcards: asdict(BACKBONES[wildcards.architecture]),
-        weights=RUN.settings["weights"],
-        seed=RUN.settings["seed"],
-        engine=RUN.settings["engine"],
-        precision=RUN.settings["precision"],
-        code=reading_code("extract_features", ENGINES=RUN.settings["engine"]),
+        weights=RUN.settings.weights,
+        seed=RUN.settings.seed,
+        engine=RUN.settings.engine,
+        precision=RUN.settings.precision,
+        code=reading_code("extract_features", ENGINES=RUN.settings.engine),
     script:
         "../scripts/extract_features.py"

@@ -18,12 +18,14 @@ rule train_head:
         mem="1GB",
         runtime="20m",
     params:
-        hyperparameters=lambda wildcards: RUN.configurations[wildcards.configuration],
-        seed=RUN.settings["seed"],
-        replicates=RUN.settings["replicates"],
+        hyperparameters=lambda wildcards: RUN.configurations[
+            wildcards.configuration
+        ].parameters(),
+        seed=RUN.settings.seed,
+        replicates=RUN.settings.replicates,
         code=lambda wildcards: fingerprint(
             "train_head",
-            OPTIMIZERS=RUN.configurations[wildcards.configuration]["optimizer"],
+            OPTIMIZERS=RUN.configurations[wildcards.configuration].optimizer,
         ),
     script:
         "../scripts/train_head.py"
@@ -49,8 +51,10 @@ rule metrics_json:
         mem="1GB",
         runtime="5m",
     params:
-        hyperparameters=lambda wildcards: RUN.configurations[wildcards.configuration],
-        family=lambda wildcards: FLOW.entries[wildcards.dataset].get("family"),
+        hyperparameters=lambda wildcards: RUN.configurations[
+            wildcards.configuration
+        ].parameters(),
+        family=lambda wildcards: FLOW.entries[wildcards.dataset].family,
         code=fingerprint("metrics_json"),
     script:
         "../scripts/metrics_json.py"

@@ -60,9 +60,9 @@ rule evaluate_recommenders:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
-        method=RUN.settings["recommender"],
-        neighbours=RUN.settings["neighbours"],
-        seed=RUN.settings["seed"],
+        method=RUN.settings.recommender,
+        neighbours=RUN.settings.neighbours,
+        seed=RUN.settings.seed,
         code=fingerprint("evaluate_recommenders"),
     script:
         "../scripts/evaluate_recommenders.py"
@@ -84,8 +84,8 @@ rule rank_configurations:
         "../../envs/tables.yaml"
     params:
         task_id=FLOW.new,
-        method=RUN.settings["recommender"],
-        neighbours=RUN.settings["neighbours"],
+        method=RUN.settings.recommender,
+        neighbours=RUN.settings.neighbours,
         code=fingerprint("rank_configurations"),
     script:
         "../scripts/rank_configurations.py"

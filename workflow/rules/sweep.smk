@@ -17,11 +17,12 @@ rule sweep_heads:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{4 * attempt}h",
     params:
-        grid={key: values for key, values in RUN.grid.items() if key != "architecture"},
-        seed=RUN.settings["seed"],
+        grid=lambda wildcards: RUN.grid.parameters()
+        | {"architecture": [wildcards.architecture]},
+        seed=RUN.settings.seed,
         code={
             name: fingerprint("sweep_heads", OPTIMIZERS=name)
-            for name in RUN.grid["optimizer"]
+            for name in (RUN.grid.optimizer if RUN.grid else [])
         },
     script:
         "../scripts/sweep_heads.py"
@@ -32,7 +33,7 @@ rule sweep:
         expand(
             layout.SWEEP,
             dataset=RUN.datasets,
-            architecture=RUN.grid["architecture"],
+            architecture=RUN.grid.architecture if RUN.grid else [],
         ),
     output:
         "<results>/sweep.parquet",

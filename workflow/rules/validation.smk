@@ -17,9 +17,9 @@ rule check_table:
         "../../envs/tables.yaml"
     params:
         experiments=FLOW.experiments,
-        configurations=RUN.configurations,
+        configurations=plain(RUN.configurations),
         tasks=list(RUN.datasets),
-        replicates=RUN.settings["replicates"],
+        replicates=RUN.settings.replicates,
         code=fingerprint("check_table"),
     script:
         "../scripts/check_table.py"

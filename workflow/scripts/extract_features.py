@@ -23,7 +23,7 @@ with logged(snakemake.log[0]):
         weights=params.weights,
         seed=params.seed,
         weights_receipt=snakemake.input.get("weights") or None,
-        weights_folder=weights_folder(config),
+        weights_folder=weights_folder(config.get("weights_folder"), config["data"]),
         device=config["device"],
         engine=params.engine,
         precision=params.precision,

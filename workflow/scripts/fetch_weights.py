@@ -9,7 +9,7 @@ with logged(snakemake.log[0]):
     config = snakemake.config
     receipt = fetch_imagenet(
         snakemake.params.weights,
-        weights_folder(config),
+        weights_folder(config.get("weights_folder"), config["data"]),
         download="weights_folder" not in config,  # the user's own folder is only read
     )
     write_json(snakemake.output[0], receipt)

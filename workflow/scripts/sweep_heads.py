@@ -6,11 +6,13 @@ with logged(snakemake.log[0]):
     import shutil
     from pathlib import Path
 
+    from metaprobe.config.configurations import Grid
     from metaprobe.training.sweep import sweep
     from metaprobe.training.sweep_table import write_rows
 
     features, output, params = snakemake.input.features, snakemake.output[0], snakemake.params
     chunks = Path(output).with_suffix(".chunks")
-    rows = sweep(features, params.grid, params.seed, chunks, params.code)
+    grid = Grid.model_validate(params.grid)
+    rows = sweep(features, grid, params.seed, chunks, params.code)
     print(write_rows(output, rows))
     shutil.rmtree(chunks)

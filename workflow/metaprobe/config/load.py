@@ -1,82 +1,95 @@
 """The merged configuration of a run: validated, completed with defaults, told apart by file."""
 
-import copy
 import difflib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
+from metaprobe.config.configurations import OF_RUN, Configuration, Grid
+from metaprobe.config.datasets import KINDS, AnyEntry, Entry, Source
+from metaprobe.config.model import Model
+from metaprobe.config.settings import Settings
 from metaprobe.core.errors import UserError
-from metaprobe.data import new_dataset
-from metaprobe.training.optimizers import MOMENTUM_OPTIMIZERS
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
-SECTIONS = ("config", "datasets", "configurations", "grid")
-ENTRIES = ("datasets", "sources", "configurations", "grid")
-GENERATORS = ("handwritten_digits", "generated_shapes", "generated_gratings")
-KEYS_OF_ALL = {"kind", "classes", "images", "partial", "transform", "sampling", "source"}
-KEYS_OF_ALL |= {"family", "licence", "note"}
-KEYS_OF_KIND = {
-    "torchvision": {"class", "train", "test", "pool", "labels", "first_label", "split"},
-    "folder": {"path", "train", "test", "split", "omit_classes", "minimum_class_images"},
-    "huggingface": {"path", "revision", "config_name", "image_column", "label_column"}
-    | {"train", "test", "pool", "split"},
-    "medmnist": {"path"},
-    "embedded": {"class", "split"},
-    "stl10": {"pretext", "split"},
-    "fer2013": {"split"},
-    "omniglot": set[str](),
-    "pcam": set[str](),
-}
-TYPES = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false"}
-NUMBERS = {"integer": int, "number": float}
-MOMENTUM = " or ".join(MOMENTUM_OPTIMIZERS)
+SECTIONS = ("datasets", "sources", "configurations")  # id → entry
+ID = r"^(?!(?i:na|nan|none|null)$)[A-Za-z0-9][A-Za-z0-9_-]*$"
+Id = Annotated[str, Field(pattern=ID)]
 Keys = Sequence[str | int]
+Declare = Callable[[str, Collection[str]], tuple[str, Entry]]
+ALLOWED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "finite_number": "finite numbers",
+    "float_type": "number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "int_type": "integer",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_type": "a mapping",
+    "not_allowed": "{allowed}",
+    "string_pattern_mismatch": "text like {pattern}",
+    "string_type": "a text",
+    "union_tag_invalid": "{expected_tags}",
+}
+
+
+class Files(Settings):
+    """All that the configuration files say, merged into one mapping by Snakemake."""
+
+    datasets: Annotated[dict[Id, AnyEntry], Field(min_length=1)]
+    sources: dict[Id, Source] = Field(default={})
+    configurations: Annotated[dict[Id, Configuration], Field(min_length=1)]
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True)
 class Run:
     """What is to be run: the selected entries, complete with defaults, in table order.
 
-    `new` is the data set that a configuration is to be recommended for; it is in no table. `grid`
-    is empty if no file has one.
+    `new` is the data set that a configuration is to be recommended for; it is in no table.
     """
 
-    settings: dict[str, Any]
-    datasets: dict[str, dict[str, Any]]
-    new: dict[str, dict[str, Any]]
-    sources: dict[str, dict[str, Any]]
-    configurations: dict[str, dict[str, Any]]
-    grid: dict[str, Any]
+    settings: Settings
+    datasets: dict[str, Entry]
+    new: dict[str, Entry]
+    sources: dict[str, Source]
+    configurations: dict[str, Configuration]
+    grid: Grid | None
 
 
-def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
+def load_run(config: dict[str, Any], files: Iterable[str], declare: Declare | None = None) -> Run:
     """Validate Snakemake's merged `config` and set its absent keys to their defaults, in place.
 
     Args:
         files: the configuration files it was merged from, later ones overriding earlier ones.
+        declare: makes the id and the entry of the setting `new_dataset`, given the ids in use.
 
     Raises:
         UserError: one line per mistake: file, path inside it, value, what is allowed.
     """
     contents = {file: read_strictly(file) or {} for file in files}
-    schema = _merged_schema()
-    errors = Draft202012Validator(schema).iter_errors(config)
-    complaints = [*_infinities(config)]
-    complaints += [one for error in sorted(errors, key=_place) for one in _explain(error)]
-    declared = [] if complaints else list(config["datasets"])
-    if not complaints:
-        complaints = list(_declare_new_dataset(config))
-    if not complaints:
-        _complete(config, schema, schema)
-        _order_as_declared(config, contents)
-        complaints = list(_inconsistencies(config))
+    _order_as_declared(config, contents)
+    new: dict[str, Entry] = {}
+    try:
+        whole = Files.model_validate(config)
+    except ValidationError as error:
+        complaints = sorted(map(_explain, error.errors()), key=lambda one: [*map(str, one[0])])
+    else:
+        complaints = [*_dangling(whole)]
+        if not complaints and declare and whole.new_dataset is not None:
+            try:
+                new = dict([declare(whole.new_dataset, whole.datasets)])
+            except UserError as error:
+                complaints = [(["new_dataset"], str(error))]
     if complaints:
         raise UserError(
             "\n".join(
@@ -84,7 +97,10 @@ def load_run(config: dict[str, Any], files: Iterable[str]) -> Run:
                 for keys, text in complaints
             )
         )
-    return _select(config, declared)
+    whole = _complete(whole)
+    config.clear()
+    config.update(whole.model_copy(update={"datasets": whole.datasets | new}).parameters())
+    return _select(whole, new)
 
 
 def read_strictly(file: str | Path) -> Any:
@@ -114,125 +130,84 @@ class _StrictLoader(yaml.SafeLoader):
         return mapping
 
 
-def _merged_schema() -> dict[str, Any]:
-    """One schema of the files' keys, as Snakemake merges the files into one mapping."""
-    merged: dict[str, Any] = {"type": "object", "additionalProperties": False}
-    merged |= {"properties": {}, "$defs": {}, "required": ["datasets", "configurations"]}
-    for section in SECTIONS:
-        schema = read_strictly(SCHEMAS / f"{section}.schema.yaml")
-        merged["properties"] |= schema["properties"]
-        merged["$defs"] |= schema.get("$defs", {})
-    return merged
-
-
-def _complete(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
-    """At every depth, set absent keys to their `default` and give numbers their schema's type."""
-    schema = _resolve(schema, root)
-    if isinstance(value, list):
-        parts = {i: schema.get("items", {}) for i in range(len(value))}
-    elif isinstance(value, dict):
-        properties = schema.get("properties", {})
-        others = schema.get("additionalProperties", {})
-        for key, subschema in properties.items():
-            if "default" in subschema:
-                value.setdefault(key, copy.deepcopy(subschema["default"]))
-        parts = {key: properties.get(key, others) for key in value}
-    else:
-        return
-    for key, subschema in parts.items():
-        if isinstance(subschema, dict):
-            kind = _resolve(subschema, root).get("type")
-            if kind in NUMBERS:
-                value[key] = NUMBERS[kind](value[key])
-            _complete(value[key], subschema, root)
-
-
-def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """What a `$ref` of the form `#/$defs/...` points at; a schema without one is itself."""
-    if "$ref" not in schema:
-        return schema
-    for key in schema["$ref"].split("/")[1:]:
-        root = root[key]
-    return root
-
-
 def _order_as_declared(config: dict[str, Any], contents: dict[str, Any]) -> None:
     """Entries in the order of the files; Snakemake puts those of the command line first."""
-    for section in ("datasets", "configurations"):
-        declared = [name for content in contents.values() for name in content.get(section) or ()]
-        names = dict.fromkeys([*declared, *config[section]])
-        entries = config[section]
-        config[section] = {name: entries[name] for name in names if name in entries}
+    for section in SECTIONS:
+        if isinstance(entries := config.get(section), dict):
+            declared = [
+                name for content in contents.values() for name in content.get(section) or ()
+            ]
+            names = dict.fromkeys([*declared, *entries])
+            config[section] = {name: entries[name] for name in names if name in entries}
 
 
-def _declare_new_dataset(config: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
-    """Add the entry of `new_dataset` to the data sets, where the scripts find it."""
-    if "new_dataset" in config:
-        try:
-            name, entry = new_dataset.declare(config["new_dataset"], config["datasets"])
-        except UserError as error:
-            yield ["new_dataset"], str(error)
-        else:
-            config["datasets"][name] = entry
-
-
-def _place(error: ValidationError) -> list[str]:
-    return [str(key) for key in error.absolute_path]
-
-
-def _explain(error: ValidationError) -> Iterator[tuple[Keys, str]]:
-    """Where a schema error is and what it says, in words: one place and text per mistake."""
-    keys: list[str | int] = list(error.absolute_path)
-    limit: Any = error.validator_value
-    value: Any = error.instance
-    schema: Any = error.schema
-    if error.validator == "additionalProperties":
-        known = sorted(schema["properties"])
-        for unknown in (key for key in value if key not in known):
-            near = difflib.get_close_matches(str(unknown), known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            yield [*keys, unknown], f"unknown key; {hint}allowed: {', '.join(known)}"
-        return
-    if error.validator == "required":
-        yield [*keys, error.message.split("'")[1]], "is missing"
-        return
-    if "propertyNames" in error.absolute_schema_path:
+def _explain(error: ErrorDetails) -> tuple[Keys, str]:
+    """Return where a mistake is and what it is, in words."""
+    where, kind, value = error["loc"], error["type"], error["input"]
+    if where[-1] == "[key]":
         quotes = "" if isinstance(value, str) else " (in quotes, as YAML reads it as another type)"
-        yield (
-            [*keys, value],
-            f"not an id; allowed: letters, digits, - and _{quotes}; not NA, nan, None or null",
-        )
-        return
-    words: dict[str, Callable[[], str]] = {
-        "enum": lambda: " or ".join(str(item) for item in limit),
-        "type": lambda: (
-            TYPES.get(limit, str(limit))
-            + (" (write 0.01, not 1e-2)" if _is_exponent(value) else "")
-        ),
-        "minimum": lambda: f"{limit} or more",
-        "maximum": lambda: f"{limit} or less",
-        "exclusiveMinimum": lambda: f"more than {limit}",
-        "exclusiveMaximum": lambda: f"less than {limit}",
-        "minItems": lambda: f"at least {limit} item",
-        "minProperties": lambda: f"at least {limit} entry",
-        "uniqueItems": lambda: "each item once",
-        "pattern": lambda: f"text like {limit}",
-    }
-    description: str = schema.get("description", error.message)
-    allowed = words.get(str(error.validator), lambda: description)()
-    if error.validator == "enum" and "alpha" in keys:
-        allowed += ", as no pretrained weights exist for any other width multiplier"
-    yield keys, f"{value!r} is not allowed; allowed: {allowed}"
+        allowed = f"letters, digits, - and _{quotes}; not NA, nan, None or null"
+        return where[:-1], f"not an id; allowed: {allowed}"
+    keys = [*where[:2], *where[3:]] if where[0] == "datasets" else [*where]  # without the kind
+    limits = {name: _plain(limit) for name, limit in error.get("ctx", {}).items()}
+    if kind.startswith("union_tag"):
+        keys.append("kind")
+        value = value.get("kind")
+    if kind in ("missing", "union_tag_not_found"):
+        return keys, "is missing"
+    if kind == "contradiction":
+        return keys, f"{value!r} {error['msg']}" if len(keys) > 2 or keys[0] == "grid" else error[
+            "msg"
+        ]
+    if kind == "extra_forbidden":
+        return keys, _unknown_key(where)
+    if kind == "too_short":
+        allowed = f"at least 1 {'entry' if isinstance(value, dict) else 'item'}"
+    else:
+        allowed = ALLOWED.get(kind, error["msg"]).format(**limits)
+    if kind == "float_type" and _is_exponent(value):
+        allowed += " (write 0.01, not 1e-2)"
+    return keys, f"{value!r} is not allowed; allowed: {allowed}"
 
 
-def _infinities(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
-    """Numbers that no schema bounds: infinite, or not a number."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield keys, f"{value!r} is not allowed; allowed: finite numbers"
-    if isinstance(value, (dict, list)):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from _infinities(item, [*keys, key])
+def _plain(limit: Any) -> Any:
+    """Return 1 for 1.0, and `a or b or c` for pydantic's `'a', 'b' or 'c'`."""
+    if isinstance(limit, float) and limit.is_integer():
+        return int(limit)
+    return limit.replace("', '", "' or '").replace("'", "") if isinstance(limit, str) else limit
+
+
+def _unknown_key(where: Keys) -> str:
+    """Return what is wrong with the key at the end of a path, and which ones are known there."""
+    *path, key = [where[0], *where[2:]] if where[0] in SECTIONS else where
+    fields = Files.fields()
+    for step in path:
+        if step in fields:
+            fields = {
+                k: f
+                for model in _models_in(fields[step].annotation)
+                for k, f in model.fields().items()
+            }
+        elif step in KINDS:
+            fields = KINDS[str(step)].fields()
+    if (
+        where[0] == "datasets"
+        and len(path) == 2
+        and any(key in kind.fields() for kind in KINDS.values())
+    ):
+        own = ", ".join(sorted(fields.keys() - Entry.fields().keys())) or "none"
+        return f"means nothing to kind {path[1]}; its own keys: {own}"
+    near = difflib.get_close_matches(str(key), fields, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown key; {hint}allowed: {', '.join(sorted(fields))}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[Model]]:
+    """Yield the models that a type names, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _is_exponent(value: Any) -> bool:
@@ -243,55 +218,18 @@ def _is_exponent(value: Any) -> bool:
         return False
 
 
-def _inconsistencies(config: dict[str, Any]) -> Iterable[tuple[Keys, str]]:
-    """What no schema can say: references, and hyperparameters that exclude each other."""
+def _dangling(whole: Files) -> Iterator[tuple[Keys, str]]:
+    """Yield the names of entries that do not exist."""
     for key, section in (("only_datasets", "datasets"), ("only_configurations", "configurations")):
-        for name in config.get(key, ()):
-            if name not in config[section]:
-                near = difflib.get_close_matches(name, config[section], n=1)
+        declared = getattr(whole, section)
+        for name in getattr(whole, key) or ():
+            if name not in declared:
+                near = difflib.get_close_matches(name, declared, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 yield [key], f"{name!r} is not declared in {section}{hint}"
-    for task_id, entry in config["datasets"].items():
-        keys: Keys = ["datasets", task_id]
-        source = entry.get("source")
-        if source is not None and source not in config.get("sources", {}):
-            yield [*keys, "source"], f"{source!r} is not declared in sources"
-        yield from _misfits(keys, entry)
-        if entry["kind"] == "torchvision" and ("pool" in entry) == ("train" in entry):
-            yield keys, "needs either train and test, or pool"
-        if entry["kind"] == "torchvision" and ("train" in entry) != ("test" in entry):
-            yield keys, "needs both train and test"
-    for name, entry in config["configurations"].items():
-        if entry["momentum"] and entry["optimizer"] not in MOMENTUM_OPTIMIZERS:
-            yield (
-                ["configurations", name, "momentum"],
-                f"{entry['momentum']!r} means nothing to {entry['optimizer']}; allowed: only with {MOMENTUM}",
-            )
-    grid = config.get("grid")
-    if grid and any(grid["momentum"]) and not set(grid["optimizer"]) & set(MOMENTUM_OPTIMIZERS):
-        optimizers = " and ".join(grid["optimizer"])
-        yield (
-            ["grid", "momentum"],
-            f"{grid['momentum']!r} means nothing to {optimizers}; allowed: only with {MOMENTUM}",
-        )
-
-
-def _misfits(keys: Keys, entry: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
-    """Keys of a data set that mean nothing to its kind, or whose values are of another kind's."""
-    kind = entry["kind"]
-    parts = {"torchvision": (dict, list), "folder": (str,), "huggingface": (str,)}.get(kind, ())
-    for key in entry:
-        if key not in KEYS_OF_ALL and key not in KEYS_OF_KIND[kind]:
-            allowed = ", ".join(sorted(KEYS_OF_KIND[kind])) or "none"
-            yield [*keys, key], f"means nothing to kind {kind}; its own keys: {allowed}"
-        elif key in ("train", "test", "pool") and not isinstance(entry[key], parts):
-            wanted = "arguments of the class" if kind == "torchvision" else "a name"
-            yield [*keys, key], f"{entry[key]!r} is not allowed; allowed: {wanted}"
-    if kind in ("torchvision", "embedded") and "class" not in entry:
-        yield [*keys, "class"], f"is missing, as kind is {kind}"
-    if kind == "embedded" and entry.get("class", GENERATORS[0]) not in GENERATORS:
-        allowed = " or ".join(GENERATORS)
-        yield [*keys, "class"], f"{entry['class']!r} is not allowed; allowed: {allowed}"
+    for task_id, entry in whole.datasets.items():
+        if entry.source is not None and entry.source not in whole.sources:
+            yield ["datasets", task_id, "source"], f"{entry.source!r} is not declared in sources"
 
 
 def _file_of(keys: Keys, config: dict[str, Any], contents: dict[str, Any]) -> str:
@@ -316,16 +254,28 @@ def _at(keys: Keys, content: Any, default: Any) -> Any:
     return content
 
 
-def _select(config: dict[str, Any], declared: Sequence[str]) -> Run:
-    datasets = {name: config["datasets"][name] for name in config["datasets"] if name in declared}
-    new = {name: entry for name, entry in config["datasets"].items() if name not in declared}
-    datasets = {name: datasets[name] for name in config.get("only_datasets", datasets)}
-    configurations = {
-        name: dict(sorted(({"epochs": config["epochs"]} | config["configurations"][name]).items()))
-        for name in config.get("only_configurations", config["configurations"])
-    }
-    used = {entry["source"] for entry in datasets.values() if "source" in entry}
-    sources = {name: config["sources"][name] for name in config.get("sources", {}) if name in used}
-    settings = {key: value for key, value in config.items() if key not in ENTRIES}
-    grid = {"epochs": [config["epochs"]]} | config["grid"] if "grid" in config else {}
-    return Run(settings, datasets, new, sources, configurations, grid)
+def _complete(whole: Files) -> Files:
+    """Hand the run's settings down to where a configuration or the grid has none of its own."""
+    of_run = {name: getattr(whole, name) for name in OF_RUN}
+
+    def handed_down(part: Model, values: dict[str, Any]) -> Any:
+        absent = values.keys() - part.model_fields_set
+        return part.model_copy(update={name: values[name] for name in absent})
+
+    configurations = {k: handed_down(one, of_run) for k, one in whole.configurations.items()}
+    grid = whole.grid and handed_down(whole.grid, {k: [value] for k, value in of_run.items()})
+    return whole.model_copy(update={"configurations": configurations, "grid": grid})
+
+
+def _select(whole: Files, new: dict[str, Entry]) -> Run:
+    datasets = {name: whole.datasets[name] for name in whole.only_datasets or whole.datasets}
+    names = whole.only_configurations or whole.configurations
+    used = {entry.source for entry in datasets.values()}
+    return Run(
+        Settings(**{name: getattr(whole, name) for name in Settings.model_fields}),
+        datasets,
+        new,
+        {name: source for name, source in whole.sources.items() if name in used},
+        {name: whole.configurations[name] for name in names},
+        whole.grid,
+    )

@@ -10,30 +10,30 @@ from numpy.typing import NDArray
 
 from metaprobe.data import readers
 from metaprobe.data import subset as subsets
+from metaprobe.config.datasets import Divided, Entry, Folder, Split, parse_entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, digest_json, with_checksum
 from metaprobe.data.transforms import TRANSFORMS
 from metaprobe.core.randomness import generator
-from metaprobe.data.readers import Dataset, Entry, Pool, folder
+from metaprobe.data.readers import Dataset, Pool, folder
 
-DEFAULT_SPLIT = {"rule": "stratified", "test_fraction": 0.2}
+DEFAULT_SPLIT = Split(rule="stratified")
 CHECKED = ("images", "source")
-TREE_KEYS = ("omit_classes", "minimum_class_images")  # what of an entry holds for a tree as well
 
 
-def entry_here(reading: Entry, entry: Entry) -> Entry:
+def entry_here(reading: dict[str, Any], own: dict[str, Any]) -> Entry:
     """Return what a job has to read of a data set, as it lies on this machine.
 
     Args:
         reading: of the entry what decides a result; of a folder outside the data folder only the
             last part of its `path`.
-        entry: all of the entry of this machine's configuration. Taken from it are the place of
+        own: all of the entry of this machine's configuration. Taken from it are the place of
             that folder, and what decides no result: the declared counts, and where to fetch from.
     """
-    added = {key: entry[key] for key in CHECKED if key in entry}
-    if "path" in entry and Path(entry["path"]).name == reading["path"]:
-        added["path"] = entry["path"]
-    return reading | added
+    added = {key: own[key] for key in CHECKED if key in own}
+    if "path" in own and Path(own["path"]).name == reading["path"]:
+        added["path"] = own["path"]
+    return parse_entry(reading | added)
 
 
 def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
@@ -46,15 +46,15 @@ def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
     """
     described = entry
     if has_tree(task_id, entry, data):
-        described = {"kind": "folder"} | {key: entry[key] for key in TREE_KEYS if key in entry}
+        described = _as_tree(entry)
     try:
         dataset = readers.read(task_id, described, data)
     except OSError as error:
         raise UserError(f"{task_id}: its files below {data} cannot be read: {error}") from error
     except UserError as error:
-        if "source" not in entry:
+        if entry.source is None:
             raise
-        advice = f"to fetch its files again, delete sources/{entry['source']}.json in the results"
+        advice = f"to fetch its files again, delete sources/{entry.source}.json in the results"
         raise UserError(f"{error}; {advice}") from error
     check(task_id, entry, dataset)
     return dataset
@@ -65,12 +65,18 @@ def has_tree(task_id: str, entry: Entry, data: Path) -> bool:
 
     Of an entry that describes another folder, that folder goes first.
     """
-    if (
-        entry["kind"] == "folder"
-        and (data / Path(entry.get("path", task_id)).expanduser()).is_dir()
-    ):
+    if isinstance(entry, Folder) and (data / Path(entry.path or task_id).expanduser()).is_dir():
         return False
     return folder.holds_tree(data / task_id)
+
+
+def _as_tree(entry: Entry) -> Folder:
+    """Return the entry of the tree that replaces an entry's own files."""
+    tree = Folder(kind="folder", classes=entry.classes)
+    if isinstance(entry, Folder):
+        kept = {"omit_classes", "minimum_class_images"}
+        return tree.model_copy(update=entry.model_dump(include=kept))
+    return tree
 
 
 def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
@@ -81,18 +87,17 @@ def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
     Raises:
         UserError: naming the data set, what was found and what was declared.
     """
-    partial = entry.get("partial", False)
     for name, count in Counter(dataset.class_names).items():
         if count > 1:
             raise UserError(f"{task_id}: {count} classes are called {name!r}; rename all but one")
-    tree = "" if dataset.read_as == entry["kind"] else f" in the folder tree {task_id}"
+    tree = "" if dataset.read_as == entry.kind else f" in the folder tree {task_id}"
     for split, pool in dataset.pools.items():
         if not len(pool.labels):
             raise UserError(f"{task_id}: there are no {split} images{tree}; complete the files")
-        _check_range(task_id, entry["classes"], pool)
-    _check_classes(task_id, entry["classes"], dataset, tree, partial)
-    if not partial:
-        _check_counts(task_id, entry.get("images", {}), dataset, tree)
+        _check_range(task_id, entry.classes, pool)
+    _check_classes(task_id, entry.classes, dataset, tree, entry.partial)
+    if not entry.partial and entry.images:
+        _check_counts(task_id, entry.images.parameters(), dataset, tree)
 
 
 def _check_range(task_id: str, declared: int, pool: Pool) -> None:
@@ -125,7 +130,7 @@ def _check_counts(task_id: str, declared: dict[str, int], dataset: Dataset, tree
     """Compare the images of each part, or, where the entry has other parts, of all together."""
     found = {split: len(pool.labels) for split, pool in dataset.pools.items()}
     expected = {split: declared[split] for split in found if split in declared}
-    if declared and not expected:
+    if not expected:
         together = " and ".join(found)
         found, expected = {together: sum(found.values())}, {together: sum(declared.values())}
     for split, count in expected.items():
@@ -165,7 +170,7 @@ def draw_subset(
             "seed": seed,
             "sampling": sampling,
             "read_as": dataset.read_as,
-            "partial": entry.get("partial", False),
+            "partial": entry.partial,
             "split": split_rule(entry, dataset),
             "pretext": dataset.pretext,
             "class_count": len(dataset.class_names),
@@ -180,7 +185,8 @@ def split_rule(entry: Entry, dataset: Dataset) -> dict[str, Any]:
     """Return how training and test candidates are told apart."""
     if "pool" not in dataset.pools:
         return {"rule": "official"}
-    return {**DEFAULT_SPLIT, **entry.get("split", {})}
+    declared = entry.split if isinstance(entry, Divided) else None
+    return (declared or DEFAULT_SPLIT).model_dump()
 
 
 def candidates(
@@ -190,7 +196,8 @@ def candidates(
     rule = split_rule(entry, dataset)
     if rule["rule"] == "official":
         return {
-            split: (split, np.arange(len(dataset.pools[split].labels))) for split in ("train", "test")
+            split: (split, np.arange(len(dataset.pools[split].labels)))
+            for split in ("train", "test")
         }
     draws = generator(seed, task_id, "split")
     labels = dataset.pools["pool"].labels

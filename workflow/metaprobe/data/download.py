@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from metaprobe.data.archives import unpack
+from metaprobe.config.datasets import Source, SourceFile
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import FULL, replacing
 from metaprobe.data.transfer import RETRY_POLICY, RetryPolicy, TransferError, size_of, transfer
@@ -28,7 +29,7 @@ ARCHIVES = ".archives"
 
 def fetch_source(
     source: str,
-    entry: dict[str, Any],
+    entry: Source,
     data: Path,
     *,
     delete_archives: bool = False,
@@ -58,10 +59,10 @@ def fetch_source(
     except OSError as error:
         advice = ": make room there and start the run again" if error.errno in FULL else ""
         raise UserError(f"{source}: cannot read or write below {data}: {error}{advice}") from error
-    return {"source": source, "files": entry.get("provides", {})}
+    return {"source": source, "files": entry.provides}
 
 
-def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
+def missing_files(entry: Source, *folders: Path) -> list[str]:
     """Return what of `provides` is not there: one sentence per pattern whose count differs.
 
     Where there is no download, more files than expected are the user's own affair.
@@ -69,11 +70,11 @@ def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
     Args:
         folders: counted as if they were merged.
     """
-    counts = {pattern: count_files(pattern, *folders) for pattern in entry.get("provides", {})}
+    counts = {pattern: count_files(pattern, *folders) for pattern in entry.provides}
     return [
         f"{pattern} matches {counts[pattern]} files, not {expected}"
-        for pattern, expected in entry.get("provides", {}).items()
-        if counts[pattern] < expected or (counts[pattern] > expected and "files" in entry)
+        for pattern, expected in entry.provides.items()
+        if counts[pattern] < expected or (counts[pattern] > expected and entry.files)
     ]
 
 
@@ -83,29 +84,29 @@ def count_files(pattern: str, *folders: Path) -> int:
     return sum(path.parts[0] not in (PARTIAL, ARCHIVES) for path in paths)
 
 
-def _is_complete(source: str, entry: dict[str, Any], data: Path) -> bool:
+def _is_complete(source: str, entry: Source, data: Path) -> bool:
     """Return whether nothing has to be fetched.
 
     Raises:
         UserError: what is there is not what it should be, and a download cannot mend it.
     """
     missing = missing_files(entry, data)
-    for pattern, expected in entry.get("provides", {}).items():
-        if (found := count_files(pattern, data)) > expected and "files" in entry:
+    for pattern, expected in entry.provides.items():
+        if (found := count_files(pattern, data)) > expected and entry.files:
             raise UserError(
                 f"{source}: {pattern} below {data} matches {found} files, not {expected}:"
                 " take away those that do not belong there"
             )
-    if missing and "files" not in entry:
+    if missing and not entry.files:
         raise UserError(
             f"{source} is incomplete below {data} ({'; '.join(missing)})"
             f" and cannot be downloaded. By hand:{_manual(entry, data)}"
         )
-    return not missing and (bool(entry.get("provides")) or "files" not in entry)
+    return not missing and bool(entry.provides or not entry.files)
 
 
-def _manual(entry: dict[str, Any], data: Path) -> str:
-    text = entry.get("manual", "").strip().replace("<data>", str(data))
+def _manual(entry: Source, data: Path) -> str:
+    text = (entry.manual or "").strip().replace("<data>", str(data))
     return f"\n{text}" if text else ""
 
 
@@ -126,7 +127,7 @@ def _alone(source: str, data: Path) -> Iterator[None]:
         lock.release()
 
 
-def _fetch(source: str, entry: dict[str, Any], data: Path, policy: RetryPolicy) -> None:
+def _fetch(source: str, entry: Source, data: Path, policy: RetryPolicy) -> None:
     """Bring the files of `source`, unpack and count them, and only then move them into place.
 
     Raises:
@@ -135,13 +136,14 @@ def _fetch(source: str, entry: dict[str, Any], data: Path, policy: RetryPolicy) 
     work = data / PARTIAL / source
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    files = entry["files"]
-    found = [_find(source, file, data) for file in files]
-    held = [place or _part(source, file, data) for file, place in zip(files, found, strict=True)]
+    found = [_find(source, file, data) for file in entry.files]
+    held = [
+        place or _part(source, file, data) for file, place in zip(entry.files, found, strict=True)
+    ]
     _check_space(source, entry, data, sum(map(size_of, held)))
     wholes = [
         place or _download(source, entry, file, data, policy)
-        for file, place in zip(files, found, strict=True)
+        for file, place in zip(entry.files, found, strict=True)
     ]
     try:
         _unpack_all(entry, wholes, tree)
@@ -150,28 +152,28 @@ def _fetch(source: str, entry: dict[str, Any], data: Path, policy: RetryPolicy) 
                 f"{source} does not hold what its entry in datasets.yaml says it provides"
                 f" ({'; '.join(missing)}): correct the entry; no file was moved into place"
             )
-        _merge(tree, data, entry.get("provides", {}))
+        _merge(tree, data, entry.provides)
     except UserError:
-        _delete_unverified(source, files, data)
+        _delete_unverified(source, entry.files, data)
         raise
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _places(source: str, file: dict[str, Any], data: Path) -> list[Path]:
+def _places(source: str, file: SourceFile, data: Path) -> list[Path]:
     """Return where a whole file may lie: first where a download puts it, last where a user may put it."""
-    name = file["name"]
-    if "extract_to" not in file or file.get("keep"):
-        return [data / name]
-    return [data / ARCHIVES / source / name, data / name, data / Path(name).name]
+    usual = data / file.name
+    if file.extract_to is None or file.keep:
+        return [usual]
+    return [data / ARCHIVES / source / file.name, usual, data / Path(file.name).name]
 
 
-def _part(source: str, file: dict[str, Any], data: Path) -> Path:
-    return data / PARTIAL / source / "parts" / f"{file['name']}.part"
+def _part(source: str, file: SourceFile, data: Path) -> Path:
+    return data / PARTIAL / source / "parts" / f"{file.name}.part"
 
 
-def _find(source: str, file: dict[str, Any], data: Path) -> Path | None:
+def _find(source: str, file: SourceFile, data: Path) -> Path | None:
     """Return the first of a file's places where it is whole."""
     for place in dict.fromkeys(_places(source, file, data)):
         if place.is_file():
@@ -182,26 +184,22 @@ def _find(source: str, file: dict[str, Any], data: Path) -> Path | None:
     return None
 
 
-def _mismatch(path: Path, file: dict[str, Any]) -> str | None:
+def _mismatch(path: Path, file: SourceFile) -> str | None:
     """Return how the file at `path` differs from its `bytes`, `md5` and `sha256`; None if it does not."""
     size = size_of(path)
-    if size != file.get("bytes", size):
-        return f"it has {size:,} bytes, not {file['bytes']:,}"
-    for algorithm in _digests(file):
+    if file.bytes not in (None, size):
+        return f"it has {size:,} bytes, not {file.bytes:,}"
+    for algorithm, digest in file.digests().items():
         # Computers in FIPS mode refuse MD5 unless told that no secret depends on it.
         new = partial(hashlib.new, algorithm, usedforsecurity=False)
         with open(path, "rb") as opened:
             found = hashlib.file_digest(opened, new).hexdigest()
-        if found != file[algorithm]:
-            return f"its {algorithm.upper()} is {found}, not {file[algorithm]} ({size:,} bytes)"
+        if found != digest:
+            return f"its {algorithm.upper()} is {found}, not {digest} ({size:,} bytes)"
     return None
 
 
-def _digests(file: dict[str, Any]) -> list[str]:
-    return [algorithm for algorithm in ("md5", "sha256") if algorithm in file]
-
-
-def _check_space(source: str, entry: dict[str, Any], data: Path, there: int) -> None:
+def _check_space(source: str, entry: Source, data: Path, there: int) -> None:
     """See that the archives and what they hold fit on the disk side by side.
 
     Archives inside archives take about the space of the download once more. What a broken
@@ -213,9 +211,9 @@ def _check_space(source: str, entry: dict[str, Any], data: Path, there: int) -> 
     Raises:
         UserError: they do not fit.
     """
-    download = entry["download_mb"] * 1e6
-    nested = download if "nested" in entry else 0
-    needed = max(download - there, 0) + nested + entry["extracted_mb"] * 1e6
+    download = entry.download_mb * 1e6
+    nested = download if entry.nested else 0
+    needed = max(download - there, 0) + nested + entry.extracted_mb * 1e6
     free = shutil.disk_usage(data).free
     if needed > free:
         raise UserError(
@@ -226,7 +224,7 @@ def _check_space(source: str, entry: dict[str, Any], data: Path, there: int) -> 
 
 
 def _download(
-    source: str, entry: dict[str, Any], file: dict[str, Any], data: Path, policy: RetryPolicy
+    source: str, entry: Source, file: SourceFile, data: Path, policy: RetryPolicy
 ) -> Path:
     """Fetch one file from the first of its mirrors that delivers it; return where it is then.
 
@@ -235,7 +233,7 @@ def _download(
     """
     places, part = _places(source, file, data), _part(source, file, data)
     reasons = ""
-    for url in file["urls"]:
+    for url in file.urls:
         print(f"fetching {url}", flush=True)
         try:
             _deliver(url, file, part, policy)
@@ -245,25 +243,25 @@ def _download(
         else:
             _move(part, places[0])
             return places[0]
-    digests = "".join(f", {algorithm.upper()} {file[algorithm]}" for algorithm in _digests(file))
+    digests = "".join(f", {name.upper()} {digest}" for name, digest in file.digests().items())
     raise UserError(
-        f"{source}: {file['name']} cannot be fetched:{reasons}\n"
-        f"Start again later, or put the file there yourself ({data / file['name']}{digests})."
+        f"{source}: {file.name} cannot be fetched:{reasons}\n"
+        f"Start again later, or put the file there yourself ({data / file.name}{digests})."
         f"{_manual(entry, data)}"
     )
 
 
-def _deliver(url: str, file: dict[str, Any], part: Path, policy: RetryPolicy) -> None:
+def _deliver(url: str, file: SourceFile, part: Path, policy: RetryPolicy) -> None:
     """Complete `part` from one mirror and check it; leave no `part` that is whole and wrong.
 
     Raises:
         TransferError: the mirror does not deliver, or something else than the file.
     """
-    if not _digests(file):
+    if not file.digests():
         # Nothing would tell whether the bytes of another mirror or day fit the rest of this one's.
         part.unlink(missing_ok=True)
     inherited = part.is_file()
-    transfer(url, part, file.get("bytes"), policy)
+    transfer(url, part, file.bytes, policy)
     if reason := _mismatch(part, file):
         part.unlink()
         if not inherited:
@@ -272,15 +270,15 @@ def _deliver(url: str, file: dict[str, Any], part: Path, policy: RetryPolicy) ->
         _deliver(url, file, part, policy)
 
 
-def _unpack_all(entry: dict[str, Any], wholes: list[Path], tree: Path) -> None:
+def _unpack_all(entry: Source, wholes: list[Path], tree: Path) -> None:
     """Unpack below `tree` the archives of a source, then the archives inside them."""
-    for file, whole in zip(entry["files"], wholes, strict=True):
-        if "extract_to" in file:
+    for file, whole in zip(entry.files, wholes, strict=True):
+        if file.extract_to is not None:
             print(f"unpacking {whole}", flush=True)
-            unpack(whole, tree / file["extract_to"])
-    for step in entry.get("nested", []):
-        for archive in sorted(tree.glob(step["archive"])):
-            unpack(archive, tree / step["extract_to"])
+            unpack(whole, tree / file.extract_to)
+    for step in entry.nested:
+        for archive in sorted(tree.glob(step.archive)):
+            unpack(archive, tree / step.extract_to)
             archive.unlink()
 
 
@@ -308,8 +306,8 @@ def _move(path: Path, target: Path) -> None:
             shutil.copyfile(path, temporary)
 
 
-def _delete_unverified(source: str, files: list[dict[str, Any]], data: Path) -> None:
+def _delete_unverified(source: str, files: list[SourceFile], data: Path) -> None:
     """Delete fetched archives without a digest: a useless one may have been fetched wrongly."""
     for file in files:
-        if not _digests(file):
-            (data / ARCHIVES / source / file["name"]).unlink(missing_ok=True)
+        if not file.digests():
+            (data / ARCHIVES / source / file.name).unlink(missing_ok=True)

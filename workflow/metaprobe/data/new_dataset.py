@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from metaprobe.config.datasets import Entry, Folder
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, folder
 
@@ -13,7 +14,7 @@ FEWEST_CLASS_IMAGES = 3
 FEWEST_IMAGES = 20
 
 
-def declare(path: str, taken: Collection[str]) -> tuple[str, dict[str, Any]]:
+def declare(path: str, taken: Collection[str]) -> tuple[str, Entry]:
     """Return the id and the entry of the data set in the folder `path`.
 
     The id is the folder's name, with `_` for what an id may not hold; the classes are counted.
@@ -31,10 +32,10 @@ def declare(path: str, taken: Collection[str]) -> tuple[str, dict[str, Any]]:
         raise UserError(f"the folder's name, {root.name!r}, gives no id: rename it to a word")
     if clash := next((other for other in taken if other.lower() == name.lower()), None):
         raise UserError(f"{name} is the id of a declared data set, {clash}: rename the folder")
-    entry = {"kind": "folder", "path": str(root)}
+    entry = Folder(kind="folder", path=str(root), classes=FEWEST_CLASSES)
     dataset = folder.read(name, entry, Path())
     _check_size(name, root, dataset)
-    return name, entry | {"classes": len(dataset.class_names)}
+    return name, entry.model_copy(update={"classes": len(dataset.class_names)})
 
 
 def _check_size(name: str, root: Path, dataset: Dataset) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from metaprobe.config.backbones import Backbone
+from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
@@ -48,7 +49,7 @@ class Extraction:
 def extract_features(
     *,
     task_id: str,
-    entry: dict[str, Any],
+    entry: Entry,
     data: Path,
     transform: str,
     subset_path: str,

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 State = dict[str, "torch.Tensor"]
 
 
-def weights_folder(settings: dict[str, Any]) -> Path:
+def weights_folder(own: str | None, data: str) -> Path:
     """Return where the weight files lie: in the user's own folder, or below the data."""
-    own = settings.get("weights_folder")
-    return Path(own or Path(settings["data"], "weights")).expanduser()
+    return Path(own or Path(data, "weights")).expanduser()
 
 
 def fetch_imagenet(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from metaprobe.config.datasets import Entry
 from metaprobe.core.files import Arrays
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import generator
@@ -32,7 +33,7 @@ Floats = NDArray[np.float64]
 def measure_pictures(
     *,
     task_id: str,
-    entry: dict[str, Any],
+    entry: Entry,
     data: Path,
     transform: str,
     subset_path: str,

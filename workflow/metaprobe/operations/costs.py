@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from metaprobe.config.datasets import Entry, Source
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_facts
 
@@ -70,8 +70,8 @@ def rates(seconds: Mapping[Job, float], size_of: SizeOf) -> dict[str, float]:
 
 
 def sizes(
-    datasets: Mapping[str, Mapping[str, Any]],
-    sources: Mapping[str, Mapping[str, Any]],
+    datasets: Mapping[str, Entry],
+    sources: Mapping[str, Source],
     parts: Mapping[str, int],
 ) -> SizeOf:
     """What a job's seconds grow with: images of an extraction, megabytes of a download; else 1.
@@ -81,12 +81,13 @@ def sizes(
     """
     everything = sum(parts.values())
 
-    def drawn(declared: Mapping[str, int]) -> int:
+    def drawn(entry: Entry) -> int:
+        declared = entry.images.parameters() if entry.images else {}
         counted = sum(min(declared.get(part, most), most) for part, most in parts.items())
-        return min(declared.get("pool", everything), counted)
+        return int(min(declared.get("pool", everything), counted))
 
-    images = {task_id: drawn(entry.get("images", {})) for task_id, entry in datasets.items()}
-    megabytes = {source: entry["download_mb"] for source, entry in sources.items()}
+    images = {task_id: drawn(entry) for task_id, entry in datasets.items()}
+    megabytes = {source: one.download_mb for source, one in sources.items()}
 
     def size_of(job: Job) -> float:
         if job.rule in ("extract_features", "measure_pictures"):

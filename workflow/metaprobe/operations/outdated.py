@@ -57,14 +57,15 @@ def expected_of(flow: Workflow) -> Expected:
     settings, run = flow.run.settings, flow.run
     weights = flow.weights_ids
     subsets = {
-        task_id: {"seed": settings["seed"], "sampling": flow.sampling_of(task_id)}
+        task_id: {"seed": settings.seed, "sampling": flow.sampling_of(task_id)}
         for task_id in flow.entries
     }
     extracted = {
-        name: {key: settings[key] for key in ("engine", "precision")} | {"weights": weights[name]}
+        name: {key: getattr(settings, key) for key in ("engine", "precision")}
+        | {"weights": weights[name]}
         for name in flow.architectures
     }
-    of_run = {"replicates": settings["replicates"]}
+    of_run = {"replicates": settings.replicates}
     return Expected(
         results=flow.results,
         sizes=flow.sizes,
@@ -72,12 +73,12 @@ def expected_of(flow: Workflow) -> Expected:
         features=dict.fromkeys(flow.entries, extracted),
         heads={
             task_id: {
-                name: {**one, **of_run, "family": run.datasets[task_id].get("family")}
+                name: {**one.parameters(), **of_run, "family": run.datasets[task_id].family}
                 for name, one in run.configurations.items()
             }
             for task_id in run.datasets
         },
-        resamples=settings["bootstrap_resamples"],
+        resamples=settings.bootstrap_resamples,
     )
 
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from metaprobe.config.backbones import BACKBONES
+from metaprobe.config.datasets import Source
 from metaprobe.config.layout import STAGES
 from metaprobe.core.text_table import aligned
 from metaprobe.operations import costs
@@ -37,7 +37,7 @@ class Plan:
     states: Mapping[Experiment, State]
     jobs: frozenset[Job]
     findings: Sequence[Finding]
-    sources: Mapping[str, Mapping[str, Any]]
+    sources: Mapping[str, Source]
     per_unit: Mapping[str, float]
     size_of: SizeOf
     cores: int
@@ -53,8 +53,8 @@ class Plan:
             taken.add(one.source)
             if one.state == "will download":
                 source = self.sources[one.source]
-                download = source["download_mb"]
-                found[one.task_id] = download, download + source["extracted_mb"]
+                download = source.download_mb
+                found[one.task_id] = download, download + source.extracted_mb
         return found
 
     def features_megabytes(self, task_id: str) -> float:

@@ -38,7 +38,7 @@ def plan(
 
     run = flow.run
     size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
-    how = {key: run.settings[key] for key in ("engine", "precision", "device")}
+    how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
     print(
         report(
             Plan(
@@ -74,13 +74,13 @@ def verify(flow: Workflow, processes: int) -> int:
         Settings(
             datasets=flow.run.datasets,
             data=flow.data,
-            seed=settings["seed"],
+            seed=settings.seed,
             sizes=flow.sizes,
-            weights=settings["weights"],
-            weights_folder=weights_folder(settings),
-            device=settings["device"],
+            weights=settings.weights,
+            weights_folder=weights_folder(settings.weights_folder, settings.data),
+            device=settings.device,
         ),
-        settings["verify_experiments"],
+        settings.verify_experiments,
         processes,
     )
     print(report(found), flush=True)

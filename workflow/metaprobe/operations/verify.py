@@ -8,11 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from metaprobe.config.configurations import HYPERPARAMETERS
+from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays, write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
-from metaprobe.training.fragment import HYPERPARAMETERS
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
@@ -27,7 +28,7 @@ Fragment = dict[str, Any]
 class Settings:
     """What of a run decides its numbers, and where it finds its files; see config/README.md."""
 
-    datasets: Mapping[str, dict[str, Any]]
+    datasets: Mapping[str, Entry]
     data: Path
     seed: int
     sizes: dict[str, int]
@@ -125,7 +126,7 @@ def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Compari
             task_id=task_id,
             entry=entry,
             data=settings.data,
-            transform=entry["transform"],
+            transform=entry.transform,
             subset_path=str(folder / "subset.json"),
             architecture=architecture,
             backbone=BACKBONES[architecture],

@@ -8,6 +8,7 @@ from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
+from metaprobe.config.datasets import Entry
 from metaprobe.config.load import Run
 from metaprobe.data.dataset import has_tree
 from metaprobe.features.backbones import weights_id
@@ -32,10 +33,10 @@ class Workflow:
     @property
     def data(self) -> Path:
         """The folder of the data sets."""
-        return Path(self.run.settings["data"]).expanduser()
+        return Path(self.run.settings.data).expanduser()
 
     @cached_property
-    def entries(self) -> dict[str, dict[str, Any]]:
+    def entries(self) -> dict[str, Entry]:
         """The entries of all data sets, the new one among them."""
         return self.run.datasets | self.run.new
 
@@ -54,13 +55,13 @@ class Workflow:
     @cached_property
     def architectures(self) -> list[str]:
         """The architectures that the configurations use."""
-        used = {configuration["architecture"] for configuration in self.run.configurations.values()}
+        used = {configuration.architecture for configuration in self.run.configurations.values()}
         return [name for name in BACKBONES if name in used]
 
     @property
     def sizes(self) -> dict[str, int]:
         """Images of a subset, at most, of each part."""
-        return {part: self.run.settings[f"{part}_images"] for part in ("train", "test")}
+        return {"train": self.run.settings.train_images, "test": self.run.settings.test_images}
 
     def path(self, pattern: str) -> Path:
         """Return where a file lies."""
@@ -83,14 +84,14 @@ class Workflow:
 
     def features_of(self, dataset: str, configuration: str) -> str:
         """Return the features that an experiment trains on."""
-        architecture = self.run.configurations[configuration]["architecture"]
+        architecture = self.run.configurations[configuration].architecture
         return layout.FEATURES.format(dataset=dataset, architecture=architecture)
 
     def source_of(self, task_id: str) -> str | None:
         """Return what must be fetched for a data set; None for data the user has put there."""
         entry = self.entries[task_id]
-        brought = entry.get("partial") or has_tree(task_id, entry, self.data)
-        return None if brought else entry.get("source")
+        brought = entry.partial or has_tree(task_id, entry, self.data)
+        return None if brought else entry.source
 
     def manifest(self, task_id: str) -> list[str]:
         """Return the manifest of the source of a data set; none for data the user has put there."""
@@ -99,13 +100,12 @@ class Workflow:
 
     def receipt(self, architecture: str) -> list[str]:
         """Return the receipt of an architecture's weights; none for random ones."""
-        fetched = self.run.settings["weights"] == "imagenet"
+        fetched = self.run.settings.weights == "imagenet"
         return [layout.WEIGHTS.format(architecture=architecture)] if fetched else []
 
     def sampling_of(self, task_id: str) -> str:
         """Return how the subset of a data set is drawn."""
-        sampling: str = self.entries[task_id].get("sampling", self.run.settings["sampling"])
-        return sampling
+        return self.entries[task_id].sampling or self.run.settings.sampling
 
     def reading(self, task_id: str) -> dict[str, Any]:
         """Return what of a data set's entry decides which labels and pixels are read.
@@ -113,7 +113,7 @@ class Workflow:
         Of a path outside the data folder only the last part counts, as the same folder may lie
         elsewhere on another machine; but all of a new data set's, as two may have one name.
         """
-        entry = self.entries[task_id]
+        entry = self.entries[task_id].parameters()
         read = {key: value for key, value in entry.items() if key not in NOT_READ}
         outside = Path(read.get("path", "")).expanduser().is_absolute()
         if outside and task_id != self.new:
@@ -125,7 +125,7 @@ class Workflow:
         names = {
             "dataset": task_id,
             "configuration": configuration,
-            "architecture": self.run.configurations[configuration]["architecture"],
+            "architecture": self.run.configurations[configuration].architecture,
             "source": self.source_of(task_id) or "",
         }
         needless = {"download"} if not names["source"] else set()
@@ -148,14 +148,14 @@ class Workflow:
     @cached_property
     def expected_of_fragments(self) -> dict[Experiment, dict[str, Any]]:
         """What the fragment of each experiment says if it is of this run and not of an earlier one."""
-        settings = {key: self.run.settings[key] for key in TOLD_BY_FRAGMENTS}
+        settings = {key: getattr(self.run.settings, key) for key in TOLD_BY_FRAGMENTS}
         ids = self.weights_ids
         return {
             (task_id, name): {
-                **self.run.configurations[name],
+                **self.run.configurations[name].parameters(),
                 **settings,
                 "sampling": self.sampling_of(task_id),
-                "weights": ids[self.run.configurations[name]["architecture"]],
+                "weights": ids[self.run.configurations[name].architecture],
             }
             for task_id, name in self.experiments
         }
@@ -163,7 +163,7 @@ class Workflow:
     @cached_property
     def expected_of_descriptions(self) -> dict[str, dict[str, Any]]:
         """What the description of each data set says if it is of this run and not of an earlier one."""
-        seed, ids = self.run.settings["seed"], self.weights_ids
+        seed, ids = self.run.settings.seed, self.weights_ids
         return {
             task_id: {"seed": seed, "sampling": self.sampling_of(task_id), "weights": ids}
             for task_id in self.run.datasets
@@ -172,11 +172,11 @@ class Workflow:
     @cached_property
     def weights_ids(self) -> dict[str, str]:
         """Architecture -> how fragments name its weights."""
-        seed, weights = self.run.settings["seed"], self.run.settings["weights"]
+        seed, weights = self.run.settings.seed, self.run.settings.weights
         return {name: weights_id(BACKBONES[name], weights, seed) for name in self.architectures}
 
     @property
     def licences(self) -> dict[str, str]:
         """Data set -> licence, of those that name one."""
         entries = self.run.datasets.items()
-        return {task_id: entry["licence"] for task_id, entry in entries if "licence" in entry}
+        return {task_id: entry.licence for task_id, entry in entries if entry.licence is not None}

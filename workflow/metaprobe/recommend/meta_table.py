@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaprobe.config.configurations import HYPERPARAMETERS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_parquet
-from metaprobe.training.fragment import HYPERPARAMETERS
 
 Floats = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """Ways to rank the configurations for a task that has been described but not run.
 
 A recommender is a function of the table and of the new task's meta-features. A new one is a
-function here and its name in `RECOMMENDERS`, in the schema and in the manual.
+function here and its name in `RECOMMENDERS` and in `config/settings.py`.
 """
 
 import importlib

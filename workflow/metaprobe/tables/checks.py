@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metaprobe.training.fragment import (
+from metaprobe.config.configurations import (
     BLANK_WHEN_ZERO,
     MEASURED,
     TARGET_COLUMNS,
     TYPES,
+)
+from metaprobe.training.fragment import (
     Experiment,
 )
 

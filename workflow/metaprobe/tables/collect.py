@@ -10,12 +10,12 @@ from typing import Any, Literal, get_args, get_origin
 import pandas as pd
 import pyarrow as pa
 
+from metaprobe.config.configurations import TARGET_COLUMNS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_parquet
 from metaprobe.tables.statistics import wilson
 from metaprobe.training.fragment import (
     METRICS,
-    TARGET_COLUMNS,
     Expected,
     Experiment,
     Fragment,

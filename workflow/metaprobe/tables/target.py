@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from metaprobe.training.fragment import BLANK_WHEN_ZERO, TARGET_COLUMNS
+from metaprobe.config.configurations import BLANK_WHEN_ZERO, TARGET_COLUMNS
 
 DECIMALS = {"test_accuracy": 4, "train_accuracy": 4, "test_loss": 4, "training_time_sec": 1}
 

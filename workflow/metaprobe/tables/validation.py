@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from metaprobe.config.configurations import TARGET_COLUMNS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, digest_file, missing
 from metaprobe.data.subset import read_subset
 from metaprobe.tables.checks import CHECKS, Table, rows_of, same_tasks
-from metaprobe.training.fragment import TARGET_COLUMNS, Experiment
+from metaprobe.training.fragment import Experiment
 from metaprobe.training.metrics import majority_rate
 
 

@@ -13,26 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, with_config
 from typing_extensions import TypedDict
 
+from metaprobe.config.configurations import TYPES
 from metaprobe.core.files import broken, checksum_matches, read_json
 
-MEASURED = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
-# Hyperparameter -> type, in the order of the table; which values are possible the configuration knows.
-TYPES: dict[str, type] = {
-    "architecture": str,
-    "learning_rate": float,
-    "optimizer": str,
-    "batch_size": int,
-    "weight_decay": float,
-    "momentum": float,
-    "dropout_rate": float,
-    "alpha": float,
-    "label_smoothing": float,
-    "grad_clip": float,
-    "epochs": int,
-}
-HYPERPARAMETERS = tuple(TYPES)
-BLANK_WHEN_ZERO = ("weight_decay", "momentum", "dropout_rate", "label_smoothing", "grad_clip")
-TARGET_COLUMNS = ("task_id", *HYPERPARAMETERS[:-1], *MEASURED, "epochs")
 SAME_LOSS = 1e-4
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 

@@ -5,29 +5,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from metaprobe.training.optimizers import MOMENTUM_OPTIMIZERS
+from metaprobe.config.configurations import IN_GRID, OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS, Grid
 
-HYPERPARAMETERS = (
-    "learning_rate",
-    "optimizer",
-    "batch_size",
-    "weight_decay",
-    "momentum",
-    "dropout_rate",
-    "label_smoothing",
-    "grad_clip",
-    "epochs",
-)
+# An architecture is trained by a job of its own: its features are other inputs.
+HYPERPARAMETERS = tuple(name for name in IN_GRID if name != "architecture")
 Configuration = dict[str, Any]
 
 
-def expand(grid: dict[str, Any]) -> list[Configuration]:
-    """Return every combination of the values of HYPERPARAMETERS, the last varying fastest.
-
-    Args:
-        grid: list of values by hyperparameter; other keys are not looked at.
-    """
-    values = [grid[name] for name in HYPERPARAMETERS]
+def expand(grid: Grid) -> list[Configuration]:
+    """Return every combination of the values of HYPERPARAMETERS, the last varying fastest."""
+    values = [grid.values()[name] for name in HYPERPARAMETERS]
     return [
         dict(zip(HYPERPARAMETERS, chosen, strict=True)) for chosen in itertools.product(*values)
     ]
@@ -50,6 +37,5 @@ def distinct(entries: Sequence[Configuration]) -> tuple[list[Configuration], lis
 
 def without_effectless(configuration: Configuration) -> Configuration:
     """Return the configuration with what means nothing to its optimiser at 0: it trains the same head."""
-    if configuration["optimizer"] in MOMENTUM_OPTIMIZERS:
-        return configuration
-    return configuration | {"momentum": 0.0}
+    own = OPTIMIZER_OPTIONS[configuration["optimizer"]]
+    return configuration | {name: 0.0 for name in OF_SOME_OPTIMIZERS if name not in own}

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaprobe.config.configurations import TARGET_COLUMNS
 from metaprobe.core.files import Arrays, broken, read_arrays, with_checksum
 from metaprobe.data.subset import read_subset
 from metaprobe.training import metrics
-from metaprobe.training.fragment import METRICS, TARGET_COLUMNS, mean_curve, same_loss
+from metaprobe.training.fragment import METRICS, mean_curve, same_loss
 
 
 def build_fragment(

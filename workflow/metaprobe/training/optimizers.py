@@ -163,4 +163,3 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "RMSprop": RMSprop,
     "Adagrad": Adagrad,
 }
-MOMENTUM_OPTIMIZERS = ("SGD", "RMSprop")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metaprobe.config.configurations import Grid
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, read_arrays, read_json, write_json
 from metaprobe.training import many_heads
@@ -17,7 +18,7 @@ CHUNK_BLOCKS = 4  # some seconds of training: what an interruption costs at most
 
 def sweep(
     features_path: str | Path,
-    grid: dict[str, Any],
+    grid: Grid,
     seed: int,
     chunk_folder: Path,
     code: Mapping[str, str],
@@ -28,7 +29,7 @@ def sweep(
     is there is not trained again.
 
     Args:
-        grid: as in `config.Run.grid`.
+        grid: its architectures are not looked at; that of the features counts.
         seed: of the first replicate; the others have those after it.
         code: optimiser → fingerprint of the code; chunks of other code are not looked at.
 
@@ -45,7 +46,7 @@ def sweep(
         for split in ("train", "test")
     )
     task = Task(metadata["task_id"], metadata["class_count"], train, test)
-    folds = grid["validation_folds"]
+    folds = grid.validation_folds
     if len(train.labels) < folds:
         raise UserError(
             f"{task.task_id} has {len(train.labels)} training images, too few for the grid's "
@@ -53,7 +54,7 @@ def sweep(
         )
     entries = expand(grid)
     trainings, training_of_entry = distinct(entries)
-    seeds = range(seed, seed + grid["replicates"])
+    seeds = range(seed, seed + grid.replicates)
     chunks = list(itertools.product(seeds, chunks_of(trainings, task.class_count)))
     outcomes: dict[tuple[int, int], Outcome] = {}
     for number, (replicate, chunk) in enumerate(chunks, start=1):

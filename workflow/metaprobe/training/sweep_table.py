@@ -7,24 +7,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metaprobe.config.configurations import TYPES
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, replacing
 
+ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 # Per-epoch columns have an item per finished epoch; null is what was not measured.
 SCHEMA = pa.schema(
     {
         "task_id": pa.string(),
-        "architecture": pa.string(),
-        "learning_rate": pa.float64(),
-        "optimizer": pa.string(),
-        "batch_size": pa.int64(),
-        "weight_decay": pa.float64(),
-        "momentum": pa.float64(),
-        "dropout_rate": pa.float64(),
-        "alpha": pa.float64(),
-        "label_smoothing": pa.float64(),
-        "grad_clip": pa.float64(),
-        "epochs": pa.int64(),
+        **{name: ARROW[kind] for name, kind in TYPES.items()},
         "seed": pa.int64(),
         "test_accuracy": pa.float64(),
         "train_accuracy": pa.float64(),

@@ -1,7 +1,7 @@
 """The readers: one module per `kind` of data set, each with one function `read`.
 
-`read(task_id, entry, data)` opens the files below the folder `data` as the entry of
-`datasets.yaml` says and returns a `Dataset`. A new kind is a new module here.
+`read(task_id, entry, data)` opens the files below the folder `data` as the entry, of the kind's model
+in `config/datasets.py`, says and returns a `Dataset`.
 """
 
 import importlib
@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
-
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,9 @@ class Dataset:
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     """Open a data set with the reader of its kind."""
-    reader = importlib.import_module(f"{__name__}.{entry['kind']}")
+    reader = importlib.import_module(f"{__name__}.{entry.kind}")
     dataset: Dataset = reader.read(task_id, entry, data)
-    return replace(dataset, read_as=entry["kind"])
+    return replace(dataset, read_as=entry.kind)
 
 
 def numbered_classes(count: int) -> list[str]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from metaprobe.core.errors import UserError
 from metaprobe.core.randomness import generator
-from metaprobe.data.readers import Dataset, Entry, Pool
+from metaprobe.config.datasets import Embedded
+from metaprobe.data.readers import Dataset, Pool
 
 SIDE = 64
 IMAGES = 1800
@@ -22,12 +22,9 @@ ANGLES = [0, 30, 60, 90, 120, 150]
 PERIODS = {"narrow": 6.0, "wide": 12.0}
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: Embedded, data: Path) -> Dataset:
     """Return one pool, made by the generator that the entry's `class` names."""
-    if entry.get("class") not in GENERATORS:
-        allowed = ", ".join(GENERATORS)
-        raise UserError(f"{task_id}: class {entry.get('class')!r} is not one of {allowed}")
-    return GENERATORS[entry["class"]]()
+    return GENERATORS[entry.class_name]()
 
 
 def handwritten_digits() -> Dataset:

@@ -7,14 +7,15 @@ import pandas as pd
 from PIL import Image
 
 from metaprobe.core.errors import UserError
-from metaprobe.data.readers import Dataset, Entry, Pool, damaged_file
+from metaprobe.config.datasets import FER2013
+from metaprobe.data.readers import Dataset, Pool, damaged_file
 
 CLASS_NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 SIDE = 48
 TEST_PARTS = ["PublicTest", "PrivateTest"]
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: FER2013, data: Path) -> Dataset:
     """Return the pictures of `fer2013.csv` or `icml_face_data.csv`: official parts (public and private test joined).
 
     With `train.csv` alone, whose companion `test.csv` has no labels, its pictures are one pool.

@@ -9,13 +9,14 @@ import numpy as np
 
 from metaprobe.core.errors import UserError
 from metaprobe.data.transforms import open_image
-from metaprobe.data.readers import Dataset, Entry, Pool
+from metaprobe.config.datasets import Folder
+from metaprobe.data.readers import Dataset, Pool
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"}
 Tree = dict[str, list[str]]
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: Folder, data: Path) -> Dataset:
     """List the pictures below `<path>/{train,test}/<class>/`, or below `<path>/<class>/`.
 
     Classes and pictures are sorted by name, so that every machine numbers them alike. Files that
@@ -26,7 +27,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
         UserError: a folder is missing or holds no class folders with pictures, the test part has
             a class that the training part has not, or a name is not UTF-8.
     """
-    root = data / Path(entry.get("path", task_id)).expanduser()
+    root = data / Path(entry.path or task_id).expanduser()
     folders = _parts(root, entry)
     for folder in (root, *folders.values()):
         if not folder.is_dir():
@@ -36,7 +37,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     trees = {split: _tree(folder, entry) for split, folder in folders.items()}
     totals = Counter(name for tree in trees.values() for name in tree for _ in tree[name])
     empty = sorted({name for tree in trees.values() for name in tree} - set(totals))
-    fewest = entry.get("minimum_class_images", 1)
+    fewest = entry.minimum_class_images
     for split, tree in trees.items():
         trees[split] = {name: tree[name] for name in tree if tree[name] and totals[name] >= fewest}
         if not trees[split]:
@@ -58,11 +59,11 @@ def holds_tree(root: Path) -> bool:
     return any(map(_holds_classes, (root, root / "train", root / "test")))
 
 
-def _parts(root: Path, entry: Entry) -> dict[str, Path]:
+def _parts(root: Path, entry: Folder) -> dict[str, Path]:
     """Return split → its folder. A folder `train` with pictures of its own is a class, such as of vehicles."""
-    folders = {split: root / entry.get(split, split) for split in ("train", "test")}
+    folders = {"train": root / entry.train, "test": root / entry.test}
     there = [folder.is_dir() for folder in folders.values()]
-    if "split" not in entry and (all(there) or any(map(_holds_classes, folders.values()))):
+    if entry.split is None and (all(there) or any(map(_holds_classes, folders.values()))):
         return folders
     return {"pool": root}
 
@@ -87,10 +88,10 @@ def _pictures(folder: Path) -> Iterator[str]:
                 yield file.name
 
 
-def _tree(root: Path, entry: Entry) -> Tree:
+def _tree(root: Path, entry: Folder) -> Tree:
     """Return class → sorted picture names, for the folders that belong to the task."""
-    omitted = entry.get("omit_classes", ())
-    return {f.name: sorted(_pictures(f)) for f in _subfolders(root) if f.name not in omitted}
+    folders = (f for f in _subfolders(root) if f.name not in entry.omit_classes)
+    return {f.name: sorted(_pictures(f)) for f in folders}
 
 
 def _pool(root: Path, tree: Tree, class_names: Sequence[str]) -> Pool:

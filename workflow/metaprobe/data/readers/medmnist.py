@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaprobe.core.errors import UserError
-from metaprobe.data.readers import Dataset, Entry, Pool, damaged_file, missing_file, numbered_classes
+from metaprobe.config.datasets import MedMNIST
+from metaprobe.data.readers import Dataset, Pool, damaged_file, missing_file, numbered_classes
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: MedMNIST, data: Path) -> Dataset:
     """Return the official training and test part of `medmnist/<task_id in small letters>.npz`, or `path`.
 
     The official validation part is not used. Pictures are unpacked when the first one is asked for.
@@ -21,11 +22,11 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     Raises:
         UserError: the file is missing, damaged, or its pictures have several labels each.
     """
-    file = data / Path(entry.get("path", f"medmnist/{task_id.lower()}.npz")).expanduser()
+    file = data / Path(entry.path or f"medmnist/{task_id.lower()}.npz").expanduser()
     if not file.is_file():
         raise missing_file(task_id, file)
     pools = {split: _pool(task_id, file, split) for split in ("train", "test")}
-    return Dataset(numbered_classes(entry["classes"]), pools)
+    return Dataset(numbered_classes(entry.classes), pools)
 
 
 def _pool(task_id: str, file: Path, split: str) -> Pool:
@@ -40,7 +41,9 @@ def _pool(task_id: str, file: Path, split: str) -> Pool:
     def pictures() -> NDArray[Any]:
         found = _array(task_id, file, f"{split}_images")
         if len(found) != len(labels):
-            raise damaged_file(task_id, file, f"{len(found)} {split} pictures, {len(labels)} labels")
+            raise damaged_file(
+                task_id, file, f"{len(found)} {split} pictures, {len(labels)} labels"
+            )
         return found
 
     return Pool(labels[:, 0], lambda index: Image.fromarray(pictures()[index]))

@@ -10,12 +10,13 @@ import numpy as np
 
 from metaprobe.core.errors import UserError
 from metaprobe.data.transforms import open_image
-from metaprobe.data.readers import Dataset, Entry, Pool, damaged_file
+from metaprobe.config.datasets import Omniglot
+from metaprobe.data.readers import Dataset, Pool, damaged_file
 
 TRAINING_DRAWERS = 16
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: Omniglot, data: Path) -> Dataset:
     """List `omniglot-py/images_background/<alphabet>/<character>/<number>_<drawer>.png`.
 
     Raises:

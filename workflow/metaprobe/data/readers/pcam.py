@@ -6,12 +6,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metaprobe.data.readers import Dataset, Entry, Pool, damaged_file, missing_file, optional_package, unequal_files
+from metaprobe.config.datasets import PCAM
+from metaprobe.data.readers import (
+    Dataset,
+    Pool,
+    damaged_file,
+    missing_file,
+    optional_package,
+    unequal_files,
+)
 
 CLASS_NAMES = ["normal", "tumour"]
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: PCAM, data: Path) -> Dataset:
     """Return the pictures of `pcam/camelyonpatch_level_2_split_{train,test}_{x,y}.h5`; pictures stay on the disk.
 
     Raises:

@@ -9,14 +9,22 @@ import numpy as np
 from PIL import Image
 
 from metaprobe.core.randomness import generator
-from metaprobe.data.readers import Dataset, Entry, Pool, damaged_file, missing_file, numbered_classes, unequal_files
+from metaprobe.config.datasets import STL10
+from metaprobe.data.readers import (
+    Dataset,
+    Pool,
+    damaged_file,
+    missing_file,
+    numbered_classes,
+    unequal_files,
+)
 
 SIDE = 96
 PICTURE_BYTES = 3 * SIDE * SIDE
 Pictures = np.memmap[tuple[int, ...], np.dtype[np.uint8]]
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: STL10, data: Path) -> Dataset:
     """Return the training and test pictures with their classes, or, with `pretext: rotation`, the
     unlabelled pictures each turned by 0, 90, 180 or 270 degrees, which is its class
     (Gidaris, Singh and Komodakis, ICLR 2018).
@@ -25,10 +33,10 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
         UserError: a file is missing or truncated.
     """
     root = data / "stl10_binary"
-    if entry.get("pretext") == "rotation":
+    if entry.pretext == "rotation":
         pool = _rotated(task_id, root / "unlabeled_X.bin")
         return Dataset(["0", "90", "180", "270"], {"pool": pool}, pretext="rotation")
-    class_names = numbered_classes(entry["classes"])
+    class_names = numbered_classes(entry.classes)
     if (names := root / "class_names.txt").is_file():
         class_names = names.read_text(encoding="utf-8").split()
     return Dataset(

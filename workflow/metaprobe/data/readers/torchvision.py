@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaprobe.core.errors import UserError
-from metaprobe.data.readers import Dataset, Entry, Pool, missing_package, numbered_classes
+from metaprobe.config.datasets import Arguments, Torchvision
+from metaprobe.data.readers import Dataset, Pool, missing_package, numbered_classes
 
 UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says, unchecked
 # Their classes number the training folders that are there, so that in a part of the data labels mean
@@ -20,7 +21,7 @@ NUMBERED_FOLDERS = (("GTSRB", "train"),)
 LISTS_OF_FILES = ("_image_files", "_images", "_samples", "samples", "imgs")
 
 
-def read(task_id: str, entry: Entry, data: Path) -> Dataset:
+def read(task_id: str, entry: Torchvision, data: Path) -> Dataset:
     """Build `torchvision.datasets.<class>` once per part; several argument sets are joined.
 
     Pictures that the class lists but that are not there are an error, or, with `partial`, left
@@ -33,9 +34,8 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     pools: dict[str, Pool] = {}
     class_lists = set()
     for split in ("train", "test", "pool"):
-        if split in entry:
-            arguments = entry[split] if isinstance(entry[split], list) else [entry[split]]
-            built = [build(task_id, entry["class"], data, one) for one in arguments]
+        if sets := getattr(entry, split):
+            built = [build(task_id, entry.class_name, data, arguments) for arguments in sets]
             pools[split] = _join([_pool(task_id, one, entry, data) for one in built])
             class_lists |= {
                 tuple(map(str, one.classes)) for one in built if hasattr(one, "classes")
@@ -45,14 +45,14 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
             f"{task_id}: the lists of its parts below {data} name different classes, so that their "
             "labels do not mean the same; restore the lists"
         )
-    class_names = numbered_classes(entry["classes"])
+    class_names = numbered_classes(entry.classes)
     if class_lists:
-        named = class_lists.pop()[entry.get("first_label", 0) :]
+        named = class_lists.pop()[entry.first_label :]
         class_names = list(named) if len(named) == len(class_names) else class_names
     return Dataset(class_names, pools)
 
 
-def build(task_id: str, class_name: str, data: Path, arguments: dict[str, Any]) -> Any:
+def build(task_id: str, class_name: str, data: Path, arguments: Arguments) -> Any:
     """Return the torchvision data set of that class and those arguments below the folder `data`.
 
     Raises:
@@ -100,7 +100,7 @@ def _file_in_hand(error: Exception, data: Path) -> str | None:
     return next(filter(os.path.isfile, below), None)
 
 
-def _pool(task_id: str, dataset: Any, entry: Entry, data: Path) -> Pool:
+def _pool(task_id: str, dataset: Any, entry: Torchvision, data: Path) -> Pool:
     files = _files(dataset)
     kept = _usable(task_id, files, entry) if files else np.arange(len(dataset))
     labels = _labels(task_id, dataset, entry)
@@ -118,14 +118,13 @@ def _pool(task_id: str, dataset: Any, entry: Entry, data: Path) -> Pool:
     return Pool(labels[kept], image, names)
 
 
-def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
+def _labels(task_id: str, dataset: Any, entry: Torchvision) -> NDArray[np.int64]:
     """Return labels from an attribute (numbers, rows that begin or pairs that end with the label).
 
     Without an attribute every item is decoded, which is slow but always right.
     """
-    attribute = entry.get("labels")
-    first: int = entry.get("first_label", 0)
-    if (entry["class"], getattr(dataset, "_split", "")) in NUMBERED_FOLDERS:
+    attribute, first = entry.labels, entry.first_label
+    if (entry.class_name, getattr(dataset, "_split", "")) in NUMBERED_FOLDERS:
         numbers = [int(Path(file).parent.name) for file, _ in dataset._samples]
         return np.array(numbers, dtype=np.int64)
     if attribute is None:
@@ -133,7 +132,7 @@ def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
         return np.array([label for _, label in items], dtype=np.int64) - first
     if not hasattr(dataset, attribute):
         raise UserError(
-            f"{task_id}: torchvision's {entry['class']} has no attribute {attribute}; correct "
+            f"{task_id}: torchvision's {entry.class_name} has no attribute {attribute}; correct "
             "labels in datasets.yaml, or leave it out"
         )
     values = getattr(dataset, attribute)
@@ -143,7 +142,7 @@ def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
         labels: NDArray[np.int64] = np.asarray(values).astype(np.int64)
     except (TypeError, ValueError):
         raise UserError(
-            f"{task_id}: {attribute} of torchvision's {entry['class']} holds no class numbers; "
+            f"{task_id}: {attribute} of torchvision's {entry.class_name} holds no class numbers; "
             "correct labels in datasets.yaml, or leave it out"
         ) from None
     if labels.ndim > 1:
@@ -161,7 +160,7 @@ def _files(dataset: Any) -> list[str]:
     return []
 
 
-def _usable(task_id: str, files: list[str], entry: Entry) -> NDArray[np.int64]:
+def _usable(task_id: str, files: list[str], entry: Torchvision) -> NDArray[np.int64]:
     """Return indices of the files that are there, those of hidden ones left out.
 
     Folders are listed instead of asking for every file, which is slow on network disks.
@@ -177,7 +176,7 @@ def _usable(task_id: str, files: list[str], entry: Entry) -> NDArray[np.int64]:
     for index in visible:
         folder, name = os.path.split(files[index])
         (there if name in listed.get(folder, ()) else missing).append(index)
-    if missing and not entry.get("partial", False):
+    if missing and not entry.partial:
         first = Path(files[missing[0]])
         advice = "complete them, or write partial: true in datasets.yaml to work without them"
         if (nested := first.parent / first.parent.name).is_dir():

@@ -1,0 +1,179 @@
+"""A configuration, what is trained on every data set, and the grid of many; all that is known of a
+hyperparameter is said at its field."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, ValidationInfo, create_model, field_validator
+
+from metaprobe.config.backbones import BACKBONES
+from metaprobe.config.model import WHOLE, Integer, Model, OneOf, Positive, contradiction, listed
+
+# The optimisers, and the hyperparameters that mean something to them but not to all.
+OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
+    "Adam": (),
+    "AdamW": (),
+    "SGD": ("momentum",),
+    "RMSprop": ("momentum",),
+    "Adagrad": (),
+}
+OF_SOME_OPTIMIZERS = tuple(
+    dict.fromkeys(name for own in OPTIMIZER_OPTIONS.values() for name in own)
+)
+
+
+def optimizers_with(name: str) -> list[str]:
+    """Return the optimisers to which a hyperparameter means something."""
+    return [one for one, own in OPTIMIZER_OPTIONS.items() if name in own]
+
+
+MEASURED = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
+EPOCHS = 3
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """What tables do with a hyperparameter.
+
+    Attributes:
+        target_column: it has a column in `target_representations.csv`.
+        blank_when_zero: 0 means "not in use", and the cell is empty.
+        in_grid: a grid lists values of it.
+        of_run: absent, it is the run's setting of the same name.
+    """
+
+    target_column: bool = True
+    blank_when_zero: bool = False
+    in_grid: bool = True
+    of_run: bool = False
+
+
+PLAIN = Hyperparameter()
+BLANK = Hyperparameter(blank_when_zero=True)
+
+
+class Configuration(Model):
+    """The hyperparameters of a head, in the order of the table's columns; absent: not in use."""
+
+    architecture: Annotated[str, OneOf(tuple(BACKBONES)), PLAIN] = Field(
+        description="the frozen backbone"
+    )
+    learning_rate: Annotated[float, Field(gt=0), PLAIN] = Field(
+        description="write 0.01, as YAML reads 1e-2 as a text"
+    )
+    optimizer: Annotated[str, OneOf(tuple(OPTIMIZER_OPTIONS)), PLAIN] = Field(
+        default="Adam",
+        description="of `torch.optim`, with its defaults for all that is not configured",
+    )
+    batch_size: Annotated[Positive, PLAIN] = Field(
+        default=64, description="images per step; the last, smaller batch of an epoch is kept"
+    )
+    weight_decay: Annotated[float, Field(ge=0), BLANK] = Field(
+        default=0.0, description="as torch.optim applies it: decoupled in AdamW, L2 elsewhere"
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
+        default=0.0, description=f"{' and '.join(optimizers_with('momentum'))} only"
+    )
+    dropout_rate: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
+        default=0.0,
+        description="probability that a feature is set to 0 before the linear layer, in training",
+    )
+    alpha: Annotated[
+        float,
+        OneOf((1.0,), ", as no pretrained weights exist for any other width multiplier"),
+        Hyperparameter(in_grid=False),
+    ] = Field(
+        default=1.0, description="width multiplier; no pretrained weights exist for any but 1.0"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
+        default=0.0, description="of the training loss only; `test_loss` is never smoothed"
+    )
+    grad_clip: Annotated[float, Field(ge=0), BLANK] = Field(
+        default=0.0, description="largest L2 norm of the whole gradient; 0 does not clip"
+    )
+    epochs: Annotated[Positive, Hyperparameter(of_run=True)] = Field(
+        default=EPOCHS, description="passes over the training images"
+    )
+
+    @field_validator(*OF_SOME_OPTIMIZERS)
+    @classmethod
+    def _means_something(cls, value: float, info: ValidationInfo) -> float:
+        optimizer = info.data.get("optimizer")
+        if value and optimizer and info.field_name not in OPTIMIZER_OPTIONS[optimizer]:
+            raise means_nothing(str(info.field_name), [optimizer])
+        return value
+
+
+def means_nothing(name: str, optimizers: list[str]) -> Exception:
+    """Return the error for a hyperparameter that none of the optimisers has."""
+    allowed = " or ".join(optimizers_with(name))
+    return contradiction(
+        f"means nothing to {' and '.join(optimizers)}; allowed: only with {allowed}"
+    )
+
+
+def _facts(name: str) -> Hyperparameter:
+    """Return what a field of Configuration says of itself."""
+    metadata = Configuration.model_fields[name].metadata
+    return next(one for one in metadata if isinstance(one, Hyperparameter))
+
+
+HYPERPARAMETERS = tuple(Configuration.model_fields)
+TYPES: dict[str, Any] = {
+    name: field.annotation for name, field in Configuration.model_fields.items()
+}
+BLANK_WHEN_ZERO = tuple(name for name in HYPERPARAMETERS if _facts(name).blank_when_zero)
+IN_GRID = tuple(name for name in HYPERPARAMETERS if _facts(name).in_grid)
+OF_RUN = tuple(name for name in HYPERPARAMETERS if _facts(name).of_run)
+TARGET_COLUMNS = (
+    "task_id",
+    *(name for name in HYPERPARAMETERS if _facts(name).target_column and name != "epochs"),
+    *MEASURED,
+    "epochs",
+)
+
+
+class _Grid(Model):
+    """What a grid has beside its lists of values."""
+
+    replicates: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(
+        default=1,
+        description="heads per combination, with the run's `seed` and the seeds after it: other "
+        "initial heads, batches and masks on the same images",
+    )
+    validation_folds: Annotated[Integer, OneOf((0, 5))] = Field(
+        default=0,
+        description="5: five-fold cross-validation on the training images, so that nothing need be "
+        "selected on the test images; it costs four times the training on top. 0: none",
+    )
+
+    def values(self) -> dict[str, list[Any]]:
+        """Return each hyperparameter's values, in the order of the table's columns."""
+        return {name: getattr(self, name) for name in IN_GRID}
+
+    @field_validator(*OF_SOME_OPTIMIZERS, check_fields=False)
+    @classmethod
+    def _means_something(cls, values: list[float], info: ValidationInfo) -> list[float]:
+        optimizers = info.data.get("optimizer")
+        if (
+            optimizers
+            and any(values)
+            and not any(info.field_name in OPTIMIZER_OPTIONS[one] for one in optimizers)
+        ):
+            raise means_nothing(str(info.field_name), optimizers)
+        return values
+
+
+def _list_of(name: str) -> tuple[Any, Any]:
+    """Return the type and the default of a grid's list of values of a hyperparameter."""
+    field = Configuration.model_fields[name]
+    default = ... if field.is_required() else [field.default]
+    return listed(field.rebuild_annotation()), Field(default=default, description=field.description)
+
+
+if TYPE_CHECKING:
+    Grid = _Grid
+else:
+    Grid = create_model(
+        "Grid", __base__=_Grid, __module__=__name__, **{name: _list_of(name) for name in IN_GRID}
+    )

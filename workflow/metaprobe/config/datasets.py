@@ -1,0 +1,298 @@
+"""A data set's entry, one model per kind, and the sources that files are downloaded from.
+
+A new kind is a model here, and a module of its name in `data/readers`.
+"""
+
+from collections.abc import Iterator
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
+
+from metaprobe.config.model import DISTINCT, WHOLE, Integer, Model, Positive, contradiction, refusal
+
+Sampling = Literal["random", "stratified"]
+Transform = Literal["grey", "colour"]
+Arguments = dict[str, JsonValue]
+
+
+class Images(Model):
+    """The published number of images of each pool."""
+
+    train: Positive | None = None
+    test: Positive | None = None
+    pool: Annotated[int, Field(ge=2), WHOLE] | None = None
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> "Images":
+        if not self.model_fields_set:
+            raise refusal("at least 1 entry")
+        return self
+
+
+class Split(Model):
+    """How one pool becomes a training and a test pool."""
+
+    rule: Literal["stratified", "random"]
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
+class Entry(Model):
+    """What must be known of a data set, whatever its kind."""
+
+    kind: str = Field(description="who reads it")
+    classes: Annotated[int, Field(ge=2), WHOLE] = Field(
+        description="number of classes; checked before anything is trained"
+    )
+    images: Images | None = Field(
+        default=None,
+        description="images in `train` and `test`, or in `pool`, as published; checked",
+    )
+    partial: bool = Field(
+        default=False,
+        description="work with the part that is there: nothing is downloaded, the counts are not "
+        "checked, and every fragment says so",
+    )
+    transform: Transform = Field(
+        default="colour",
+        description="`grey`: one luminance channel three times, resized to 224 × 224. `colour`: "
+        "RGB, shorter side resized to 256, centre crop of 224",
+    )
+    sampling: Sampling | None = Field(
+        default=None, description="how its subset is drawn, if not as the run's `sampling` says"
+    )
+    source: str | None = Field(
+        default=None,
+        description="the entry of `sources` that brings its files; absent for data that is "
+        "already there",
+    )
+    family: str | None = Field(
+        default=None,
+        description="data sets of one family share images, or nearly so; an evaluation must hold "
+        "them out together",
+    )
+    licence: str | None = Field(default=None, description="for people")
+    note: str | None = Field(default=None, description="for people")
+
+
+class Divided(Entry):
+    """A data set that may come as one pool."""
+
+    split: Split | None = Field(
+        default=None,
+        description="how one pool is divided: `{rule: stratified, test_fraction: 0.2}` (if not "
+        "said) or `rule: random`; not for data sets with an official split",
+    )
+
+
+def _arguments(value: object) -> object:
+    """A list of argument sets; one set is a list of one."""
+    sets = value if isinstance(value, list) else [value]
+    if not sets or not all(isinstance(one, dict) for one in sets):
+        raise refusal("arguments of the class, or a list of such")
+    return sets
+
+
+Part = Annotated[
+    list[Arguments],
+    BeforeValidator(_arguments, json_schema_input_type=Arguments | list[Arguments]),
+]
+
+
+class Torchvision(Divided):
+    """Any class of `torchvision.datasets`."""
+
+    kind: Literal["torchvision"]
+    class_name: str = Field(alias="class", description="the class")
+    train: Part | None = Field(
+        default=None,
+        description="arguments of the training part; several sets, as a list, are joined in their "
+        "order",
+    )
+    test: Part | None = Field(default=None, description="the same of the test part")
+    pool: Part | None = Field(
+        default=None, description="the same of the one pool, where there is no official split"
+    )
+    labels: str | None = Field(
+        default=None,
+        description="the attribute that holds the labels; without it every image is decoded once "
+        "to read them",
+    )
+    first_label: Integer = Field(
+        default=0, description="number of the first class in the data set's own labels"
+    )
+
+    @model_validator(mode="after")
+    def _has_its_parts(self) -> "Torchvision":
+        if (self.pool is None) == (self.train is None):
+            raise contradiction("needs either train and test, or pool")
+        if (self.train is None) != (self.test is None):
+            raise contradiction("needs both train and test")
+        return self
+
+
+class Folder(Divided):
+    """One folder per class."""
+
+    kind: Literal["folder"]
+    path: str | None = Field(
+        default=None,
+        description="where it lies, absolute or relative to the data folder; absent: the task_id",
+    )
+    train: str = Field(default="train", description="subfolder of the training part")
+    test: str = Field(default="test", description="subfolder of the test part")
+    omit_classes: Annotated[list[str], DISTINCT] = Field(
+        default=[], description="class folders that are not part of the task"
+    )
+    minimum_class_images: Positive = Field(
+        default=1, description="classes with fewer images are left out"
+    )
+
+
+class HuggingFace(Divided):
+    """A data set of the Hugging Face Hub; needs `pip install datasets`."""
+
+    kind: Literal["huggingface"]
+    path: str = Field(description="its id on the Hub, or a local folder")
+    revision: str = Field(description="commit, tag or branch; a commit never changes")
+    config_name: str | None = Field(
+        default=None, description="the configuration, for data sets that have several"
+    )
+    image_column: str = Field(default="image", description="the column of the pictures")
+    label_column: str = Field(default="label", description="the column of the labels")
+    train: str = Field(default="train", description="split of the training part")
+    test: str = Field(default="test", description="split of the test part")
+    pool: str | None = Field(default=None, description="the one split, in place of both")
+    first_label: Integer = Field(default=0, description="number of the first class in its labels")
+
+
+class MedMNIST(Entry):
+    """An npz file of MedMNIST."""
+
+    kind: Literal["medmnist"]
+    path: str | None = Field(
+        default=None,
+        description="the file, absolute or relative to the data folder; absent: "
+        "`medmnist/`, the task_id in small letters, `.npz`",
+    )
+
+
+class Embedded(Divided):
+    """Comes with the installed packages."""
+
+    kind: Literal["embedded"]
+    class_name: Literal["handwritten_digits", "generated_shapes", "generated_gratings"] = Field(
+        alias="class", description="the generator"
+    )
+
+
+class STL10(Divided):
+    """The binary files of STL-10."""
+
+    kind: Literal["stl10"]
+    pretext: Literal["rotation"] | None = Field(
+        default=None,
+        description="a self-supervised task, instead of the data set's own labels",
+    )
+
+
+class FER2013(Divided):
+    """The csv files of FER2013."""
+
+    kind: Literal["fer2013"]
+
+
+class Omniglot(Entry):
+    """The background characters of Omniglot, divided by drawer."""
+
+    kind: Literal["omniglot"]
+
+
+class PCAM(Entry):
+    """The HDF5 files of PatchCamelyon."""
+
+    kind: Literal["pcam"]
+
+
+def _of_one_kind(base: type[Entry]) -> Iterator[type[Entry]]:
+    for model in base.__subclasses__():
+        if model.__annotations__.get("kind"):
+            yield model
+        yield from _of_one_kind(model)
+
+
+KINDS = {
+    str(get_args(model.model_fields["kind"].annotation)[0]): model for model in _of_one_kind(Entry)
+}
+if TYPE_CHECKING:
+    AnyEntry = Entry
+else:
+    AnyEntry = Annotated[reduce(or_, KINDS.values()), Field(discriminator="kind")]
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(AnyEntry)
+
+
+def parse_entry(content: object) -> Entry:
+    """Return the data set's entry that `Entry.parameters` wrote."""
+    return _ENTRY.validate_python(content)
+
+
+class SourceFile(Model):
+    """A file to download, and what is known of its bytes."""
+
+    name: str = Field(description="file name, relative to the data folder")
+    urls: Annotated[list[str], Field(min_length=1)] = Field(
+        description="mirrors of the same bytes, tried in order"
+    )
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(
+        default=None, description="its digest; without one it is fetched from its start each time"
+    )
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="the same; both are checked"
+    )
+    bytes: Positive | None = Field(default=None, description="its size; checked")
+    extract_to: str | None = Field(
+        default=None,
+        description="folder, relative to the data folder, that the archive is unpacked into; "
+        "absent for a file that is used as it is",
+    )
+    keep: bool = Field(default=False, description="the archive itself is needed for loading")
+
+    def digests(self) -> dict[str, str]:
+        """Return the name of each known digest, and the digest."""
+        known = {"md5": self.md5, "sha256": self.sha256}
+        return {name: digest for name, digest in known.items() if digest is not None}
+
+
+class Nested(Model):
+    """Archives inside the archives, unpacked next and then deleted."""
+
+    archive: str = Field(description="glob pattern relative to the data folder")
+    extract_to: str = Field(description="folder, relative to the data folder")
+
+
+class Source(Model):
+    """Files that are downloaded together; several data sets may share one source."""
+
+    download_mb: Annotated[float, Field(ge=0)] = Field(description="size of the download in MB")
+    extracted_mb: Annotated[float, Field(ge=0)] = Field(
+        description="size on disk after extraction in MB, archives not counted"
+    )
+    status: str | None = Field(default=None, description="what is known of the host")
+    packages: list[str] = Field(
+        default=[], description="Python packages needed to read the files, beyond torchvision's own"
+    )
+    files: list[SourceFile] = Field(
+        default=[], description="what is downloaded; absent where there is no download"
+    )
+    nested: list[Nested] = Field(
+        default=[], description="archives inside the archives, unpacked next and then deleted"
+    )
+    provides: dict[str, Positive] = Field(
+        default={},
+        description="glob pattern relative to the data folder → number of files that must match "
+        "it once the source is complete",
+    )
+    manual: str | None = Field(
+        default=None, description="what to fetch by hand, from where, and where to put it"
+    )
