@@ -30,9 +30,16 @@ for name in {coupling.SECTIONS}:
 
 HEARD = []
 
+TODO = {{}}
+
+def hear(event, number, moment, logs):
+    if number in TODO:
+        HEARD.append([event, TODO[number].rule, *logs])
+
 def record():
     todo, needs = coupling.planned(workflow)
-    coupling.listen(workflow, lambda event, number, _: HEARD.append([event, todo[number].rule if number in todo else ""]))
+    TODO.update(todo)
+    coupling.listen(workflow, hear)
     told = {{
         "config": config,
         "files": coupling.configuration_files(workflow),
@@ -94,7 +101,7 @@ def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
         ["job_started", "first"],
         ["job_finished", "first"],
         ["job_started", "second"],
-        ["job_error", "second"],
+        ["job_error", "second", "mine/x/y.second.log"],
     ]
     monkeypatch.chdir(toy)
     configuration, files, folders = coupling.merged_configuration(toy, [Path("mine.yaml")], changes)

@@ -29,7 +29,7 @@ LEFT_OUT = (
 )
 SELECTING = "Select jobs to execute..."
 HEARD = {"job_started": "jobs", "job_finished": "job_id", "job_error": "jobid"}
-Hear = Callable[[str, int, float], None]
+Hear = Callable[[str, int, float, Sequence[str]], None]
 
 
 def merged_configuration(
@@ -220,7 +220,11 @@ def local_cores(workflow: Any) -> int | None:
 
 
 def listen(workflow: Any, hear: Hear) -> None:
-    """Call `hear` with event, job id and time when Snakemake starts, finishes or fails a job."""
+    """Call `hear` with event, job id, time and logs when Snakemake starts, finishes or fails a job.
+
+    A job that Ctrl-C ends counts as failed; its log tells that from a failure. The logs are told of
+    failures only.
+    """
     workflow.logger_manager.logger.addHandler(_JobsOfRun(hear))
 
 
@@ -235,7 +239,7 @@ class _JobsOfRun(logging.Handler):
         if event in HEARD:
             ids = told[HEARD[event]]
             for number in ids if isinstance(ids, list) else [ids]:
-                self.hear(event, number, record.created)
+                self.hear(event, number, record.created, told.get("log", ()))
 
 
 def speak_for(workflow: Any) -> bool:
