@@ -175,7 +175,7 @@ class Fragment(Metrics, Hyperparameters, Identity):  # type: ignore[misc]  # mad
     git_commit: str | None
     sha256: Digest
 
-    def fact(self, key: str) -> Any:
+    def value_of(self, key: str) -> Any:
         """Return what `Expected` compares under this key."""
         found = {
             "weights": self.weights.id,
@@ -203,7 +203,7 @@ def read_fragment(
     except ValidationError as error:
         raise broken(path, first_mistake(error)) from None
     for key, value in {"task_id": task_id, "configuration": configuration, **expected}.items():
-        if repr(found := fragment.fact(key)) != repr(value):
+        if repr(found := fragment.value_of(key)) != repr(value):
             raise broken(path, f"its {key} is {found}, not {value}")
     if trouble := next(contradictions(fragment), None):
         raise broken(path, trouble)
