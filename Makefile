@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@$(BIN)/python -c 'import pandas as p; print(p.read_csv("results/demo/target_representations.csv").to_string(na_rep="", index=False))'
 	@$(BIN)/python -m metaprobe.demo.photographs "results/demo/new/Two photographs"
-	$(BIN)/snakemake recommend --cores $(CORES) --configfile config/demo.yaml --config new_dataset="results/demo/new/Two photographs"
+	$(BIN)/metaprobe recommend "results/demo/new/Two photographs" --cores $(CORES) --configfile config/demo.yaml
 
 test: setup
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"

@@ -15,11 +15,9 @@ for name in "config", "datasets", "configurations", "grid":
     configfile: f"{CONFIG}/{name}.yaml"
 
 
-STAGES = (
-    "data features heads describe tables validation sweep questions recommend report"
-)
+STAGES = "data features heads describe tables validation sweep recommend report"
 
-for stage in f"common {STAGES} handlers".split():
+for stage in f"common outdated {STAGES} handlers".split():
 
     include: f"workflow/rules/{stage}.smk"
 
@@ -33,4 +31,4 @@ rule all:
         rules.compare_configurations.output,
         FOR_META_LEARNERS,
         "<results>/report.html",
-        fragments(),
+        FLOW.of_experiments(layout.FRAGMENT),

@@ -95,8 +95,7 @@ def print_preparation(rates: dict[str, dict[str, float]]) -> None:
 def print_heads() -> dict[int, dict[str, float]]:
     """CPU milliseconds per head by way and number of classes."""
     found = {class_count: heads.measure(class_count) for class_count in heads.CLASS_COUNTS}
-    print("\nHeads, CPU ms each (width 1,280; 5,000 images, 3 epochs, batch 64); expected: 8 to 10")
-    print("ms at 10 classes from K = 64 on with numba")
+    print("\nHeads, CPU ms each (width 1,280; 5,000 images, 3 epochs, batch 64)")
     print(f"{'':<24}" + "".join(f"{f'C = {c}':>10}{'× loop':>9}" for c in found))
     for name in found[heads.CLASS_COUNTS[0]]:
         cells = "".join(

@@ -1,12 +1,10 @@
 """Print where the demo's time goes: by stage, per job, and for a run with nothing to do.
 
-Wall seconds are summed over a stage's jobs, which run side by side; they leave out the start of
-Python, which the CPU seconds contain.
+By Snakemake's benchmark files. Wall seconds are summed over a stage's jobs, which run side by side.
 
 Usage: python benchmarks/demo_timings.py [cores]
 """
 
-import re
 import resource
 import shutil
 import subprocess
@@ -15,12 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from metaprobe.operations.costs import read_benchmark
+
 ROOT = Path(__file__).parent.parent
 STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "aggregate")
 STAGES += ("measure_pictures", "expect_features", "describe_dataset", "aggregate_descriptions")
 STAGES += ("compare_configurations", "check_table", "validate")
 STAGES += ("export_metabu", "evaluate_recommenders", "report")
-COST = re.compile(r"^cost: ([\d.]+) s, ([\d.]+) CPU s, ([\d.]+) GB$", re.MULTILINE)
+MEASURED = ("s", "cpu_time", "max_rss")  # seconds, seconds, MB
 
 
 def timed_run(folder: Path, cores: str) -> tuple[float, float]:
@@ -32,6 +32,12 @@ def timed_run(folder: Path, cores: str) -> tuple[float, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - start, cpu
+
+
+def measured(file: Path) -> list[float]:
+    """Wall seconds, CPU seconds and megabytes of a job; 0 of what ended before it was looked at."""
+    found = read_benchmark(file)
+    return [0.0 if found[name] in ("NA", "-") else float(found[name]) for name in MEASURED]
 
 
 def main(cores: str) -> None:
@@ -49,14 +55,14 @@ def main(cores: str) -> None:
         in_jobs = 0.0
         count = 0
         for stage in STAGES:
-            logs = (folder / "results/demo/logs" / stage).glob("**/*.log")
-            costs = [COST.search(log.read_text()) for log in logs]
-            walls, cpus, memory = zip(*(map(float, c.groups()) for c in costs if c), strict=True)
+            files = (folder / "results/demo/logs" / stage).glob("**/*.tsv")
+            costs = [measured(file) for file in files]
+            walls, cpus, memory = zip(*costs, strict=True)
             in_jobs += sum(cpus)
             count += len(cpus)
             mean = sum(cpus) / len(cpus)
             row = f"{stage:<24}{len(cpus):>6}{sum(walls):>9.1f}{sum(cpus):>9.1f}{mean:>11.2f}"
-            print(f"{row}{max(memory):>12.2f}")
+            print(f"{row}{max(memory) / 1000:>12.2f}")
     outside = cpu - in_jobs - idle_cpu
     print(f"whole run: {wall:.0f} s on {cores} cores, {cpu:.0f} CPU s; {in_jobs:.0f} inside jobs")
     print(f"Snakemake's overhead: {outside / count:.2f} CPU s per job over {count} jobs")

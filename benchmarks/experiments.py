@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.load import read_strictly
 from metaprobe.core.randomness import Draws
 from metaprobe.data.readers.embedded import handwritten_digits
 from metaprobe.data.transforms import grey
-from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
-from metaprobe.features.devices import keep_freed_memory
-from metaprobe.features.engines import build_engine
+from metaprobe.features.backbones import build_backbone, random_state
+from metaprobe.features.engines import ENGINES, keep_freed_memory
 from metaprobe.features.extraction import extract
 from metaprobe.training.heads import LabelledFeatures, train_head
 from metaprobe.training.metrics import accuracy, cross_entropy, logits
@@ -46,7 +46,7 @@ def run_all_literally() -> Outcome:
     parts = dict(zip(SIZES, indices, strict=True))
     images = {part: [pool.image(i) for i in chosen] for part, chosen in parts.items()}
     labels = {part: pool.labels[chosen] for part, chosen in parts.items()}
-    states = {name: random_state(name, SEED) for name in ARCHITECTURES}
+    states = {name: random_state(one, SEED) for name, one in BACKBONES.items()}
     metrics = {}
     start = time.process_time()
     for name, chosen in configurations().items():
@@ -60,15 +60,10 @@ def run_all_on_features(engine: str, precision: str = "float32") -> Outcome:
     keep_freed_memory()
     pool = handwritten_digits().pools["pool"]
     runners = {
-        name: build_engine(
-            engine,
-            build_backbone(name, random_state(name, SEED)),
-            name,
-            device=torch.device("cpu"),
-            precision=precision,
-            threads=1,
+        name: ENGINES[engine](
+            build_backbone(one, random_state(one, SEED)), one, torch.device("cpu"), precision, 1
         )
-        for name in ARCHITECTURES
+        for name, one in BACKBONES.items()
     }
     metrics = {}
     start = time.process_time()

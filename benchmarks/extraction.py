@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.data.transforms import normalise
-from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
-from metaprobe.features.devices import keep_freed_memory
-from metaprobe.features.engines import build_engine
+from metaprobe.features.backbones import build_backbone, random_state
+from metaprobe.features.engines import ENGINES, keep_freed_memory
 from metaprobe.features.extraction import run_in_memory
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -38,7 +38,8 @@ def gigaflops(backbone: torch.nn.Module) -> float:
 
 def ways(architecture: str, engines: list[str]) -> dict[str, Callable[[np.ndarray], object]]:
     """What takes images (N, 3, 224, 224) to features: plain torch, and the engines."""
-    backbone = build_backbone(architecture, random_state(architecture, 0))
+    chosen = BACKBONES[architecture]
+    backbone = build_backbone(chosen, random_state(chosen, 0))
 
     def eager(pixels: np.ndarray) -> torch.Tensor:
         with torch.inference_mode():
@@ -46,9 +47,7 @@ def ways(architecture: str, engines: list[str]) -> dict[str, Callable[[np.ndarra
 
     found: dict[str, Callable[[np.ndarray], object]] = {"eager": eager}
     for name in engines:
-        engine = build_engine(
-            name, backbone, architecture, device=CPU, precision="float32", threads=1
-        )
+        engine = ENGINES[name](backbone, chosen, CPU, "float32", 1)
         found[name] = lambda pixels, engine=engine: run_in_memory(engine, pixels)
     return found
 
@@ -60,8 +59,8 @@ def measure(engines: list[str]) -> tuple[float, dict[str, dict[str, float]], dic
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, 224, 224), dtype=np.uint8)
     rates, flops = {}, {}
     gemm = gemm_rate()
-    for architecture in ARCHITECTURES:
-        flops[architecture] = gigaflops(build_backbone(architecture, random_state(architecture, 0)))
+    for architecture, backbone in BACKBONES.items():
+        flops[architecture] = gigaflops(build_backbone(backbone, random_state(backbone, 0)))
         candidates = ways(architecture, engines)
         seconds: dict[str, list[float]] = {name: [] for name in candidates}
         for round_number in range(ROUNDS + 1):

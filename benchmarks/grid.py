@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.load import read_strictly
 from metaprobe.core.files import digest_arrays, write_arrays
-from metaprobe.features.backbones import ARCHITECTURES
 from metaprobe.training.sweep import sweep
 
 TRAIN, TEST, CLASSES = 5000, 1000, 10
@@ -18,7 +18,7 @@ SINGLE = {"dropout_rate": [0.0], "label_smoothing": [0.0], "grad_clip": [0.0], "
 def write_features(path: Path, architecture: str) -> None:
     """Features as behind a ReLU, of classes that can be told apart in part."""
     rng = np.random.default_rng(0)
-    width = ARCHITECTURES[architecture].feature_width
+    width = BACKBONES[architecture].feature_width
     centres = rng.normal(size=(CLASSES, width)) * 0.3
     arrays = {}
     for part, count in (("train", TRAIN), ("test", TEST)):
@@ -41,12 +41,13 @@ def measure() -> dict[str, tuple[float, int]]:
     torch.set_num_threads(1)
     grid = read_strictly("config/grid.yaml")["grid"]
     grid = SINGLE | grid | {"replicates": 1, "validation_folds": 0}
+    code = dict.fromkeys(grid["optimizer"], "bench")
     found = {}
     with tempfile.TemporaryDirectory() as temporary:
         for architecture in grid["architecture"]:
             features = Path(temporary, f"{architecture}.safetensors")
             write_features(features, architecture)
             start = time.process_time()
-            rows = sweep(features, grid, 0, Path(temporary, architecture), "bench")
+            rows = sweep(features, grid, 0, Path(temporary, architecture), code)
             found[architecture] = (time.process_time() - start, len(rows))
     return found

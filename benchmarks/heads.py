@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from metaprobe.core.randomness import Draws
-from metaprobe.training import head_steps, many_heads
+from metaprobe.training import many_heads
 from metaprobe.training.heads import LabelledFeatures, train_head
 from threadpoolctl import threadpool_limits
 from torch.nn.functional import cross_entropy
@@ -75,11 +75,9 @@ def measure(class_count: int) -> dict[str, float]:
     test = train.select(np.arange(1))
     block = max(1, many_heads.BLOCK_ROWS // class_count)
 
-    def together(count: int, engine: Any) -> Callable[[], object]:
+    def together(count: int) -> Callable[[], object]:
         chosen = [configuration(number) for number in range(count)]
-        return lambda: many_heads.train_heads(
-            train, test, class_count, chosen, [0], "bench", engine=engine
-        )
+        return lambda: many_heads.train_heads(train, test, class_count, chosen, 0, "bench")
 
     ways: dict[str, tuple[Callable[[], object], int]] = {
         "loop over torch.optim": (
@@ -91,24 +89,13 @@ def measure(class_count: int) -> dict[str, float]:
             1,
         ),
     }
-    for name, engine in engines().items():
-        for count in HEAD_COUNTS:
-            ways[f"{name}, K = {count}"] = (
-                together(min(count, 4 * block), engine),
-                min(count, 4 * block),
-            )
+    for count in HEAD_COUNTS:
+        trained = min(count, 4 * block)
+        ways[f"many at once, K = {count}"] = together(trained), trained
     times: dict[str, list[float]] = {name: [] for name in ways}
     for round_number in range(ROUNDS + 1):
         for name, (way, count) in ways.items():
             milliseconds = cpu_milliseconds(way, count)
-            if round_number:  # in the first, numba compiles and memory is allocated
+            if round_number:  # in the first, memory is allocated
                 times[name].append(milliseconds)
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-def engines() -> dict[str, Any]:
-    """The engines that are there, by name."""
-    found = {"torch": head_steps.ENGINE}
-    if many_heads.head_kernels is not None:
-        found["numba"] = many_heads.head_kernels.ENGINE
-    return found

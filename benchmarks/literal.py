@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.core.randomness import Draws
 from metaprobe.data.transforms import IMAGENET_MEAN, IMAGENET_STD
-from metaprobe.features.backbones import ARCHITECTURES, build_network
+from metaprobe.features.backbones import build_network
 from PIL import Image
 from torch.nn.functional import cross_entropy
 from torchvision import transforms
@@ -52,14 +53,14 @@ def run_literally(
     seed: int,
 ) -> dict[str, float]:
     """Train one configuration and return its metrics, as they stand in the table."""
-    architecture = ARCHITECTURES[hyperparameters["architecture"]]
+    backbone = BACKBONES[hyperparameters["architecture"]]
     draws = Draws(seed, task_id)
-    network = build_network(hyperparameters["architecture"], state)
-    linear = torch.nn.Linear(architecture.feature_width, class_count)
-    weight, bias = draws.initial_head(architecture.feature_width, class_count)
+    network = build_network(backbone, state)
+    linear = torch.nn.Linear(backbone.feature_width, class_count)
+    weight, bias = draws.initial_head(backbone.feature_width, class_count)
     linear.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
     dropout = DrawnDropout(draws, hyperparameters["dropout_rate"])
-    setattr(network, architecture.classifier, torch.nn.Sequential(dropout, linear))
+    setattr(network, backbone.classifier, torch.nn.Sequential(dropout, linear))
     optimizer = torch.optim.Adam(
         linear.parameters(),
         lr=hyperparameters["learning_rate"],

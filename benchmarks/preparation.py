@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.data.transforms import TRANSFORMS
-from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
-from metaprobe.features.engines import build_engine
+from metaprobe.features.backbones import build_backbone, random_state
+from metaprobe.features.engines import TorchEngine
 from metaprobe.features.extraction import extract
 from PIL import Image
 
@@ -47,15 +48,10 @@ def measure() -> list[tuple[str, float, dict[str, float]]]:
     """Of each kind: CPU ms per picture, and by architecture the share of wall time waited."""
     torch.set_num_threads(1)
     engines = {
-        name: build_engine(
-            "torch",
-            build_backbone(name, random_state(name, 0)),
-            name,
-            device=torch.device("cpu"),
-            precision="float32",
-            threads=1,
+        name: TorchEngine(
+            build_backbone(one, random_state(one, 0)), one, torch.device("cpu"), "float32", 1
         )
-        for name in ARCHITECTURES
+        for name, one in BACKBONES.items()
     }
     found = []
     for kind, (transform, shape) in KINDS.items():

@@ -12,6 +12,7 @@ from metaprobe.data.dataset import (
     check,
     check_fit,
     draw_subset,
+    entry_here,
     open_dataset,
     subset_images,
 )
@@ -104,6 +105,16 @@ def test_wrong_data_set_is_refused(
 def test_right_data_set_is_accepted(labels: dict[str, list[int]], entry: dict[str, Any]) -> None:
     """A data set refused because its parts are others, or although the user knows it is not whole."""
     check("Task", FOLDER | entry, dataset_of(labels))
+
+
+def test_folder_elsewhere_is_read_where_it_lies_here() -> None:
+    """A folder looked for by the last part of its path; or what is read told by another entry."""
+    entry = {"kind": "folder", "path": "/here/Tints", "classes": 3, "images": {"pool": 9}}
+    reading = {"kind": "folder", "path": "Tints", "classes": 3}
+    assert entry_here(reading, entry | {"family": "a"}) == entry
+    assert entry_here(reading | {"classes": 4}, entry)["classes"] == 4
+    inside = {"kind": "folder", "path": "all/Tints"}
+    assert entry_here(inside, inside | {"source": "a"}) == inside | {"source": "a"}
 
 
 def test_empty_class_folder_is_named(tmp_path: Path) -> None:

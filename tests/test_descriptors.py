@@ -10,6 +10,8 @@ import pytest
 from checkouts import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.config.backbones import BACKBONES
+from metaprobe.features import batchnorm
 from metaprobe.metafeatures import (
     backbone_shift,
     counts,
@@ -267,60 +269,62 @@ def test_logme_rises_with_separation_and_ignores_rotation_and_dead_channels() ->
 
 # Distance to the BatchNorm's statistics
 
+ENDING_IN_BATCHNORM = [one for one in BACKBONES.values() if one.batchnorm]
 
-@pytest.mark.parametrize("architecture", backbone_shift.ENDINGS)
-def test_endings_are_those_of_torchvision(architecture) -> None:
+
+@pytest.mark.parametrize("backbone", ENDING_IN_BATCHNORM)
+def test_endings_are_those_of_torchvision(backbone) -> None:
     """Another layer's statistics, another epsilon or activation than the network's."""
     import torch
     from metaprobe.features.backbones import _untrained
 
-    modules = dict(_untrained(architecture).named_modules())
+    modules = dict(_untrained(backbone).named_modules())
     batchnorms = [n for n, m in modules.items() if isinstance(m, torch.nn.BatchNorm2d)]
-    ending = backbone_shift.ENDINGS[architecture]
-    assert batchnorms[-1] == ending.batchnorm
-    assert modules[ending.batchnorm].eps == backbone_shift.EPSILON
-    block, _, position = ending.batchnorm.rpartition(".")
+    assert batchnorms[-1] == backbone.batchnorm
+    assert modules[backbone.batchnorm].eps == batchnorm.EPSILON
+    block, _, position = backbone.batchnorm.rpartition(".")
     values = np.linspace(-9, 9, 50)
     activation = modules[f"{block}.{int(position) + 1}"](torch.tensor(values)).numpy()
-    assert np.allclose(ending.activation(values), activation, atol=1e-6)
+    assert np.allclose(batchnorm.ACTIVATIONS[backbone.activation](values), activation, atol=1e-6)
     assert f"{block}.{int(position) + 2}" not in modules
 
 
-@pytest.mark.parametrize("architecture", backbone_shift.ENDINGS)
-def test_expected_features_are_those_of_such_activations(architecture) -> None:
+@pytest.mark.parametrize("backbone", ENDING_IN_BATCHNORM)
+def test_expected_features_are_those_of_such_activations(backbone) -> None:
     """A mean before the activation, a variance for a deviation, a shift in another unit."""
     rng = np.random.default_rng(0)
-    ending = backbone_shift.ENDINGS[architecture]
     scale, shift = rng.normal(1, 0.5, 40), rng.normal(0, 1, 40)
     state = {"weight": scale, "bias": shift, "running_var": np.full(40, 3.0)}
-    state = {f"{ending.batchnorm}.{name}": v.astype(np.float32) for name, v in state.items()}
-    expected = backbone_shift.expect_features(architecture, state)
-    activations = ending.activation(shift + scale * rng.normal(size=(40000, 40)))
-    assert expected["mean"] == pytest.approx(activations.mean(0), abs=0.03)
-    assert expected["std"] == pytest.approx(activations.std(0), abs=0.03)
+    state = {f"{backbone.batchnorm}.{name}": v.astype(np.float32) for name, v in state.items()}
+    expected = batchnorm.expect_features(backbone, state)
+    activations = batchnorm.ACTIVATIONS[backbone.activation](
+        shift + scale * rng.normal(size=(40000, 40))
+    )
+    assert expected["expected_mean"] == pytest.approx(activations.mean(0), abs=0.03)
+    assert expected["expected_std"] == pytest.approx(activations.std(0), abs=0.03)
     pooled = activations.reshape(-1, 400, 40).mean(1).astype(np.float32)
-    assert backbone_shift.batchnorm_shift(pooled, expected) < 0.05
-    moved = (pooled + 2 * expected["std"]).astype(np.float32)
-    assert backbone_shift.batchnorm_shift(moved, expected) == pytest.approx(2, abs=0.05)
+    assert backbone_shift.batchnorm_shift(pooled, **expected) < 0.05
+    moved = (pooled + 2 * expected["expected_std"]).astype(np.float32)
+    assert backbone_shift.batchnorm_shift(moved, **expected) == pytest.approx(2, abs=0.05)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", backbone_shift.ENDINGS)
-def test_pictures_a_backbone_has_seen_lie_nearer_than_others(architecture) -> None:
+@pytest.mark.parametrize("backbone", ENDING_IN_BATCHNORM)
+def test_pictures_a_backbone_has_seen_lie_nearer_than_others(backbone) -> None:
     """A distance that is not of what the network computes."""
     import torch
     from metaprobe.features import backbones as architectures
 
-    state = architectures.random_state(architecture, 0)
+    state = architectures.random_state(backbone, 0)
     torch.manual_seed(0)
-    architectures._untrained(architecture)
+    architectures._untrained(backbone)
     seen = architectures._noise_images(32)  # those its BatchNorms were measured on
-    backbone = architectures.build_backbone(architecture, state)
+    network = architectures.build_backbone(backbone, state)
     arrays = {name: tensor.numpy() for name, tensor in state.items()}
-    expected = backbone_shift.expect_features(architecture, arrays)
+    expected = batchnorm.expect_features(backbone, arrays)
     with torch.inference_mode():
         near, far = (
-            backbone_shift.batchnorm_shift(backbone(images).numpy(), expected)
+            backbone_shift.batchnorm_shift(network(images).numpy(), **expected)
             for images in (seen, torch.rand(8, 3, 224, 224) * 2 - 1)
         )
     assert 3 * near < far
@@ -343,7 +347,7 @@ def measurements(labels, features) -> Measurements:
         positions=np.arange(images),
         pictures=statistics | {"side": np.full(images, 28.0)},
         features=dict.fromkeys(ARCHITECTURES, features),
-        expected={"MobileNetV2": {"mean": np.zeros(width), "std": np.ones(width)}},
+        expected={"MobileNetV2": (np.zeros(width), np.ones(width))},
     )
 
 

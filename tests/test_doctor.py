@@ -96,13 +96,13 @@ def test_a_full_disk_needs_the_user(tmp_path, monkeypatch, free, room) -> None:
 
 
 def test_command_prints_thirty_rows_and_changes_nothing(tmp_path) -> None:
-    """A doctor that starts the treatment, or whose exit code says all is well."""
+    """A doctor that starts the treatment."""
     folder = copy_workflow(tmp_path)
     result = snakemake(folder, "doctor")
-    assert result.returncode != 0
+    assert result.returncode == 0
     assert sum("will download" in line for line in result.stdout.splitlines()) == 28 + 1
     assert "28 will download, 2 manual" in result.stdout
     assert not (folder / "data").exists()
-    assert {f.name for f in (folder / "results").glob("**/*") if f.is_file()} <= {"doctor.log"}
+    assert not (folder / "results").exists()
     good = snakemake(folder, "doctor", "--configfile", "config/demo.yaml")
     assert good.returncode == 0, good.stdout

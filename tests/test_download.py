@@ -27,10 +27,10 @@ from metaprobe.core.errors import UserError
 from metaprobe.data import download, transfer
 from metaprobe.data.archives import TAR_ENDINGS, unpack
 from metaprobe.data.download import fetch_source, missing_files
-from metaprobe.data.transfer import Patience
+from metaprobe.data.transfer import RetryPolicy
 
-BRIEF = Patience(silence=10, tries=3, pause=0.01)
-RESTLESS = Patience(silence=0.3, tries=3, pause=0.01)
+BRIEF = RetryPolicy(silence=10, tries=3, pause=0.01)
+RESTLESS = RetryPolicy(silence=0.3, tries=3, pause=0.01)
 ROOT = Path(__file__).parents[1]
 CLOSED = "http://127.0.0.1:9/"
 SOURCES = yaml.safe_load((ROOT / "config/datasets.yaml").read_text(encoding="utf-8"))["sources"]
@@ -210,7 +210,7 @@ PART = ".partial/s/parts/set/a.bin.part"
 def test_archive_is_fetched_unpacked_and_kept(host: Host, data: Path) -> None:
     """Would catch files in the wrong folder, leftovers of the work, and archives beside the data."""
     body = zipped(PICTURES)
-    manifest = fetch_source("s", pictures(host.serve("p.zip", body)), data, patience=BRIEF)
+    manifest = fetch_source("s", pictures(host.serve("p.zip", body)), data, policy=BRIEF)
     assert manifest == {"source": "s", "files": {"set/pictures/*.png": 6}}
     unpacked = {f"set/{name}": content for name, content in PICTURES.items()}
     assert below(data) == {**unpacked, ".archives/s/set/pictures.zip": body}
@@ -219,7 +219,7 @@ def test_archive_is_fetched_unpacked_and_kept(host: Host, data: Path) -> None:
 
 def test_file_without_extract_to_is_placed_as_it_is(host: Host, data: Path) -> None:
     """Would catch a plain file that is unpacked, renamed or kept among the archives."""
-    fetch_source("s", plain(host), data, patience=BRIEF)
+    fetch_source("s", plain(host), data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
 
 
@@ -229,7 +229,7 @@ def test_complete_source_needs_no_network(data: Path) -> None:
         (data / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (data / "set" / name).write_bytes(content)
     before = sorted(data.rglob("*"))
-    fetch_source("s", pictures(CLOSED), data, patience=BRIEF)
+    fetch_source("s", pictures(CLOSED), data, policy=BRIEF)
     assert sorted(data.rglob("*")) == before
 
 
@@ -237,7 +237,7 @@ def test_source_that_counts_nothing_is_still_fetched(host: Host, data: Path) -> 
     """Would catch an entry without `provides` that counts as complete from the start."""
     entry = plain(host)
     del entry["provides"]
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
 
 
@@ -245,8 +245,8 @@ def test_sources_share_a_folder(host: Host, data: Path) -> None:
     """Would catch moving a whole folder into place over what another source or the user put there."""
     (data / "set" / "pictures").mkdir(parents=True)
     (data / "set" / "pictures" / "notes.txt").write_bytes(b"mine")
-    fetch_source("t", plain(host), data, patience=BRIEF)
-    fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, patience=BRIEF)
+    fetch_source("t", plain(host), data, policy=BRIEF)
+    fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, policy=BRIEF)
     files = below(data / "set")
     assert files["a.bin"] == BODY
     assert files["pictures/notes.txt"] == b"mine"
@@ -259,7 +259,7 @@ def test_sources_share_a_folder(host: Host, data: Path) -> None:
 def test_broken_transfer_goes_on_where_it_stopped(host: Host, data: Path) -> None:
     """Would catch starting 11 GB over again, and a Range request that is off by one."""
     entry = plain(host, Trouble(stop=1000), Trouble(stop=200_000))
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
     assert host.ranges("a.bin") == [None, "bytes=1000-", "bytes=200000-"]
 
@@ -267,7 +267,7 @@ def test_broken_transfer_goes_on_where_it_stopped(host: Host, data: Path) -> Non
 def test_other_range_than_asked_for_is_refused(host: Host, data: Path) -> None:
     """Would catch appending whatever a host calls a part (206) without looking which part it is."""
     entry = plain(host, Trouble(stop=5000), Trouble(other_range=True))
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
     assert host.ranges("a.bin") == [None, "bytes=5000-", None]
 
@@ -276,9 +276,9 @@ def test_part_is_kept_between_runs(host: Host, data: Path) -> None:
     """Would catch deleting the part when a run fails, or ignoring it in the next."""
     entry = plain(host, Trouble(stop=5000), *[Trouble(status=503)] * 3)
     with pytest.raises(UserError):
-        fetch_source("s", entry, data, patience=BRIEF)
+        fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {PART: BODY[:5000]}
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert host.ranges("a.bin")[-1] == "bytes=5000-"
     assert below(data) == {"set/a.bin": BODY}
 
@@ -286,7 +286,7 @@ def test_part_is_kept_between_runs(host: Host, data: Path) -> None:
 def test_host_that_ignores_range_starts_over(host: Host, data: Path) -> None:
     """Would catch appending a whole file to the part of it."""
     entry = plain(host, Trouble(stop=5000), Trouble(ignore_range=True))
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
     assert host.ranges("a.bin") == [None, "bytes=5000-"]
 
@@ -296,7 +296,7 @@ def test_part_of_an_earlier_run_is_not_trusted(host: Host, data: Path, part: byt
     """Would catch a part that is wrong or too long and blocks the file for ever."""
     (data / PART).parent.mkdir(parents=True)
     (data / PART).write_bytes(part)
-    fetch_source("s", plain(host), data, patience=BRIEF)
+    fetch_source("s", plain(host), data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
     assert host.ranges("a.bin")[0] == f"bytes={len(part)}-"
 
@@ -305,7 +305,7 @@ def test_whole_part_is_not_fetched_again(host: Host, data: Path) -> None:
     """Would catch a second 11 GB because the host has nothing to add to the part (416)."""
     (data / PART).parent.mkdir(parents=True)
     (data / PART).write_bytes(BODY)
-    fetch_source("s", plain(host), data, patience=BRIEF)
+    fetch_source("s", plain(host), data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
     assert host.ranges("a.bin") == [f"bytes={len(BODY)}-"]
 
@@ -315,7 +315,7 @@ def test_whole_part_of_known_size_needs_no_request(data: Path) -> None:
     (data / PART).parent.mkdir(parents=True)
     (data / PART).write_bytes(BODY)
     file = one_file("set/a.bin", BODY, CLOSED, bytes=len(BODY))
-    fetch_source("s", source_of(file, provides={"set/a.bin": 1}), data, patience=BRIEF)
+    fetch_source("s", source_of(file, provides={"set/a.bin": 1}), data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
 
 
@@ -325,14 +325,14 @@ def test_part_without_a_digest_is_not_gone_on_with(host: Host, data: Path) -> No
     (data / PART).write_bytes(b"of another file")
     entry = plain(host)
     del entry["files"][0]["md5"]
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
 
 
 def test_short_body_without_a_length_is_a_broken_transfer(host: Host, data: Path) -> None:
     """Would catch taking the end of the connection for the end of the file."""
     entry = plain(host, Trouble(stop=5000, silent_size=True), bytes=len(BODY))
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
     assert host.ranges("a.bin") == [None, "bytes=5000-"]
 
@@ -340,7 +340,7 @@ def test_short_body_without_a_length_is_a_broken_transfer(host: Host, data: Path
 def test_stalled_transfer_is_broken_off_and_resumed(host: Host, data: Path) -> None:
     """Would catch waiting for ever for a host that has fallen silent."""
     entry = plain(host, Trouble(stop=2 * transfer.BLOCK, stall=True))
-    fetch_source("s", entry, data, patience=RESTLESS)
+    fetch_source("s", entry, data, policy=RESTLESS)
     assert below(data) == {"set/a.bin": BODY}
     assert host.ranges("a.bin") == [None, f"bytes={2 * transfer.BLOCK}-"]
 
@@ -352,7 +352,7 @@ def test_host_that_only_stalls_is_given_up(host: Host, data: Path) -> None:
     with pytest.raises(
         UserError, match=r"a\.bin: stalled for 0\.3 s at 0 bytes \(given up after 3"
     ):
-        fetch_source("s", entry, data, patience=RESTLESS)
+        fetch_source("s", entry, data, policy=RESTLESS)
     assert time.monotonic() - began < 4
     assert len(host.requests) == 3
     assert not (data / "set").exists()
@@ -361,13 +361,13 @@ def test_host_that_only_stalls_is_given_up(host: Host, data: Path) -> None:
 def test_tries_count_only_while_nothing_arrives(host: Host, data: Path) -> None:
     """Would catch giving up a long transfer that breaks often but always gets further."""
     breaks = [Trouble(stop=1000 * i) for i in range(1, 9)]
-    fetch_source("s", plain(host, *breaks), data, patience=BRIEF)
+    fetch_source("s", plain(host, *breaks), data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
 
 
 def test_busy_host_is_asked_again(host: Host, data: Path) -> None:
     """Would catch giving up at a 503, or storing its error page as the file."""
-    fetch_source("s", plain(host, Trouble(status=503), Trouble(status=429)), data, patience=BRIEF)
+    fetch_source("s", plain(host, Trouble(status=503), Trouble(status=429)), data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
 
 
@@ -377,7 +377,7 @@ def test_pauses_grow(host: Host, data: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("metaprobe.data.transfer.time.sleep", pauses.append)
     entry = plain(host, always=Trouble(status=503))
     with pytest.raises(UserError, match="503 Service Unavailable"):
-        fetch_source("s", entry, data, patience=Patience(silence=1, tries=5, pause=2))
+        fetch_source("s", entry, data, policy=RetryPolicy(silence=1, tries=5, pause=2))
     assert [pause for pause in pauses if pause] == [2, 4, 8, 16]
 
 
@@ -386,7 +386,7 @@ def test_label_of_compression_does_not_change_the_bytes(host: Host, data: Path) 
     body = gzip.compress(BODY)
     url = host.serve("a.gz", body, always=Trouble(encoding="gzip"))
     entry = source_of(one_file("a.gz", body, url), provides={"a.gz": 1})
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"a.gz": body}
 
 
@@ -403,7 +403,7 @@ def test_mirrors_are_tried_in_order(host: Host, data: Path) -> None:
         host.serve("good", body),
         host.serve("spare", body),
     ]
-    fetch_source("s", pictures(*urls), data, patience=BRIEF)
+    fetch_source("s", pictures(*urls), data, policy=BRIEF)
     assert [path for path, _ in host.requests] == ["/gone", "/lies", "/page", "/good"]
     assert PICTURES.items() <= below(data / "set").items()
 
@@ -412,7 +412,7 @@ def test_mirror_goes_on_with_the_part_of_another(host: Host, data: Path) -> None
     """Would catch throwing away the half that the first mirror gave before it went down."""
     first = host.serve("first", BODY, Trouble(stop=5000), always=Trouble(status=503))
     file = one_file("set/a.bin", BODY, first, host.serve("second", BODY))
-    fetch_source("s", source_of(file, provides={"set/a.bin": 1}), data, patience=BRIEF)
+    fetch_source("s", source_of(file, provides={"set/a.bin": 1}), data, policy=BRIEF)
     assert host.ranges("second") == ["bytes=5000-"]
     assert below(data) == {"set/a.bin": BODY}
 
@@ -422,7 +422,7 @@ def test_wrong_half_of_one_mirror_does_not_spoil_another(host: Host, data: Path)
     corrupt = Trouble(corrupt=True, stop=5000)
     first = host.serve("first", BODY, corrupt, always=Trouble(status=503))
     file = one_file("set/a.bin", BODY, first, host.serve("second", BODY))
-    fetch_source("s", source_of(file, provides={"set/a.bin": 1}), data, patience=BRIEF)
+    fetch_source("s", source_of(file, provides={"set/a.bin": 1}), data, policy=BRIEF)
     assert host.ranges("second") == ["bytes=5000-", None]
     assert below(data) == {"set/a.bin": BODY}
 
@@ -433,7 +433,7 @@ def test_error_tells_every_mirrors_reason(host: Host, data: Path) -> None:
     urls = [host.serve("gone", body, always=Trouble(status=404)), CLOSED]
     entry = pictures(*urls) | {"manual": "Unpack it in <data>/set/.\n"}
     with pytest.raises(UserError) as error:
-        fetch_source("s", entry, data, patience=BRIEF)
+        fetch_source("s", entry, data, policy=BRIEF)
     first, gone, closed, advice, manual = str(error.value).splitlines()
     assert first == "s: set/pictures.zip cannot be fetched:"
     assert gone == f"  {urls[0]}: 404 Not Found"
@@ -457,7 +457,7 @@ def test_wrong_file_leaves_nothing(
 ) -> None:
     """Would catch keeping, or going on next time with, a file that is not the published one."""
     with pytest.raises(UserError, match=reason):
-        fetch_source("s", plain(host, **check), data, patience=BRIEF)
+        fetch_source("s", plain(host, **check), data, policy=BRIEF)
     assert len(host.requests) == 1
     assert below(data) == {}
 
@@ -473,7 +473,7 @@ def test_disk_space_is_checked_first(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     entry = plain(host) | {"download_mb": 1000, "extracted_mb": 2000}
     with pytest.raises(UserError, match=r"needs 3\.00 GB more .* only 2\.50 GB are free"):
-        fetch_source("s", entry, data, patience=BRIEF)
+        fetch_source("s", entry, data, policy=BRIEF)
     assert host.requests == []
     assert below(data) == {}
 
@@ -486,10 +486,10 @@ def test_disk_space_counts_what_is_there(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     entry = plain(host) | {"download_mb": len(BODY) / 1e6, "extracted_mb": 0.1}
     with pytest.raises(UserError, match="GB are free"):
-        fetch_source("s", entry, data, patience=BRIEF)
+        fetch_source("s", entry, data, policy=BRIEF)
     (data / PART).parent.mkdir(parents=True)
     (data / PART).write_bytes(BODY[:300_000])
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {"set/a.bin": BODY}
 
 
@@ -499,7 +499,7 @@ def test_disk_space_counts_what_is_there(
 def test_source_without_download_says_what_to_do(data: Path, source: str) -> None:
     """Would catch a message that is too long to read, or has a placeholder for a path."""
     with pytest.raises(UserError) as error:
-        fetch_source(source, SOURCES[source], data, patience=BRIEF)
+        fetch_source(source, SOURCES[source], data, policy=BRIEF)
     first, *manual = str(error.value).splitlines()
     assert first.startswith(f"{source} is incomplete below {data.resolve()}")
     assert 1 <= len(manual) <= 5  # six lines with the first
@@ -512,7 +512,7 @@ def test_source_without_download_is_taken_when_there(data: Path) -> None:
     """Would catch telling users to do by hand what they have done."""
     (data / "fer2013").mkdir(parents=True)
     (data / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n")
-    manifest = fetch_source("fer2013", SOURCES["fer2013"], data, patience=BRIEF)
+    manifest = fetch_source("fer2013", SOURCES["fer2013"], data, policy=BRIEF)
     assert manifest["files"] == SOURCES["fer2013"]["provides"]
 
 
@@ -522,7 +522,7 @@ def test_too_many_files_are_not_fetched_again(host: Host, data: Path) -> None:
         (data / "set" / "pictures").mkdir(parents=True, exist_ok=True)
         (data / "set" / "pictures" / f"copy {i}.png").write_bytes(b"")
     with pytest.raises(UserError, match="matches 7 files, not 6: take away"):
-        fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, patience=BRIEF)
+        fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, policy=BRIEF)
     assert host.requests == []
 
 
@@ -550,7 +550,7 @@ def test_interrupted_extraction_is_completed(data: Path) -> None:
     (data / "set" / "pictures" / "1.png").write_bytes(b"pic")
     (data / ".partial" / "s" / "tree" / "set" / "pictures").mkdir(parents=True)
     (data / ".partial" / "s" / "tree" / "set" / "pictures" / "stray.png").write_bytes(b"killed")
-    fetch_source("s", pictures(CLOSED), data, patience=BRIEF)
+    fetch_source("s", pictures(CLOSED), data, policy=BRIEF)
     assert below(data / "set") == PICTURES
     assert not (data / ".partial" / "s").exists()
 
@@ -560,7 +560,7 @@ def test_archive_put_there_by_hand_is_used(data: Path, place: str) -> None:
     """Would catch fetching what the user has brought, or deleting what is the user's."""
     (data / "set").mkdir(parents=True)
     (data / place).write_bytes(zipped(PICTURES))
-    fetch_source("s", pictures(CLOSED), data, delete_archives=True, patience=BRIEF)
+    fetch_source("s", pictures(CLOSED), data, delete_archives=True, policy=BRIEF)
     expected = {f"set/{name}": content for name, content in PICTURES.items()}
     assert below(data) == {**expected, place: zipped(PICTURES)}
 
@@ -571,7 +571,7 @@ def test_wrong_archive_put_there_by_hand_is_not_used(
     """Would catch unpacking another version of a data set because its file has the right name."""
     data.mkdir(parents=True)
     (data / "pictures.zip").write_bytes(zipped({"pictures/0.png": b"other"}))
-    fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, patience=BRIEF)
+    fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, policy=BRIEF)
     assert below(data / "set") == PICTURES
     assert f"{data.resolve()}/pictures.zip is not used: its MD5 is" in capsys.readouterr().out
 
@@ -581,10 +581,10 @@ def test_archives_are_deleted_if_asked(host: Host, data: Path) -> None:
     entry = pictures(host.serve("p.zip", zipped(PICTURES)))
     entry["provides"] = {"set/pictures/*.png": 7}
     with pytest.raises(UserError):
-        fetch_source("s", entry, data, delete_archives=True, patience=BRIEF)
+        fetch_source("s", entry, data, delete_archives=True, policy=BRIEF)
     assert below(data) == {".archives/s/set/pictures.zip": zipped(PICTURES)}
     entry["provides"] = {"set/pictures/*.png": 6}
-    fetch_source("s", entry, data, delete_archives=True, patience=BRIEF)
+    fetch_source("s", entry, data, delete_archives=True, policy=BRIEF)
     assert below(data) == {f"set/{name}": content for name, content in PICTURES.items()}
     assert len(host.requests) == 1
 
@@ -592,15 +592,15 @@ def test_archives_are_deleted_if_asked(host: Host, data: Path) -> None:
 def test_archives_of_a_complete_source_are_deleted_if_asked(host: Host, data: Path) -> None:
     """Would catch a setting that comes too late to have any effect."""
     entry = pictures(host.serve("p.zip", zipped(PICTURES)))
-    fetch_source("s", entry, data, patience=BRIEF)
-    fetch_source("s", entry, data, delete_archives=True, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
+    fetch_source("s", entry, data, delete_archives=True, policy=BRIEF)
     assert below(data) == {f"set/{name}": content for name, content in PICTURES.items()}
 
 
 def test_archive_that_is_needed_stays(host: Host, data: Path) -> None:
     """Would catch deleting an archive that the reader itself opens (`keep: true`)."""
     entry = pictures(host.serve("p.zip", zipped(PICTURES)), keep=True)
-    fetch_source("s", entry, data, delete_archives=True, patience=BRIEF)
+    fetch_source("s", entry, data, delete_archives=True, policy=BRIEF)
     assert below(data / "set") == {**PICTURES, "pictures.zip": zipped(PICTURES)}
 
 
@@ -614,7 +614,7 @@ def test_every_kind_of_tar_is_unpacked(host: Host, data: Path, ending: str) -> N
     body = tarred(dict(PICTURES), compressions[ending[-2:].removeprefix("a")])
     url = host.serve(f"p{ending}", body)
     file = one_file(f"p{ending}", body, url, extract_to=".")
-    fetch_source("s", source_of(file, provides={"pictures/*.png": 6}), data, patience=BRIEF)
+    fetch_source("s", source_of(file, provides={"pictures/*.png": 6}), data, policy=BRIEF)
     assert below(data / "pictures") == {f"{i}.png": f"picture {i}".encode() for i in range(6)}
 
 
@@ -622,7 +622,7 @@ def test_single_gz_is_decompressed_under_its_name(host: Host, data: Path) -> Non
     """Would catch MNIST files that keep their .gz, or the archive lying among them."""
     body = gzip.compress(BODY)
     file = one_file("M/raw/a-ubyte.gz", body, host.serve("a.gz", body), extract_to="M/raw")
-    fetch_source("s", source_of(file, provides={"M/raw/*-ubyte": 1}), data, patience=BRIEF)
+    fetch_source("s", source_of(file, provides={"M/raw/*-ubyte": 1}), data, policy=BRIEF)
     assert below(data / "M") == {"raw/a-ubyte": BODY}
 
 
@@ -633,7 +633,7 @@ def test_nested_gz_as_in_emnist(host: Host, data: Path) -> None:
     file = one_file("E/raw/gzip.zip", body, host.serve("gzip.zip", body), extract_to="E/raw")
     entry = source_of(file, provides={"E/raw/emnist-*-ubyte": 4})
     entry["nested"] = [{"archive": "E/raw/gzip/*.gz", "extract_to": "E/raw"}]
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     unpacked = {f"raw/emnist-{i}-ubyte": BODY[i:] for i in range(4)}
     assert below(data / "E") == {**unpacked, "raw/gzip/mapping.txt": b"0 48"}
 
@@ -646,7 +646,7 @@ def test_nested_tar_as_in_caltech101(host: Host, data: Path) -> None:
     file = one_file("c/caltech-101.zip", body, host.serve("c.zip", body), extract_to="c")
     entry = source_of(file, provides={"c/101/*/image_*.jpg": 3})
     entry["nested"] = [{"archive": "c/caltech-101/*.gz", "extract_to": "c"}]
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data / "c" / "101") == {f"Faces/image_{i}.jpg": b"face" for i in range(3)}
     assert not list((data / "c").glob("caltech-101/*"))
 
@@ -656,7 +656,7 @@ def test_wrong_count_moves_nothing(host: Host, data: Path) -> None:
     body = zipped(dict(list(PICTURES.items())[:4]))
     entry = pictures(host.serve("p.zip", body), body=body)
     with pytest.raises(UserError, match=r"set/pictures/\*\.png matches 4 files, not 6"):
-        fetch_source("s", entry, data, patience=BRIEF)
+        fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {".archives/s/set/pictures.zip": body}
 
 
@@ -666,10 +666,10 @@ def test_useless_archive_without_digest_is_not_kept(host: Host, data: Path, body
     entry = pictures(host.serve("p.zip", body))
     del entry["files"][0]["md5"]
     with pytest.raises(UserError):
-        fetch_source("s", entry, data, patience=BRIEF)
+        fetch_source("s", entry, data, policy=BRIEF)
     assert below(data) == {}
     host.serve("p.zip", zipped(PICTURES))
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data / "set") == PICTURES
 
 
@@ -690,11 +690,11 @@ def test_kill_while_moving_into_place_leaves_an_incomplete_source(
 
     monkeypatch.setattr(download, "_move", killed_before_the_last)
     with pytest.raises(KeyboardInterrupt):
-        fetch_source("s", entry, data, patience=BRIEF)
+        fetch_source("s", entry, data, policy=BRIEF)
     assert {"a.txt", "z.txt"} <= set(moved)
     assert missing_files(entry, data) == ["set/pictures/*.png matches 5 files, not 6"]
     monkeypatch.undo()
-    fetch_source("s", entry, data, patience=BRIEF)
+    fetch_source("s", entry, data, policy=BRIEF)
     assert below(data / "set") == {**PICTURES, "a.txt": b"a", "z.txt": b"z"}
     assert len(host.requests) == 1
 
@@ -711,7 +711,7 @@ def test_folder_on_another_disk_is_filled(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", same_disk_only)
-    fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, patience=BRIEF)
+    fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, policy=BRIEF)
     assert below(data / "set") == PICTURES
 
 
@@ -725,7 +725,7 @@ def test_full_disk_is_told_in_plain_words(
 
     monkeypatch.setattr(download, "unpack", full)
     with pytest.raises(UserError, match=r"s: cannot read or write below .*No space left on device"):
-        fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, patience=BRIEF)
+        fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, policy=BRIEF)
     assert below(data) == {".archives/s/set/pictures.zip": zipped(PICTURES)}
 
 
@@ -795,7 +795,7 @@ def test_attack_leaves_the_data_folder_as_it_was(host: Host, data: Path) -> None
     """Would catch moving into place what was unpacked before the attack was noticed."""
     body = zipped({**PICTURES, "../victim": b"evil"})
     with pytest.raises(UserError, match="would be written outside"):
-        fetch_source("s", pictures(host.serve("p.zip", body), body=body), data, patience=BRIEF)
+        fetch_source("s", pictures(host.serve("p.zip", body), body=body), data, policy=BRIEF)
     assert below(data) == {".archives/s/set/pictures.zip": body}
 
 
@@ -833,7 +833,7 @@ def test_two_at_once_fetch_once(host: Host, data: Path, capsys: pytest.CaptureFi
 
     def fetch() -> None:
         try:
-            fetch_source("s", entry, data, delete_archives=True, patience=BRIEF)
+            fetch_source("s", entry, data, delete_archives=True, policy=BRIEF)
         except BaseException as error:
             errors.append(error)
 
@@ -864,7 +864,7 @@ def test_log_gets_lines_and_terminal_a_bar(
     monkeypatch.setattr(sys, "__stderr__", terminal)
     monkeypatch.setattr(transfer, "LINE_SECONDS", 0)
     monkeypatch.setattr(transfer, "BAR_SECONDS", 0)
-    fetch_source("s", plain(host), data, patience=BRIEF)
+    fetch_source("s", plain(host), data, policy=BRIEF)
     log = capsys.readouterr().out
     assert "a.bin: 0.5 MB of 0.5 MB (100%), " in log
     assert "\r" not in log
@@ -874,5 +874,5 @@ def test_log_gets_lines_and_terminal_a_bar(
 
 def test_log_is_not_flooded(host: Host, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Would catch a line for every block that arrives."""
-    fetch_source("s", plain(host), data, patience=BRIEF)
+    fetch_source("s", plain(host), data, policy=BRIEF)
     assert capsys.readouterr().out.splitlines() == [f"fetching {host.serve('a.bin', BODY)}"]

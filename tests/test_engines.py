@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.core.errors import UserError
 from metaprobe.core.randomness import Draws
 from metaprobe.data.readers.embedded import generated_shapes
 from metaprobe.data.transforms import normalise
 from metaprobe.features import engines
-from metaprobe.features.backbones import ARCHITECTURES, build_backbone, random_state
-from metaprobe.features.devices import keep_freed_memory
-from metaprobe.features.engines import Engine, OpenVINOEngine, build_engine
+from metaprobe.features.backbones import build_backbone, random_state
+from metaprobe.features.engines import ENGINES, Engine, OpenVINOEngine, keep_freed_memory
 from metaprobe.features.extraction import ahead, extract
 from metaprobe.training.heads import LabelledFeatures, train_head
 
@@ -56,28 +56,22 @@ def eager(pictures) -> dict[str, np.ndarray]:
     with torch.inference_mode():
         return {
             architecture: torch.cat([backbone(architecture)(i) for i in images.split(24)]).numpy()
-            for architecture in ARCHITECTURES
+            for architecture in BACKBONES
         }
 
 
 @functools.cache
 def state(architecture: str) -> dict[str, torch.Tensor]:
-    return random_state(architecture, 0)
+    return random_state(BACKBONES[architecture], 0)
 
 
 def backbone(architecture: str) -> torch.nn.Module:
-    return build_backbone(architecture, state(architecture))
+    return build_backbone(BACKBONES[architecture], state(architecture))
 
 
 def engine(name: str, architecture: str, precision: str = "float32", threads: int = 1) -> Engine:
-    return build_engine(
-        name,
-        backbone(architecture),
-        architecture,
-        device=CPU,
-        precision=precision,
-        threads=threads,
-    )
+    network = backbone(architecture)
+    return ENGINES[name](network, BACKBONES[architecture], CPU, precision, threads)
 
 
 def distance(features: np.ndarray, reference: np.ndarray) -> float:
@@ -90,7 +84,7 @@ def curve(features: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:
     return train_head(train, test, 8, CONFIGURATION, Draws(0, "data"))[1]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_engine_is_eager_torch(name: str, architecture: str, pictures, eager) -> None:
     """BatchNorm folded wrongly, a layout misread, padding that leaks in, bf16 unasked, no name."""
@@ -104,7 +98,7 @@ def test_every_engine_is_eager_torch(name: str, architecture: str, pictures, eag
         assert ours["test_loss"] == pytest.approx(theirs["test_loss"], abs=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 @pytest.mark.parametrize("name", NAMES)
 def test_bfloat16_is_near_and_is_not_float32(name: str, architecture: str, pictures, eager) -> None:
     """An option that does nothing, or that breaks the features and the heads trained on them."""
@@ -120,7 +114,7 @@ def test_bfloat16_is_near_and_is_not_float32(name: str, architecture: str, pictu
     assert ours["test_loss"] == pytest.approx(theirs["test_loss"], abs=0.15)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 def test_threads_and_batches_do_not_show_in_metrics(architecture: str, pictures) -> None:
     """Metrics that depend on --cores, or on what memory was free."""
     images, labels = pictures
@@ -137,10 +131,10 @@ def test_threads_and_batches_do_not_show_in_metrics(architecture: str, pictures)
 def test_random_weights_do_not_depend_on_threads() -> None:
     """A demo whose numbers, and whose digest of the weights, change with the threads granted."""
     torch.set_num_threads(2)
-    on_two = random_state("MobileNetV2", 0)
+    on_two = random_state(BACKBONES["MobileNetV2"], 0)
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
-    on_one = random_state("MobileNetV2", 0)
+    on_one = random_state(BACKBONES["MobileNetV2"], 0)
     assert all(torch.equal(on_two[key], on_one[key]) for key in on_one)
 
 
@@ -157,7 +151,8 @@ def test_features_do_not_depend_on_how_many_images_there_are(name: str, pictures
 def test_openvino_takes_a_smaller_batch(pictures) -> None:
     """Halving that changes nothing in memory, as the network stays compiled for the whole batch."""
     images = pictures[0][:4]
-    runner = OpenVINOEngine(backbone("MobileNetV2"), 4, "float32", threads=1)
+    runner = engine("openvino", "MobileNetV2")
+    assert isinstance(runner, OpenVINOEngine)
     whole = extract(runner, images).features
     runner.batch_images = 2
     assert distance(extract(runner, images).features, whole) < 1e-5
@@ -170,13 +165,8 @@ def test_a_missing_engine_is_named(monkeypatch) -> None:
     with pytest.raises(UserError, match="openvino is not installed: pip install"):
         engine("openvino", "ResNet18")
     with pytest.raises(UserError, match="set device: cpu"):
-        build_engine(
-            "openvino",
-            torch.nn.Identity(),
-            "ResNet18",
-            device=torch.device("cuda"),
-            precision="float32",
-            threads=1,
+        OpenVINOEngine(
+            torch.nn.Identity(), BACKBONES["ResNet18"], torch.device("cuda"), "float32", 1
         )
 
 
@@ -191,7 +181,7 @@ class Forgetful:
     """An engine with memory for so many images; a feature is the image's mean."""
 
     def __init__(self, room: int, error: Exception) -> None:
-        self.facts = {"name": "forgetful", "version": "1"}
+        self.metadata = {"name": "forgetful", "version": "1"}
         self.batch_images, self.room, self.error = 32, room, error
         self.sizes: list[int] = []
 

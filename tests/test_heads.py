@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
 from metaprobe.core.randomness import Draws
 from metaprobe.data.transforms import normalise
 from metaprobe.features.backbones import (
-    ARCHITECTURES,
     build_backbone,
     build_network,
     random_state,
@@ -68,10 +68,10 @@ def train_inside_network(
 ) -> torch.nn.Linear:
     """The document's protocol: the whole network in every step, all but the last layer frozen."""
     draws = Draws(0, "data")
-    network = build_network(architecture, random_state(architecture, 0))
-    head = linear(draws, ARCHITECTURES[architecture].feature_width, CLASSES, torch.float32)
+    network = build_network(BACKBONES[architecture], random_state(BACKBONES[architecture], 0))
+    head = linear(draws, BACKBONES[architecture].feature_width, CLASSES, torch.float32)
     last = torch.nn.Sequential(SharedDropout(draws, hyperparameters["dropout_rate"]), head)
-    setattr(network, ARCHITECTURES[architecture].classifier, last)
+    setattr(network, BACKBONES[architecture].classifier, last)
     criterion = torch.nn.CrossEntropyLoss(label_smoothing=hyperparameters["label_smoothing"])
     trainable = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(
@@ -98,12 +98,13 @@ def cached(architecture: str, images: np.ndarray, labels: np.ndarray) -> Labelle
 
 
 def torch_engine(architecture: str) -> TorchEngine:
-    backbone = build_backbone(architecture, random_state(architecture, 0))
-    return TorchEngine(backbone, torch.device("cpu"), "float32", threads=1)
+    backbone = BACKBONES[architecture]
+    network = build_backbone(backbone, random_state(backbone, 0))
+    return TorchEngine(network, backbone, torch.device("cpu"), "float32", threads=1)
 
 
 @pytest.mark.parametrize("hyperparameters", [PLAIN, REGULARIZED], ids=["plain", "regularized"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 def test_cached_features_give_the_head_of_the_whole_network(
     architecture: str, hyperparameters: dict[str, Any]
 ) -> None:
@@ -120,18 +121,18 @@ def test_cached_features_give_the_head_of_the_whole_network(
     np.testing.assert_allclose(head.bias, bias, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 def test_features_are_what_enters_the_last_layer(architecture: str) -> None:
     """A feature vector of another layer, or in an order that depends on the batch."""
     images, _ = pictures(5)
-    state = random_state(architecture, 0)
-    network = build_network(architecture, state)
+    backbone = BACKBONES[architecture]
+    network = build_network(backbone, random_state(backbone, 0))
     seen: list[torch.Tensor] = []
     linear = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
     linear.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     network(normalise(torch.from_numpy(images)))
     features = extract(torch_engine(architecture), images).features
-    assert features.shape == (5, ARCHITECTURES[architecture].feature_width)
+    assert features.shape == (5, BACKBONES[architecture].feature_width)
     np.testing.assert_allclose(features, seen[0].numpy(), rtol=1e-3, atol=1e-4)
 
 

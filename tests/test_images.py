@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.data.transforms import TRANSFORMS, colour, grey, normalise, open_image
-from metaprobe.features.backbones import ARCHITECTURES
 from PIL import Image
 from torchvision import transforms
 from torchvision.models import get_weight
@@ -117,10 +117,10 @@ def test_normalise_is_torchvisions(count: int, side: int, seed: int) -> None:
     np.testing.assert_array_equal(pixels, before)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 def test_protocol_is_that_of_the_weights(architecture: str) -> None:
     """Pixels prepared otherwise than those the published weights were trained on."""
-    published = get_weight(ARCHITECTURES[architecture].weights).transforms()
+    published = get_weight(BACKBONES[architecture].weights).transforms()
     image = picture("RGB", 320, 250)
     expected = transforms.Normalize(published.mean, published.std)(
         transforms.ToTensor()(COLOUR(image))

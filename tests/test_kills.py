@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import planned, snakemake
+from metaprobe.operations.costs import read_benchmark
 from tiny_runs import EXPERIMENTS, TINY, checkout, host, metrics, restart, start, wait_for_job
 
 STAGES = (
@@ -71,8 +72,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbe
 
 
 def seconds_of(folder: Path, rule: str) -> float:
-    log = next((folder / "results/logs" / rule).glob("**/*.log"))
-    return float(log.read_text().rpartition("cost: ")[2].split()[0])
+    file = next((folder / "results/logs" / rule).glob("**/*.tsv"))
+    return float(read_benchmark(file)["s"])
 
 
 def jobs_of(controller: int) -> list[int]:

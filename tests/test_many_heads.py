@@ -12,16 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
 from metaprobe.core.randomness import Draws
-from metaprobe.training import head_steps, many_heads
+from metaprobe.training import many_heads
 from metaprobe.training.heads import LabelledFeatures, train_head
-from metaprobe.training.many_heads import TrainedHead, blocks, iterate_heads, train_heads
-from metaprobe.training.optimizers import OPTIMIZERS
+from metaprobe.training.many_heads import TrainedHead, blocks, train_heads
+from metaprobe.training.optimizers import OPTIMIZERS, Adam
 from torch_heads import train_with_torch
-
-ENGINES = [head_steps.ENGINE]
-if many_heads.head_kernels is not None:
-    ENGINES.append(many_heads.head_kernels.ENGINE)
-each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 
 PLAIN = {
     "optimizer": "Adam",
@@ -95,8 +90,7 @@ class Alone:
     st.sampled_from([1, 3, 20]),
     st.integers(2, 5),
     configurations,
-    st.lists(st.integers(0, 9), min_size=1, max_size=2, unique=True),
-    st.sampled_from([1, 6, 1000]),
+    st.integers(0, 9),
     st.sampled_from([1, 6, 1000]),
 )
 def test_each_head_is_torchs_own(
@@ -104,29 +98,19 @@ def test_each_head_is_torchs_own(
     width: int,
     class_count: int,
     chosen: list[dict[str, Any]],
-    seeds: list[int],
+    seed: int,
     block_rows: int,
-    tile_rows: int,
 ) -> None:
     """An option of one head reaching another, other batches or masks, a block's end cut off."""
     train, test = part(count, width, class_count), part(30, width, class_count, seed=1)
-    limits = {"BLOCK_ROWS": block_rows, "TILE_ROWS": tile_rows, "TEST_BATCH": 7}
-    alone = {
-        (i, seed): Alone(train, test, class_count, configuration, seed)
-        for i, configuration in enumerate(chosen)
-        for seed in seeds
-    }
-    for engine in ENGINES:
-        with patch.multiple(many_heads, **limits):
-            heads = train_heads(train, test, class_count, chosen, seeds, "data", engine=engine)
-        assert list(heads) == list(alone)
-        for key, head in heads.items():
-            alone[key].assert_same(head)
+    with patch.multiple(many_heads, BLOCK_ROWS=block_rows, TEST_BATCH=7):
+        heads = train_heads(train, test, class_count, chosen, seed, "data")
+    for configuration, head in zip(chosen, heads, strict=True):
+        Alone(train, test, class_count, configuration, seed).assert_same(head)
 
 
-@each_engine
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_each_option_of_each_optimizer(optimizer: str, engine: head_steps.Engine) -> None:
+def test_each_option_of_each_optimizer(optimizer: str) -> None:
     """A formula that is another optimiser's, or an option that this optimiser forgets."""
     train, test = part(150, 48, 10), part(60, 48, 10, seed=1)
     chosen = [
@@ -144,9 +128,9 @@ def test_each_option_of_each_optimizer(optimizer: str, engine: head_steps.Engine
             {"epochs": 5},
         )
     ]
-    heads = train_heads(train, test, 10, chosen, [3], "data", engine=engine)
-    for (i, seed), head in heads.items():
-        Alone(train, test, 10, chosen[i], seed).assert_same(head)
+    heads = train_heads(train, test, 10, chosen, 3, "data")
+    for configuration, head in zip(chosen, heads, strict=True):
+        Alone(train, test, 10, configuration, 3).assert_same(head)
 
 
 @settings(max_examples=50, deadline=None)
@@ -154,31 +138,28 @@ def test_each_option_of_each_optimizer(optimizer: str, engine: head_steps.Engine
 def test_without_rounding_the_heads_are_torchs_own(
     count: int, class_count: int, chosen: list[dict[str, Any]]
 ) -> None:
-    """A formula that is wrong by less than float32 shows; numba's kernels are held to torch's."""
+    """A formula that is wrong by less than float32 shows."""
     train, test = part(count, 6, class_count), part(30, 6, class_count, seed=1)
     exact, tested = (replace(p, features=p.features.astype(np.float64)) for p in (train, test))
-    engine = head_steps.ENGINE
-    heads = train_heads(exact, tested, class_count, chosen, [0], "data", engine=engine)
-    for (i, seed), head in heads.items():
-        draws = Draws(seed, "data")
-        expected = train_with_torch(exact, class_count, chosen[i], draws, torch.float64)
+    heads = train_heads(exact, tested, class_count, chosen, 0, "data")
+    for configuration, head in zip(chosen, heads, strict=True):
+        draws = Draws(0, "data")
+        expected = train_with_torch(exact, class_count, configuration, draws, torch.float64)
         assert head.weight is not None and head.bias is not None
         ours = np.concatenate([head.weight, head.bias[:, None]], 1)
         assert np.linalg.norm(ours - expected) <= 1e-8 * np.linalg.norm(expected)
 
 
-@each_engine
-def test_a_class_that_no_batch_has(engine: head_steps.Engine) -> None:
+def test_a_class_that_no_batch_has() -> None:
     """Classes counted in the labels rather than given."""
     train, test = part(50, 8, 3), part(20, 8, 3, seed=1)
-    heads = train_heads(train, test, 6, [PLAIN], [0], "data", engine=engine)
-    Alone(train, test, 6, PLAIN, 0).assert_same(heads[0, 0])
+    (head,) = train_heads(train, test, 6, [PLAIN], 0, "data")
+    Alone(train, test, 6, PLAIN, 0).assert_same(head)
 
 
-@each_engine
 @settings(max_examples=10, deadline=None)
 @given(chosen=configurations, random=st.randoms(use_true_random=False))
-def test_order_does_not_matter(engine, chosen: list[dict[str, Any]], random: Any) -> None:
+def test_order_does_not_matter(chosen: list[dict[str, Any]], random: Any) -> None:
     """A head whose rounding, or more, depends on who stands before it."""
     train, test = part(40, 8, 4), part(20, 8, 4, seed=1)
     order = random.sample(range(len(chosen)), len(chosen))
@@ -186,55 +167,48 @@ def test_order_does_not_matter(engine, chosen: list[dict[str, Any]], random: Any
     assert [[shuffled[i] for i in block] for block in blocks(shuffled, 400)] == [
         [chosen[i] for i in block] for block in blocks(chosen, 400)
     ]
-    first = train_heads(train, test, 4, chosen, [0], "data", engine=engine)
-    second = train_heads(train, test, 4, shuffled, [0], "data", engine=engine)
+    first = train_heads(train, test, 4, chosen, 0, "data")
+    second = train_heads(train, test, 4, shuffled, 0, "data")
     for position, i in enumerate(order):
-        np.testing.assert_array_equal(first[i, 0].weight, second[position, 0].weight)
-        assert first[i, 0].learning_curve == second[position, 0].learning_curve
+        np.testing.assert_array_equal(first[i].weight, second[position].weight)
+        assert first[i].learning_curve == second[position].learning_curve
 
 
-@each_engine
 @pytest.mark.parametrize("batch_size", [16, 40], ids=["while training", "in the last step"])
-def test_a_diverging_head_leaves_the_others_alone(
-    engine: head_steps.Engine, batch_size: int
-) -> None:
+def test_a_diverging_head_leaves_the_others_alone(batch_size: int) -> None:
     """NaN that spreads, or a runaway head that becomes a row of the table."""
     train, test = part(40, 8, 4), part(20, 8, 4, seed=1)
     train = replace(train, features=train.features * 1000)
     shared = {"batch_size": batch_size, "epochs": 1}
     healthy = PLAIN | {"optimizer": "SGD", "learning_rate": 1e-5, "grad_clip": 1.0} | shared
     chosen = [healthy, RUNAWAY | shared, healthy | {"learning_rate": 1e-6}]
-    heads = train_heads(train, test, 4, chosen, [0, 1], "data", engine=engine)
-    for (i, seed), head in heads.items():
-        if i != 1:
-            assert head.divergence is None
-            Alone(train, test, 4, chosen[i], seed).assert_same(head)
-            continue
-        with pytest.raises(UserError, match="diverged at epoch 1"):
-            train_head(train, test, 4, chosen[i], Draws(seed, "data"))
-        assert head.divergence is not None
-        assert str(head.divergence.error()).startswith("diverged at epoch 1")
-        assert (head.weight, head.bias, head.learning_curve) == (None, None, [])
+    heads = train_heads(train, test, 4, chosen, 0, "data")
+    for i in (0, 2):
+        assert heads[i].divergence is None
+        Alone(train, test, 4, chosen[i], 0).assert_same(heads[i])
+    with pytest.raises(UserError, match="diverged at epoch 1"):
+        train_head(train, test, 4, chosen[1], Draws(0, "data"))
+    runaway = heads[1]
+    assert runaway.divergence is not None
+    assert str(runaway.divergence.error()).startswith("diverged at epoch 1")
+    assert (runaway.weight, runaway.bias, runaway.learning_curve) == (None, None, [])
 
 
-@each_engine
-def test_a_late_divergence_keeps_the_curve_before_it(engine: head_steps.Engine) -> None:
+def test_a_late_divergence_keeps_the_curve_before_it() -> None:
     """Steps counted over all epochs, finite epochs thrown away, or the last NaN named."""
     train, test = part(40, 8, 4), part(20, 8, 4, seed=1)
     growing = PLAIN | {"optimizer": "SGD", "learning_rate": 3e6, "weight_decay": 1.0, "epochs": 9}
     with pytest.raises(UserError, match="diverged at epoch 2"):
         train_head(train, test, 4, growing, Draws(0, "data"))
     chosen = [growing, growing | {"learning_rate": 0.001}]
-    heads = train_heads(train, test, 4, chosen, [0], "data", engine=engine)
-    head = heads[0, 0]
-    assert heads[1, 0].divergence is None
+    head, healthy = train_heads(train, test, 4, chosen, 0, "data")
+    assert healthy.divergence is None
     assert head.divergence is not None
     assert str(head.divergence.error()).startswith("diverged at epoch 2")
     assert [point["epoch"] for point in head.learning_curve] == [1]
 
 
-@each_engine
-def test_denormals_are_flushed_while_training_and_only_then(engine: head_steps.Engine) -> None:
+def test_denormals_are_flushed_while_training_and_only_then() -> None:
     """Nine times the time for moments that decay to nothing; or a state that leaks out."""
 
     def flushed() -> bool:
@@ -242,17 +216,15 @@ def test_denormals_are_flushed_while_training_and_only_then(engine: head_steps.E
 
     seen = []
 
-    def watched(tile: head_steps.Tile, gradients: torch.Tensor, step: int) -> None:
-        seen.append(flushed())
-        engine.adam(tile, gradients, step)
+    class Watched(Adam):
+        def step(self, gradient: torch.Tensor) -> None:
+            seen.append(flushed())
+            super().step(gradient)
 
     train = part(40, 8, 4)
-    watching = replace(engine, adam=watched)
-    heads = iterate_heads(train, train, 4, [PLAIN], [0, 1], "data", engine=watching)
-    next(heads)
+    with patch.dict(OPTIMIZERS, Adam=Watched):
+        train_heads(train, train, 4, [PLAIN], 0, "data")
     assert all(seen) and len(seen) == PLAIN["epochs"] * math.ceil(40 / PLAIN["batch_size"])
-    assert not flushed()
-    heads.close()
     assert not flushed()
 
 
@@ -277,10 +249,3 @@ def test_the_first_maximum_is_argmax(logits: list[list[int]]) -> None:
     """Ties that go to another class than torch gives them."""
     values = torch.tensor(logits, dtype=torch.float32)
     assert torch.equal(many_heads.first_maximum(values.T[None])[0].long(), values.argmax(1))
-
-
-def test_torch_steps_in_where_numba_cannot(monkeypatch) -> None:
-    """A machine without numba, or a GPU, that gets no head at all."""
-    assert many_heads.default_engine(torch.device("cuda")) is head_steps.ENGINE
-    monkeypatch.setattr(many_heads, "head_kernels", None)
-    assert many_heads.default_engine(torch.device("cpu")) is head_steps.ENGINE

@@ -1,17 +1,15 @@
-"""`snakemake plan`: what would run and what it would cost, on one screen; nothing starts."""
+"""`metaprobe plan`: what would run and what it would cost, on one screen; nothing starts."""
 
-from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 import yaml
 from checkouts import ROOT
-from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
-from metaprobe.operations import calibration, costs, plan_times
+from metaprobe.operations import costs
 from metaprobe.operations.costs import Job
 from metaprobe.operations.doctor import Finding
-from metaprobe.operations.plan import Plan, jobs_to_run, parse_summary, report
+from metaprobe.operations.plan import Plan, report
 from metaprobe.operations.status import State
 
 PARTS = {"train": 5000, "test": 1000}
@@ -29,7 +27,6 @@ def a_plan(jobs=(), states=None, **changes) -> Plan:
         "findings": [Finding(t, "will download", "", "", "", "net") for t in entries],
         "sources": sources,
         "per_unit": {},
-        "measured": "by what finished jobs took",
         "size_of": costs.sizes(entries, sources, PARTS),
         "cores": 2,
         "free": {"data": 1e6, "results": 1e6},
@@ -62,7 +59,7 @@ def test_one_screen_for_thirty_data_sets() -> None:
     assert all(len(line) <= 80 or "is broken" in line for line in lines)
     assert lines[0] == "180 experiments: 171 missing, 9 broken"
     assert "to download: 29.6 GB" in text
-    assert "and 6 more: snakemake status --cores 1" in lines
+    assert "and 6 more: metaprobe status" in lines
 
 
 def test_shared_source_is_paid_once() -> None:
@@ -109,31 +106,6 @@ def test_broken_fragment_is_named_with_its_reason() -> None:
     assert "1 outdated" in text and "delete it" not in text
 
 
-def test_summary_of_snakemake_is_read_by_job() -> None:
-    """A job counted once per output, or one counted that has nothing to do."""
-    header = "output_file\tdate\trule\tlog-file(s)\tstatus\tplan"
-    rows = [
-        "r/metrics/One/a.json\t-\tmetrics_json\t-\tmissing\tupdate pending",
-        "r/predictions/One/a.safetensors\t-\tmetrics_json\t-\tmissing\tupdate pending",
-        "r/heads/One/a.safetensors\tnow\ttrain_head\t-\tok\tno update",
-        "r/experiments.csv\t-\taggregate\t-\tmissing\tupdate pending",
-        "r/curves.parquet\t-\taggregate\t-\tmissing\tupdate pending",
-        "r/metabu/scaler.json\t-\texport_metabu\t-\tmissing\tupdate pending",
-        "r/metabu/basic.csv\t-\texport_metabu\t-\tmissing\tupdate pending",
-    ]
-    assert parse_summary("\n".join([header, *rows]), PurePosixPath("r")) == {
-        Job("metrics_json", "One/a"),
-        Job("aggregate", ""),
-        Job("export_metabu", ""),
-    }
-
-
-def test_snakemake_that_cannot_tell_is_no_traceback() -> None:
-    """An empty plan, or a traceback, for an error of the inner Snakemake."""
-    with pytest.raises(UserError, match="cannot tell what would run"):
-        jobs_to_run(["false"], {}, PurePosixPath("results"))
-
-
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [
@@ -159,20 +131,47 @@ def test_every_shipped_data_set_has_a_size() -> None:
         assert all(0 < size <= 6000 for size in sizes)
 
 
-def test_costs_come_from_logs_of_finished_jobs(tmp_path: Path) -> None:
-    """The seconds of a failed job, or of an architecture under another's name."""
-    for name, text in {
-        "extract_features/One/ResNet18": "facts\ncost: 600.00 s, 1.0 CPU s, 1.0 GB\n",
-        "extract_features/One/MobileNetV2": "error: no\n",
-        "train_head/One/a": "cost: 2.00 s, 1.0 CPU s, 1.0 GB\n",
-        "train_head/One/b": "cost: 4.00 s, 1.0 CPU s, 1.0 GB\n",
+def test_no_time_is_told_of_kinds_that_never_ran() -> None:
+    """Minutes of the heads alone for a data set whose backbones take hours."""
+    jobs = [Job("extract_features", "One/ResNet18"), Job("train_head", "One/a")]
+    assert "time: ? until a first job of each kind has run here" in report(a_plan(jobs))
+    row = next(line for line in report(a_plan(jobs, per_unit={"train_head": 1.0})).splitlines()[5:])
+    assert row.split()[0] == "One" and row.endswith("?")
+
+
+def benchmark(file: Path, seconds: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t-\n")
+
+
+def test_costs_come_from_benchmarks_of_finished_jobs(tmp_path: Path) -> None:
+    """The seconds of a killed job, or of an architecture under another's name."""
+    for name, seconds in {
+        "extract_features/One/ResNet18": "600.0000",
+        "train_head/One/a": "2.0",
+        "train_head/One/b": "4.0",
+        "train_head/One/c": "",
     }.items():
-        log = tmp_path / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text)
-    (tmp_path / "status.log").touch()
+        benchmark(tmp_path / f"{name}.tsv", seconds)
+    (tmp_path / "train_head/One/d.tsv").touch()
     rates = costs.rates(costs.recorded(tmp_path), costs.sizes({}, {}, PARTS))
     assert rates == {"extract_features/ResNet18": 0.1, "train_head": 3.0}
+
+
+def test_known_costs_are_of_the_same_settings(tmp_path: Path) -> None:
+    """A plan for OpenVINO by the seconds of torch."""
+    facts = {"engine": {"name": "torch"}, "precision": "float32", "device": "cpu"}
+    write_arrays(tmp_path / "features/One/ResNet18.safetensors", {}, facts)
+    benchmark(tmp_path / "logs/extract_features/One/ResNet18.tsv", "600.0")
+    benchmark(tmp_path / "logs/train_head/One/a.tsv", "2.0")
+    how = {"precision": "float32", "device": "auto"}
+
+    def kinds(engine: str) -> set[str]:
+        size_of = costs.sizes({}, {}, PARTS)
+        return {*costs.known(tmp_path, tmp_path / "logs", size_of, engine=engine, **how)}
+
+    assert kinds("torch") == {"extract_features/ResNet18", "train_head"}
+    assert kinds("openvino") == {"train_head"}
 
 
 def test_other_engines_seconds_are_not_taken(tmp_path: Path) -> None:
@@ -189,42 +188,6 @@ def test_other_engines_seconds_are_not_taken(tmp_path: Path) -> None:
     assert others(device="cuda") == {"One/MobileNetV2"}
     for change in ({"engine": "openvino"}, {"precision": "bfloat16"}, {"device": "cpu"}):
         assert "One/ResNet18" in others(**change)
-
-
-@pytest.mark.parametrize(
-    ("device", "cores", "expected"), [("cpu", 2, 1.0), ("cpu", 8, 2.0), ("cuda", 8, 8.0)]
-)
-def test_calibration_counts_no_core_that_is_not_there(
-    tmp_path, monkeypatch, device, cores, expected
-) -> None:
-    """Half the hours with `--cores 8` on four cores, or on one card."""
-    monkeypatch.setattr(
-        calibration, "seconds_per_image", lambda *_, **__: ({"ResNet18": 1.0}, device)
-    )
-    monkeypatch.setattr(plan_times, "available_cores", lambda: 4)
-    settings = {"engine": "torch", "precision": "float32", "device": "auto"}
-    jobs = [Job("extract_features", "One/ResNet18")]
-    per_unit, how = plan_times.expected_times(
-        jobs, lambda job: 1.0, tmp_path, tmp_path, settings, cores
-    )
-    assert per_unit == {"extract_features/ResNet18": expected}
-    assert f"calibration of 1 backbone on random pixels ({device})" in how
-
-
-def test_calibration_keeps_its_limit_and_gives_each_backbone_a_rate(monkeypatch) -> None:
-    """A question that takes minutes, or a division by no batch at all."""
-    calls = []
-    engine = SimpleNamespace(batch_images=2)
-    monkeypatch.setattr(calibration, "build_engine", lambda *_, **__: engine)
-    monkeypatch.setattr(calibration, "random_state", lambda *_: {})
-    monkeypatch.setattr(calibration, "build_backbone", lambda *_: None)
-    monkeypatch.setattr(calibration, "run_in_memory", lambda *_: calls.append(1))
-    rates, device = calibration.seconds_per_image(
-        ["ResNet18", "MobileNetV2"], engine="torch", precision="float32", device="cpu", limit=0.0
-    )
-    assert device == "cpu"
-    assert rates.keys() == {"ResNet18", "MobileNetV2"}
-    assert len(calls) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,10 @@
 """The progress line: experiments done, rate, time left; quiet where it would drown or disturb."""
 
-import logging
-import os
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metaprobe.operations import costs, progress
 from metaprobe.operations.costs import Job
 from metaprobe.operations.progress import Run, Snapshot, Watch, line, seconds_left
 
@@ -18,7 +14,7 @@ EXTRACTIONS = [Job("extract_features", f"{task}/ResNet18") for task in ("One", "
 
 def a_run(todo, **changes) -> Run:
     settings = {
-        "todo": {job: Path(f"{job.rule}/{job.name}.log") for job in todo},
+        "todo": dict(enumerate(todo)),
         "needs": {},
         "experiments": 12,
         "at_once": 2,
@@ -101,58 +97,34 @@ def test_any_moment_has_a_line(each, elapsed, failed, at_once) -> None:
     assert "-" not in said and "\n" not in said
 
 
-def test_watch_reads_only_logs_of_this_run_and_says_changes_once(tmp_path: Path) -> None:
-    """Yesterday's logs counted, a running job called failed, or the same line again and again."""
-    logs = {job: tmp_path / f"{number}.log" for number, job in enumerate(HEADS[:4])}
-    old, done, failed, running = logs.values()
+def test_watch_hears_of_jobs_and_says_changes_once() -> None:
+    """A running job called failed, another run's job counted, or the same line again and again."""
     said: list[str] = []
-    old.write_text("cost: 1.00 s, 1 CPU s, 1 GB\n")
-    started = time.time() + 100
-    run = Run(logs, {}, 12, 2, lambda job: 1.0, started)
-    watch = Watch(run, said.append, period=1000)
+    watch = Watch(a_run(HEADS[:4], started=time.time()), said.append, period=1000)
     try:
+        watch.hear("job_started", 0, 100.0)
+        watch.hear("job_started", 1, 100.0)
         watch.look()
         assert said == []
-        for log, text in (
-            (done, "cost: 1.00 s, 1 CPU s, 1 GB\n"),
-            (failed, "\nerror: diverged\n"),
-            (running, "epoch 1\n"),
-        ):
-            log.write_text(text)
-            os.utime(log, (started + 1, started + 1))
+        watch.hear("job_finished", 0, 103.0)
+        watch.hear("job_error", 1, 104.0)
+        watch.hear("job_finished", 99, 104.0)
         watch.look()
         watch.look()
         assert len(said) == 1
         assert "(1 of 4 jobs); 1 job failed" in said[0]
+        assert watch.seconds == {HEADS[0]: 3.0}
     finally:
         watch.end()
     assert len(said) == 1
 
 
-def record(event: str | None, text: str = "text") -> logging.LogRecord:
-    made = logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None)
-    if event:
-        made.event = event
-    return made
-
-
-def test_errors_pass_and_lines_about_jobs_do_not() -> None:
-    """A failure that nobody sees, or 500 jobs that bury the line."""
-    terminal, file = logging.NullHandler(), logging.NullHandler()
-    terminal.name = "DefaultStreamHandler"
-    assert progress.quiet([terminal, file])
-    for event in ("job_error", "error", "run_info", None):
-        assert terminal.filter(record(event))
-    for event in ("job_info", "job_finished", "progress"):
-        assert not terminal.filter(record(event))
-        assert file.filter(record(event))
-    assert not terminal.filter(record(None, "Select jobs to execute..."))
-    assert not progress.quiet([file])
-
-
-def test_names_of_events_are_snakemakes() -> None:
-    """A filter that a new Snakemake renders empty."""
-    from snakemake_interface_logger_plugins.common import LogEvent
-
-    assert set(progress.LEFT_OUT) <= {str(event) for event in LogEvent}
-    assert costs.COST.search("cost: 1.25 s, 1.00 CPU s, 0.10 GB")
+def test_a_job_that_is_tried_again_has_not_failed() -> None:
+    """`1 job failed` for a job that the cluster's second try has finished."""
+    said: list[str] = []
+    watch = Watch(a_run(HEADS[:4], started=time.time()), said.append, period=1000)
+    for event, moment in (("started", 1.0), ("error", 2.0), ("started", 3.0), ("finished", 5.0)):
+        watch.hear(f"job_{event}", 0, moment)
+    watch.end()
+    assert len(said) == 1 and "failed" not in said[0]
+    assert watch.seconds == {HEADS[0]: 2.0}

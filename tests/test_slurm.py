@@ -39,7 +39,7 @@ QUEUED = {
     "extract_features": 9,
     "evaluate_recommenders": 1,
 }
-PATIENCE = 600  # s; what takes longer is taken for a run that hangs
+RETRY_POLICY = 600  # s; what takes longer is taken for a run that hangs
 
 
 def cluster_does(lab: Path, *action: str) -> subprocess.CompletedProcess[str]:
@@ -98,10 +98,10 @@ class Run:
 
     def wait(self) -> int:
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(RETRY_POLICY)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(PATIENCE)
+            self.process.wait(RETRY_POLICY)
             pytest.fail(f"the run hangs: {self.said.read_text()}")
 
     def ends_well(self) -> None:
@@ -109,7 +109,7 @@ class Run:
 
     def job(self, *states: str, other_than: str = "") -> tuple[str, str]:
         """Id and node of the job that waits, or has waited, once it is in one of `states`."""
-        queue, until = "", time.monotonic() + PATIENCE
+        queue, until = "", time.monotonic() + RETRY_POLICY
         while time.monotonic() < until and self.process.poll() is None:
             queue = tell("squeue", "--states=all", "--noheader", "--format=%T|%i|%N|%Z|%k")
             for line in queue.splitlines():
@@ -285,7 +285,7 @@ def test_jobs_that_outlive_their_snakemake_spoil_nothing(checkout, local) -> Non
         said = refused.said.read_text()
         assert re.search(rf"still in Slurm's queue.* scancel .*\b{orphan}\b", said), said
     tell("scancel", *re.search(r"scancel ([\d ]+);", said)[1].split())
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + RETRY_POLICY
     while tell("squeue", "--noheader") and time.monotonic() < until:
         time.sleep(0.5)
     release(checkout)

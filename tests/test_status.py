@@ -1,4 +1,4 @@
-"""`snakemake status`: what is done, what failed and why, what is missing."""
+"""`metaprobe status`: what is done, what failed and why, what is missing."""
 
 from pathlib import Path
 

@@ -17,6 +17,7 @@ from metaprobe.training.grid import HYPERPARAMETERS, distinct, expand
 from metaprobe.training.heads import train_on_file
 from metaprobe.training.many_heads import Divergence, TrainedHead
 from metaprobe.training.measurement import measure
+from metaprobe.training.optimizers import OPTIMIZERS
 
 CONFIG = Path(__file__).parent.parent / "config"
 METRICS = ("train_accuracy", "test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
@@ -67,7 +68,8 @@ def small_chunks(monkeypatch) -> None:
 
 
 def run(features: Path, grid: dict[str, Any] = GRID, seed: int = 0, code: str = "code"):
-    return sweep.sweep(features, grid, seed, features.parent / "chunks", code)
+    by_optimizer = dict.fromkeys(OPTIMIZERS, code)
+    return sweep.sweep(features, grid, seed, features.parent / "chunks", by_optimizer)
 
 
 def without_seconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -123,7 +125,9 @@ def test_interrupted_it_resumes_and_ends_the_same(
     features: Path, small_chunks, finished: int
 ) -> None:
     """Heads trained again, or other numbers because of the interruption."""
-    whole = sweep.sweep(features, GRID, 0, features.parent / "other", "code")
+    whole = sweep.sweep(
+        features, GRID, 0, features.parent / "other", dict.fromkeys(OPTIMIZERS, "code")
+    )
     train_and_measure = outcomes.train_and_measure
     answers = iter(range(finished))
 

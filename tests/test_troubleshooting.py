@@ -1,11 +1,9 @@
 """docs/troubleshooting.md: each message that it explains is one that the code can print."""
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
 from checkouts import ROOT
@@ -56,12 +54,3 @@ def test_message_is_one_of_the_code(message: str) -> None:
 def test_there_are_messages() -> None:
     """Tables that the test no longer finds."""
     assert len(quoted("message")) == PAGE.count("\n| `") - len(quoted("Snakemake says"))
-
-
-@pytest.mark.parametrize("message", quoted("Snakemake says"))
-def test_message_is_one_of_snakemakes(message: str) -> None:
-    """The same, after an update of Snakemake."""
-    spec = importlib.util.find_spec("snakemake")
-    assert spec and spec.origin
-    files = Path(spec.origin).parent.rglob("*.py")
-    assert any(message in file.read_text(encoding="utf-8") for file in files)

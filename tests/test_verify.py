@@ -1,4 +1,4 @@
-"""`snakemake verify`: it recomputes, tells any difference, and changes nothing."""
+"""`metaprobe verify`: it recomputes, tells any difference, and changes nothing."""
 
 import copy
 import hashlib

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.core.errors import UserError
-from metaprobe.data.transfer import Patience
+from metaprobe.data.transfer import RetryPolicy
 from metaprobe.features import backbones as architectures
-from metaprobe.features.backbones import ARCHITECTURES, build_backbone
+from metaprobe.features.backbones import build_backbone
 from metaprobe.features.weights import (
     fetch_imagenet,
     load_imagenet,
@@ -26,7 +27,8 @@ from metaprobe.features.weights import (
 )
 from torchvision import models
 
-HASTE = Patience(silence=5, tries=2, pause=0.01)
+RESNET18 = BACKBONES["ResNet18"].weights
+HASTE = RetryPolicy(silence=5, tries=2, pause=0.01)
 
 
 class Executed:
@@ -64,34 +66,34 @@ def test_random_weights_come_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> N
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    state, facts = load_random("MobileNetV2", 0)
+    state, facts = load_random(BACKBONES["MobileNetV2"], 0)
     assert torch.equal(torch.rand(3), expected)
     assert facts["id"] == "random (seed 0)"
     assert facts["file"] is None
-    _, again = load_random("MobileNetV2", 0)
+    _, again = load_random(BACKBONES["MobileNetV2"], 0)
     assert again == facts
-    _, other = load_random("MobileNetV2", 1)
+    _, other = load_random(BACKBONES["MobileNetV2"], 1)
     assert other["sha256"] != facts["sha256"]
-    build_backbone("MobileNetV2", state)
+    build_backbone(BACKBONES["MobileNetV2"], state)
 
 
 # The folder
 
 
-def test_a_folder_of_the_users_is_never_written_to() -> None:
-    """Weights fetched into a read-only folder of the cluster, or looked for in another place."""
+def test_weights_lie_in_the_users_folder_or_below_the_data() -> None:
+    """Weights looked for in another place than the user's."""
     settings = {"data": "~/data"}
-    assert weights_folder(settings) == (Path.home() / "data" / "weights", True)
+    assert weights_folder(settings) == Path.home() / "data" / "weights"
     settings["weights_folder"] = "~/weights"
-    assert weights_folder(settings) == (Path.home() / "weights", False)
+    assert weights_folder(settings) == Path.home() / "weights"
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 def test_missing_weights_are_named_with_their_address(tmp_path: Path, architecture: str) -> None:
     """A node without internet that tries to fetch, or a user who is not told what to put."""
     with pytest.raises(UserError) as caught:
-        fetch_imagenet(architecture, tmp_path, download=False)
-    url = models.get_weight(ARCHITECTURES[architecture].weights).url
+        fetch_imagenet(BACKBONES[architecture].weights, tmp_path, download=False)
+    url = models.get_weight(BACKBONES[architecture].weights).url
     assert url in str(caught.value)
     assert str(tmp_path / url.rpartition("/")[2]) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -99,19 +101,19 @@ def test_missing_weights_are_named_with_their_address(tmp_path: Path, architectu
 
 def test_wrong_bytes_are_named(tmp_path: Path) -> None:
     """Half a file, or another network's, used as the published weights."""
-    url = models.get_weight(ARCHITECTURES["ResNet18"].weights).url
+    url = models.get_weight(BACKBONES["ResNet18"].weights).url
     file = tmp_path / url.rpartition("/")[2]
     file.write_bytes(b"not weights")
     for download in (False, True):
         with pytest.raises(UserError, match=rf"{file.name} is not the published file.*delete it"):
-            fetch_imagenet("ResNet18", tmp_path, download=download)
+            fetch_imagenet(RESNET18, tmp_path, download=download)
 
 
 def test_good_file_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good file refused or fetched again; a receipt that does not say which file it was."""
     file = saved(tmp_path / "a", {"weight": torch.arange(3.0)})
     publish(monkeypatch, f"http://localhost:1/{file.name}")
-    facts = fetch_imagenet("ResNet18", tmp_path, download=True)
+    facts = fetch_imagenet(RESNET18, tmp_path, download=True)
     assert facts == {
         "id": "ResNet18_Weights.IMAGENET1K_V1",
         "file": file.name,
@@ -165,7 +167,7 @@ def test_missing_weights_are_fetched(tmp_path: Path, host, monkeypatch) -> None:
     address, file = host
     publish(monkeypatch, f"{address}/{file.name}")
     folder = tmp_path / "data" / "weights"
-    facts = fetch_imagenet("ResNet18", folder, download=True)
+    facts = fetch_imagenet(RESNET18, folder, download=True)
     assert [path.name for path in folder.iterdir()] == [file.name]
     assert (folder / file.name).read_bytes() == file.read_bytes()
     assert facts["file"] == file.name
@@ -179,12 +181,12 @@ def test_failed_download_is_told_in_a_sentence(tmp_path: Path, host, monkeypatch
     publish(monkeypatch, f"{address}/{way}/{file.name}")
     folder = tmp_path / "weights"
     with pytest.raises(UserError) as caught:
-        fetch_imagenet("ResNet18", folder, download=True, patience=HASTE)
+        fetch_imagenet(RESNET18, folder, download=True, policy=HASTE)
     assert f"put {address}/{way}/{file.name} there as {folder / file.name}" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (folder / file.name).exists()
     publish(monkeypatch, f"{address}/{file.name}")
-    facts = fetch_imagenet("ResNet18", folder, download=True, patience=HASTE)
+    facts = fetch_imagenet(RESNET18, folder, download=True, policy=HASTE)
     assert [path.name for path in folder.iterdir()] == [facts["file"]]
 
 
@@ -195,7 +197,7 @@ def test_unreachable_host_is_told_in_a_sentence(tmp_path: Path, monkeypatch) -> 
         port = unused.getsockname()[1]
     publish(monkeypatch, f"http://127.0.0.1:{port}/network-00000000.pth")
     with pytest.raises(UserError, match=r"cannot fetch the weights of ResNet18 .*put http"):
-        fetch_imagenet("ResNet18", tmp_path, download=True, patience=HASTE)
+        fetch_imagenet(RESNET18, tmp_path, download=True, policy=HASTE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -206,7 +208,7 @@ def test_file_changed_after_its_receipt_is_refused(tmp_path: Path, monkeypatch) 
     """Features of weights that the fragment does not name."""
     file = saved(tmp_path / "a", {"weight": torch.zeros(3)})
     publish(monkeypatch, f"http://localhost:1/{file.name}")
-    facts = fetch_imagenet("ResNet18", tmp_path, download=False)
+    facts = fetch_imagenet(RESNET18, tmp_path, download=False)
     torch.save({"weight": torch.ones(3)}, file)
     with pytest.raises(UserError, match=rf"{file.name} has changed.*delete it"):
         load_imagenet(facts, tmp_path)
@@ -220,7 +222,7 @@ def test_pickled_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     trap = tmp_path / "executed"
     file = saved(tmp_path / "a", {"weight": Executed(trap)})
     publish(monkeypatch, f"http://localhost:1/{file.name}")
-    facts = fetch_imagenet("ResNet18", tmp_path, download=False)
+    facts = fetch_imagenet(RESNET18, tmp_path, download=False)
     with pytest.raises((pickle.UnpicklingError, UserError)):
         load_imagenet(facts, tmp_path)
     assert not trap.exists()

@@ -22,8 +22,8 @@ from checkouts import (
     snakemake,
     write_pictures,
 )
+from metaprobe.config.layout import STAGES
 from metaprobe.metafeatures.columns import columns
-from metaprobe.operations.plan import STAGES
 from PIL import Image
 
 CHECKED = {"check_table": 1, "validate": 1}
@@ -35,6 +35,10 @@ DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEA
 HEADS = {"train_head": 6, "metrics_json": 6}
 METRICS = {"metrics_json": 6}
 EXTRACTION = {"extract_features": 4} | HEADS | DESCRIBED
+ALL = EXTRACTION | {"subset_index": 2, "measure_pictures": 2}
+COLOURED = {"extract_features": 2, "train_head": 3, "metrics_json": 3, "measure_pictures": 1}
+COLOURED |= DESCRIBED | {"describe_dataset": 1}
+OF_RESNET18 = {"extract_features": 2, "train_head": 4, "metrics_json": 4} | DESCRIBED
 DIGITS = {"subset_index": 1, "extract_features": 2, "train_head": 3, "metrics_json": 3}
 DIGITS |= DESCRIBED | {"measure_pictures": 1, "describe_dataset": 1}
 
@@ -74,7 +78,6 @@ def test_shipped_configuration_plans_the_documented_jobs(tmp_path) -> None:
         "train_head": 180,
         "metrics_json": 180,
         "measure_pictures": 30,
-        "expect_features": 2,
         "describe_dataset": 30,
         "aggregate_descriptions": 1,
     }
@@ -121,6 +124,58 @@ def test_changed_learning_rate_reruns_its_experiments(checkout) -> None:
     assert planned(checkout, *TINY) == FINAL | {"train_head": 2, "metrics_json": 2}
 
 
+@pytest.fixture
+def arrived(checkout) -> Path:
+    """The results in a checkout that knows nothing of how they were made."""
+    shutil.rmtree(checkout / ".snakemake")
+    return checkout
+
+
+def test_copied_results_rerun_nothing(arrived) -> None:
+    """Hours of work done again as a copy came without Snakemake's records, or in another order."""
+    assert planned(arrived, *TINY) == {}
+    for file in sorted((arrived / "results").rglob("*.*"), reverse=True):
+        os.utime(file)
+    assert planned(arrived, *TINY) == {}
+
+
+SETTINGS_OF_COPIES = {
+    "replicates=2": HEADS,
+    "precision=bfloat16": EXTRACTION,
+    "train_images=25": ALL,
+    "test_images=8": ALL,
+    "seed=1": ALL,
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS_OF_COPIES)
+def test_copied_results_of_other_settings_are_made_again(arrived, setting) -> None:
+    """A stale table and exit code 0, as nothing is recorded of how its files were made."""
+    expected = FINAL | SETTINGS_OF_COPIES[setting]
+    assert planned(arrived, *TINY, "--config", setting) == expected
+
+
+def test_copied_results_of_another_configuration_are_made_again(arrived) -> None:
+    """The same, or experiments run again that agree."""
+
+    def change(content):
+        content["configurations"]["mobilenetv2-plain"]["learning_rate"] = 0.02
+
+    edit_yaml(arrived / "config/configurations.yaml", change)
+    expected = FINAL | {"train_head": 2, "metrics_json": 2}
+    assert planned(arrived, *TINY) == expected
+    run = snakemake(arrived, *TINY)
+    assert "made again, as its learning_rate is 0.01, not 0.02: results/heads/" in run.stdout
+    assert {row["learning_rate"] for row in table(arrived)} == {"0.01", "0.001", "0.02"}
+    assert planned(arrived, *TINY) == {}
+
+
+def test_copied_results_of_fewer_experiments_rewrite_the_tables(arrived) -> None:
+    """Rows of an experiment that is no longer asked for."""
+    edit_yaml(arrived / "tiny.yaml", lambda content: content["only_configurations"].pop(0))
+    assert planned(arrived, *TINY) == FINAL
+
+
 def test_added_configuration_runs_heads_only(checkout) -> None:
     """Cached features not used."""
 
@@ -138,7 +193,7 @@ def test_added_architecture_runs_its_backbone(checkout) -> None:
         content["only_configurations"].append("efficientnetb0-plain")
 
     edit_yaml(checkout / "tiny.yaml", change)
-    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2, "expect_features": 1}
+    expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2}
     assert planned(checkout, *TINY) == FINAL | DESCRIBED | expected
 
 
@@ -283,7 +338,7 @@ def test_plan_says_what_snakemake_would_run(checkout) -> None:
     assert "6 experiments: 5 outdated, 1 missing" in agree(*TINY)
 
 
-def test_plan_of_a_fresh_checkout_calibrates_and_starts_nothing(tmp_path) -> None:
+def test_plan_of_a_fresh_checkout_invents_no_time_and_starts_nothing(tmp_path) -> None:
     """Hours out of the air, downloads begun by a question, or a question that takes minutes."""
     folder = copy_workflow(tmp_path)
     started = time.monotonic()
@@ -291,11 +346,9 @@ def test_plan_of_a_fresh_checkout_calibrates_and_starts_nothing(tmp_path) -> Non
     assert time.monotonic() - started < 60
     assert jobs == tables_summed(planned(folder))
     assert "180 experiments: 180 missing" in text
-    assert "by a calibration of 3 backbones on random pixels" in text
+    assert "time: ? until a first job of each kind has run here" in text
     assert "to download: 27.5 GB" in text
-    assert [str(f.relative_to(folder)) for f in (folder / "results").glob("**/*.*")] == [
-        "results/logs/plan.log"
-    ]
+    assert not (folder / "results").exists()
     assert not (folder / "data").exists()
 
 
@@ -396,12 +449,43 @@ def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
         ("training/optimizers", ("0.9, 0.999, 1e-8", "0.9, 0.99, 1e-8"), HEADS),
         ("training/optimizers", ("ALPHA, EPS = 0.99", "ALPHA, EPS = 0.9"), None),
         ("data/readers/embedded", ("return", "return 0 or"), DIGITS),
+        ("data/transforms", ("RESIZED_SIDE = 256", "RESIZED_SIDE = 255"), COLOURED),
+        ("features/engines", ("CPU_BATCH = 16", "CPU_BATCH = 32"), EXTRACTION),
+        ("features/engines", ('"NUM_STREAMS": 1', '"NUM_STREAMS": 2'), None),
+        ("config/backbones", ("feature_width=512", "feature_width=511"), OF_RESNET18),
+        ("config/backbones", ('"features.8.1"', '"features.7.1"'), None),
     ],
 )
 def test_edited_code_reruns_what_it_computes(checkout, file, edit, expected) -> None:
     """Results of old code under new code, or everything rerun for one function."""
     edit_code(checkout, file, *edit)
     assert planned(checkout, *TINY) == ({} if expected is None else FINAL | expected)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (
+            "config/backbones",
+            "BACKBONES = {",
+            'BACKBONES = {"Mine": Backbone("a", "B.C", "fc", 7),',
+        ),
+        ("training/optimizers", '= {\n    "Adam"', '= {\n    "Mine": Adam,\n    "Adam"'),
+        ("features/engines", '= {"torch"', '= {"mine": TorchEngine, "torch"'),
+        ("data/transforms", '= {"grey"', '= {"mine": colour, "grey"'),
+    ],
+)
+def test_entry_that_nothing_uses_reruns_nothing(checkout, module, old, new) -> None:
+    """Hours of backbones for a line that no data set and no configuration names."""
+    edit_code(checkout, module, old, new)
+    assert planned(checkout, *TINY) == {}
+
+
+def test_reader_that_nothing_uses_reruns_nothing(checkout) -> None:
+    """A new kind of data set that draws the subsets of the others again."""
+    readers = checkout / "workflow/metaprobe/data/readers"
+    shutil.copy(readers / "folder.py", readers / "mine.py")
+    assert planned(checkout, *TINY) == {}
 
 
 def test_machine_settings_rerun_nothing(checkout) -> None:
@@ -414,7 +498,7 @@ def test_machine_settings_rerun_nothing(checkout) -> None:
 def test_changed_seed_reruns_everything(checkout) -> None:
     """A seed that does not reach the draws."""
     expected = {"subset_index": 2, "extract_features": 4, "train_head": 6, "metrics_json": 6}
-    expected |= DESCRIBED | {"measure_pictures": 2, "expect_features": 1}
+    expected |= DESCRIBED | {"measure_pictures": 2}
     assert planned(checkout, *TINY, "--config", "seed=1") == FINAL | expected
 
 

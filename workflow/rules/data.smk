@@ -3,9 +3,11 @@
 
 rule download:
     output:
-        "<results>/sources/{source}.json",
+        layout.SOURCE,
     log:
         "<logs>/download/{source}.log",
+    benchmark:
+        "<logs>/download/{source}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
@@ -15,13 +17,21 @@ rule download:
         "../scripts/download.py"
 
 
+def manifest(wildcards):
+    """The manifest of a data set's source. Every graph of jobs begins here."""
+    compare_with_settings()
+    return FLOW.manifest(wildcards.dataset)
+
+
 rule subset_index:
     input:
         manifest=manifest,
     output:
-        "<results>/subsets/{dataset}.json",
+        layout.SUBSET,
     log:
         "<logs>/subset_index/{dataset}.log",
+    benchmark:
+        "<logs>/subset_index/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -29,10 +39,10 @@ rule subset_index:
         mem=lambda wildcards, attempt: f"{3 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
-        reading=reading,
-        sampling=sampling,
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        sampling=lambda wildcards: FLOW.sampling_of(wildcards.dataset),
         seed=RUN.settings["seed"],
-        sizes={part: RUN.settings[f"{part}_images"] for part in ("train", "test")},
+        sizes=FLOW.sizes,
         code=reading_code("subset_index"),
     script:
         "../scripts/subset_index.py"

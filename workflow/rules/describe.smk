@@ -1,13 +1,17 @@
 """Meta-features of each data set, and the tables of them."""
 
+from metaprobe.metafeatures.columns import columns
+
 
 rule measure_pictures:
     input:
-        subset="<results>/subsets/{dataset}.json",
+        subset=layout.SUBSET,
     output:
-        "<results>/pictures/{dataset}.safetensors",
+        layout.PICTURES,
     log:
         "<logs>/measure_pictures/{dataset}.log",
+    benchmark:
+        "<logs>/measure_pictures/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -15,48 +19,30 @@ rule measure_pictures:
         mem=lambda wildcards, attempt: f"{3 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
-        reading=reading,
-        transform=lambda wildcards: entry(wildcards)["transform"],
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
         seed=RUN.settings["seed"],
         code=reading_code("measure_pictures"),
     script:
         "../scripts/measure_pictures.py"
 
 
-rule expect_features:
-    input:
-        weights=weights_receipt,
-    output:
-        "<results>/expected/{architecture}.safetensors",
-    log:
-        "<logs>/expect_features/{architecture}.log",
-    localrule: True
-    conda:
-        "../../envs/torch.yaml"
-    params:
-        weights=RUN.settings["weights"],
-        seed=RUN.settings["seed"],
-        code=fingerprint("expect_features"),
-    script:
-        "../scripts/expect_features.py"
-
-
 rule describe_dataset:
     input:
-        subset="<results>/subsets/{dataset}.json",
-        pictures="<results>/pictures/{dataset}.safetensors",
-        features=features_of_dataset,
-        expected=expected_features(),
+        subset=layout.SUBSET,
+        pictures=layout.PICTURES,
+        features=lambda wildcards: FLOW.features(wildcards.dataset),
     output:
-        "<results>/descriptions/{dataset}.json",
+        layout.DESCRIPTION,
     log:
         "<logs>/describe_dataset/{dataset}.log",
+    benchmark:
+        "<logs>/describe_dataset/{dataset}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
-        architectures=DESCRIBED_BY,
-        with_ending=WITH_ENDING,
+        architectures=FLOW.architectures,
         seed=RUN.settings["seed"],
         code=fingerprint("describe_dataset"),
     script:
@@ -65,17 +51,19 @@ rule describe_dataset:
 
 rule aggregate_descriptions:
     input:
-        [f"<results>/descriptions/{task_id}.json" for task_id in RUN.datasets],
+        FLOW.of_datasets(layout.DESCRIPTION),
     output:
         "<results>/basic_representations.csv",
     log:
         "<logs>/aggregate_descriptions/basic_representations.log",
+    benchmark:
+        "<logs>/aggregate_descriptions/basic_representations.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        columns=columns(DESCRIBED_BY),
-        expected=expected_of_descriptions(),
+        columns=columns(FLOW.architectures),
+        expected=FLOW.expected_of_descriptions,
         code=fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"
@@ -83,14 +71,15 @@ rule aggregate_descriptions:
 
 rule describe_resamples:
     input:
-        subset="<results>/subsets/{dataset}.json",
-        pictures="<results>/pictures/{dataset}.safetensors",
-        features=features_of_dataset,
-        expected=expected_features(),
+        subset=layout.SUBSET,
+        pictures=layout.PICTURES,
+        features=lambda wildcards: FLOW.features(wildcards.dataset),
     output:
-        "<results>/resamples/{dataset}.json",
+        layout.RESAMPLES,
     log:
         "<logs>/describe_resamples/{dataset}.log",
+    benchmark:
+        "<logs>/describe_resamples/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -98,8 +87,7 @@ rule describe_resamples:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
-        architectures=DESCRIBED_BY,
-        with_ending=WITH_ENDING,
+        architectures=FLOW.architectures,
         resamples=RUN.settings["bootstrap_resamples"],
         seed=RUN.settings["seed"],
         code=fingerprint("describe_resamples"),
@@ -109,17 +97,19 @@ rule describe_resamples:
 
 rule bootstrap:
     input:
-        [f"<results>/resamples/{task_id}.json" for task_id in RUN.datasets],
+        FLOW.of_datasets(layout.RESAMPLES),
     output:
         "<results>/bootstrap_representations.csv",
     log:
         "<logs>/bootstrap/bootstrap_representations.log",
+    benchmark:
+        "<logs>/bootstrap/bootstrap_representations.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        columns=columns(DESCRIBED_BY),
-        expected=expected_of_descriptions(),
+        columns=columns(FLOW.architectures),
+        expected=FLOW.expected_of_descriptions,
         resamples=RUN.settings["bootstrap_resamples"],
         code=fingerprint("bootstrap"),
     script:

@@ -3,13 +3,16 @@
 
 rule fetch_weights:
     output:
-        "<results>/weights/{architecture}.json",
+        layout.WEIGHTS,
     log:
         "<logs>/fetch_weights/{architecture}.log",
+    benchmark:
+        "<logs>/fetch_weights/{architecture}.tsv"
     localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
+        weights=lambda wildcards: BACKBONES[wildcards.architecture].weights,
         code=fingerprint("fetch_weights"),
     script:
         "../scripts/fetch_weights.py"
@@ -17,12 +20,14 @@ rule fetch_weights:
 
 rule extract_features:
     input:
-        subset="<results>/subsets/{dataset}.json",
-        weights=weights_receipt,
+        subset=layout.SUBSET,
+        weights=lambda wildcards: FLOW.receipt(wildcards.architecture),
     output:
-        "<results>/features/{dataset}/{architecture}.safetensors",
+        layout.FEATURES,
     log:
         "<logs>/extract_features/{dataset}/{architecture}.log",
+    benchmark:
+        "<logs>/extract_features/{dataset}/{architecture}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -30,12 +35,13 @@ rule extract_features:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
-        reading=reading,
-        transform=lambda wildcards: entry(wildcards)["transform"],
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset]["transform"],
+        backbone=lambda wildcards: asdict(BACKBONES[wildcards.architecture]),
         weights=RUN.settings["weights"],
         seed=RUN.settings["seed"],
         engine=RUN.settings["engine"],
         precision=RUN.settings["precision"],
-        code=reading_code("extract_features"),
+        code=reading_code("extract_features", ENGINES=RUN.settings["engine"]),
     script:
         "../scripts/extract_features.py"

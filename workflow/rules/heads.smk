@@ -3,11 +3,13 @@
 
 rule train_head:
     input:
-        features=features_of_experiment,
+        features=lambda wildcards: FLOW.features_of(**wildcards),
     output:
-        "<results>/heads/{dataset}/{configuration}.safetensors",
+        layout.HEAD,
     log:
         "<logs>/train_head/{dataset}/{configuration}.log",
+    benchmark:
+        "<logs>/train_head/{dataset}/{configuration}.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -16,11 +18,12 @@ rule train_head:
         mem="1GB",
         runtime="20m",
     params:
-        hyperparameters=hyperparameters,
+        hyperparameters=lambda wildcards: RUN.configurations[wildcards.configuration],
         seed=RUN.settings["seed"],
         replicates=RUN.settings["replicates"],
         code=lambda wildcards: fingerprint(
-            "train_head", OPTIMIZERS=hyperparameters(wildcards)["optimizer"]
+            "train_head",
+            OPTIMIZERS=RUN.configurations[wildcards.configuration]["optimizer"],
         ),
     script:
         "../scripts/train_head.py"
@@ -28,14 +31,16 @@ rule train_head:
 
 rule metrics_json:
     input:
-        subset="<results>/subsets/{dataset}.json",
-        features=features_of_experiment,
-        head="<results>/heads/{dataset}/{configuration}.safetensors",
+        subset=layout.SUBSET,
+        features=lambda wildcards: FLOW.features_of(**wildcards),
+        head=layout.HEAD,
     output:
-        fragment="<results>/metrics/{dataset}/{configuration}.json",
-        predictions="<results>/predictions/{dataset}/{configuration}.safetensors",
+        fragment=layout.FRAGMENT,
+        predictions=layout.PREDICTIONS,
     log:
         "<logs>/metrics_json/{dataset}/{configuration}.log",
+    benchmark:
+        "<logs>/metrics_json/{dataset}/{configuration}.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -44,8 +49,8 @@ rule metrics_json:
         mem="1GB",
         runtime="5m",
     params:
-        hyperparameters=hyperparameters,
-        family=lambda wildcards: entry(wildcards).get("family"),
+        hyperparameters=lambda wildcards: RUN.configurations[wildcards.configuration],
+        family=lambda wildcards: FLOW.entries[wildcards.dataset].get("family"),
         code=fingerprint("metrics_json"),
     script:
         "../scripts/metrics_json.py"

@@ -10,6 +10,19 @@ FOR_META_LEARNERS = [
 ]
 
 
+def ranked_for_new_dataset(wildcards):
+    if FLOW.new is None:
+        sys.exit(
+            "recommend for which? Add --config new_dataset=<folder of class folders>"
+        )
+    if not any((FLOW.results / "metrics").glob("*/*.json")):
+        sys.exit(
+            "recommend: there is no finished experiment to learn from yet: start the run first"
+            " (snakemake --cores 4)"
+        )
+    return layout.RECOMMENDATION.format(dataset=FLOW.new)
+
+
 rule export_metabu:
     input:
         **TABLES,
@@ -19,6 +32,8 @@ rule export_metabu:
         scaler="<results>/metabu/scaler.json",
     log:
         "<logs>/export_metabu/metabu.log",
+    benchmark:
+        "<logs>/export_metabu/metabu.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -36,6 +51,8 @@ rule evaluate_recommenders:
         details="<results>/recommendation_evaluation.json",
     log:
         "<logs>/evaluate_recommenders/recommendation_evaluation.log",
+    benchmark:
+        "<logs>/evaluate_recommenders/recommendation_evaluation.tsv"
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -54,17 +71,19 @@ rule evaluate_recommenders:
 rule rank_configurations:
     input:
         **TABLES,
-        description=f"<results>/descriptions/{NEW}.json",
+        description=layout.DESCRIPTION.format(dataset=FLOW.new),
     output:
-        details=f"<results>/recommendations/{NEW}.json",
-        table=f"<results>/recommendations/{NEW}.csv",
+        details=layout.RECOMMENDATION.format(dataset=FLOW.new),
+        table=f"<results>/recommendations/{FLOW.new}.csv",
     log:
-        f"<logs>/rank_configurations/{NEW}.log",
+        f"<logs>/rank_configurations/{FLOW.new}.log",
+    benchmark:
+        f"<logs>/rank_configurations/{FLOW.new}.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        task_id=NEW,
+        task_id=FLOW.new,
         method=RUN.settings["recommender"],
         neighbours=RUN.settings["neighbours"],
         code=fingerprint("rank_configurations"),

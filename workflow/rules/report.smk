@@ -19,11 +19,13 @@ rule report:
         ),
     log:
         "<logs>/report/report.log",
+    benchmark:
+        "<logs>/report/report.tsv"
     localrule: True
     conda:
         "../../envs/report.yaml"
     params:
-        licences=licences(),
+        licences=FLOW.licences,
         template=digest_file(TEMPLATE),
         code=fingerprint("report"),
     script:

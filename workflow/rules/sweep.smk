@@ -3,11 +3,13 @@
 
 rule sweep_heads:
     input:
-        features="<results>/features/{dataset}/{architecture}.safetensors",
+        features=layout.FEATURES,
     output:
-        "<results>/sweep/{dataset}/{architecture}.parquet",
+        layout.SWEEP,
     log:
         "<logs>/sweep_heads/{dataset}/{architecture}.log",
+    benchmark:
+        "<logs>/sweep_heads/{dataset}/{architecture}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -17,7 +19,10 @@ rule sweep_heads:
     params:
         grid={key: values for key, values in RUN.grid.items() if key != "architecture"},
         seed=RUN.settings["seed"],
-        code=fingerprint("sweep_heads"),
+        code={
+            name: fingerprint("sweep_heads", OPTIMIZERS=name)
+            for name in RUN.grid["optimizer"]
+        },
     script:
         "../scripts/sweep_heads.py"
 
@@ -25,7 +30,7 @@ rule sweep_heads:
 rule sweep:
     input:
         expand(
-            "<results>/sweep/{dataset}/{architecture}.parquet",
+            layout.SWEEP,
             dataset=RUN.datasets,
             architecture=RUN.grid["architecture"],
         ),
@@ -33,6 +38,8 @@ rule sweep:
         "<results>/sweep.parquet",
     log:
         "<logs>/sweep.log",
+    benchmark:
+        "<logs>/sweep.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

@@ -3,7 +3,7 @@
 
 rule aggregate:
     input:
-        fragments(),
+        FLOW.of_experiments(layout.FRAGMENT),
     output:
         target="<results>/target_representations.csv",
         experiments_csv="<results>/experiments.csv",
@@ -12,12 +12,14 @@ rule aggregate:
         curves="<results>/curves.parquet",
     log:
         "<logs>/aggregate/experiments.log",
+    benchmark:
+        "<logs>/aggregate/experiments.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=EXPERIMENTS,
-        expected=expected_of_fragments(),
+        experiments=FLOW.experiments,
+        expected=FLOW.expected_of_fragments,
         code=fingerprint("aggregate"),
     script:
         "../scripts/aggregate.py"
@@ -25,17 +27,19 @@ rule aggregate:
 
 rule compare_configurations:
     input:
-        predictions(),
+        FLOW.of_experiments(layout.PREDICTIONS),
     output:
         predictions="<results>/predictions.parquet",
         comparisons="<results>/comparisons.csv",
     log:
         "<logs>/compare_configurations/comparisons.log",
+    benchmark:
+        "<logs>/compare_configurations/comparisons.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=EXPERIMENTS,
+        experiments=FLOW.experiments,
         code=fingerprint("compare_configurations"),
     script:
         "../scripts/compare_configurations.py"

@@ -4,17 +4,19 @@
 rule check_table:
     input:
         table="<results>/target_representations.csv",
-        subsets=[f"<results>/subsets/{task_id}.json" for task_id in RUN.datasets],
+        subsets=FLOW.of_datasets(layout.SUBSET),
         basic="<results>/basic_representations.csv",
     output:
         "<results>/validation.json",
     log:
         "<logs>/check_table/validation.log",
+    benchmark:
+        "<logs>/check_table/validation.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=EXPERIMENTS,
+        experiments=FLOW.experiments,
         configurations=RUN.configurations,
         tasks=list(RUN.datasets),
         replicates=RUN.settings["replicates"],
@@ -30,6 +32,8 @@ rule validate:
         "<results>/validation.txt",
     log:
         "<logs>/validate/validation.log",
+    benchmark:
+        "<logs>/validate/validation.tsv"
     localrule: True
     conda:
         "../../envs/tables.yaml"

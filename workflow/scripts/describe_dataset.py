@@ -13,7 +13,6 @@ with logged(snakemake.log[0]):
         subset_path=snakemake.input.subset,
         pictures_path=snakemake.input.pictures,
         features_paths=dict(zip(params.architectures, snakemake.input.features, strict=True)),
-        expected_paths=dict(zip(params.with_ending, snakemake.input.expected, strict=True)),
     )
     write_json(snakemake.output[0], description)
     print(description["rows"][0])

@@ -8,11 +8,11 @@ with logged(snakemake.log[0]):
     from metaprobe.core.files import write_json
     from metaprobe.data.download import fetch_source
 
-    source = snakemake.wildcards.source
+    source, config = snakemake.wildcards.source, snakemake.config
     manifest = fetch_source(
         source,
-        snakemake.config["sources"][source],
-        Path(snakemake.config["data"]),
-        delete_archives=snakemake.config["delete_archives"],
+        config["sources"][source] | {"provides": snakemake.params.provides},
+        Path(config["data"]),
+        delete_archives=config["delete_archives"],
     )
     write_json(snakemake.output[0], manifest)

@@ -5,24 +5,29 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
+    from metaprobe.config.backbones import Backbone
     from metaprobe.core.files import write_arrays
+    from metaprobe.data.dataset import entry_here
     from metaprobe.features.extraction import extract_features
     from metaprobe.features.weights import weights_folder
 
-    task_id = snakemake.wildcards.dataset
-    arrays, facts = extract_features(
+    config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
+    arrays, metadata = extract_features(
         task_id=task_id,
-        entry=snakemake.config["datasets"][task_id],
-        data=Path(snakemake.config["data"]).expanduser(),
+        entry=entry_here(params.reading, config["datasets"][task_id]),
+        data=Path(config["data"]).expanduser(),
+        transform=params.transform,
         subset_path=snakemake.input.subset,
         architecture=snakemake.wildcards.architecture,
-        seed=snakemake.params.seed,
+        backbone=Backbone(**params.backbone),
+        weights=params.weights,
+        seed=params.seed,
         weights_receipt=snakemake.input.get("weights") or None,
-        weights_folder=weights_folder(snakemake.config)[0],
-        device=snakemake.config["device"],
-        engine=snakemake.params.engine,
-        precision=snakemake.params.precision,
+        weights_folder=weights_folder(config),
+        device=config["device"],
+        engine=params.engine,
+        precision=params.precision,
         threads=snakemake.threads,
     )
-    write_arrays(snakemake.output[0], arrays, facts)
-    print(facts)
+    write_arrays(snakemake.output[0], arrays, metadata)
+    print(metadata)

@@ -6,15 +6,17 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from metaprobe.core.files import write_arrays
-    from metaprobe.metafeatures.pictures import measure_pictures
+    from metaprobe.data.dataset import entry_here
+    from metaprobe.metafeatures.image_statistics import measure_pictures
 
-    task_id = snakemake.wildcards.dataset
-    arrays, facts = measure_pictures(
+    config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
+    arrays, metadata = measure_pictures(
         task_id=task_id,
-        entry=snakemake.config["datasets"][task_id],
-        data=Path(snakemake.config["data"]).expanduser(),
+        entry=entry_here(params.reading, config["datasets"][task_id]),
+        data=Path(config["data"]).expanduser(),
+        transform=params.transform,
         subset_path=snakemake.input.subset,
-        seed=snakemake.params.seed,
+        seed=params.seed,
     )
-    write_arrays(snakemake.output[0], arrays, facts)
+    write_arrays(snakemake.output[0], arrays, metadata)
     print(f"{len(arrays['positions'])} pictures measured")

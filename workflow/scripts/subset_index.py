@@ -6,12 +6,11 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from metaprobe.core.files import write_json
-    from metaprobe.data.dataset import draw_subset, open_dataset
+    from metaprobe.data.dataset import draw_subset, entry_here, open_dataset
 
-    task_id = snakemake.wildcards.dataset
-    entry = snakemake.config["datasets"][task_id]
-    params = snakemake.params
-    dataset = open_dataset(task_id, entry, Path(snakemake.config["data"]).expanduser())
+    config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
+    entry = entry_here(params.reading, config["datasets"][task_id])
+    dataset = open_dataset(task_id, entry, Path(config["data"]).expanduser())
     subset = draw_subset(
         task_id, entry, dataset, seed=params.seed, sampling=params.sampling, sizes=params.sizes
     )

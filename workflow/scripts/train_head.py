@@ -6,13 +6,13 @@ with logged(snakemake.log[0]):
     from metaprobe.core.files import write_arrays
     from metaprobe.training.heads import train_on_file
 
-    parameters, facts = train_on_file(
+    parameters, metadata = train_on_file(
         snakemake.input.features,
         snakemake.wildcards.dataset,
         snakemake.params.hyperparameters,
         snakemake.params.seed,
         snakemake.params.replicates,
     )
-    write_arrays(snakemake.output[0], parameters, facts)
-    for replicate in facts["replicates"]:
+    write_arrays(snakemake.output[0], parameters, metadata)
+    for replicate in metadata["replicates"]:
         print(f"seed {replicate['seed']}:", *replicate["learning_curve"], sep="\n")

@@ -211,6 +211,22 @@ def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> 
         temporary.write_bytes(save(arrays, metadata=metadata))
 
 
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """Return the facts that `write_arrays` wrote, from the file's header; the arrays are not read.
+
+    Raises:
+        UserError: the file has no such header.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+            return facts
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise broken(path, str(error)) from None
+
+
 def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     """Read what `write_arrays` wrote: the arrays and the facts.
 
@@ -231,3 +247,21 @@ def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     if digest_json([text, digest_arrays(arrays)]) != expected:
         raise broken(path, "its content does not match its digest")
     return arrays, json.loads(text)
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Return the facts that `write_arrays` wrote, from the head of the file; the arrays are not read.
+
+    Raises:
+        UserError: the file is missing, or is not what `write_arrays` writes.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: start the run again to make it") from None
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise broken(path, str(error)) from None
+    return facts

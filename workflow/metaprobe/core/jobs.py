@@ -4,7 +4,6 @@ import os
 import re
 import resource
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -17,7 +16,7 @@ from metaprobe.core.signals import TerminatedError
 
 MARK = "error: "
 WARNING = "warning: "
-COST = "cost: "
+FINISHED = "finished"
 STATUS = Path("/proc/self/status")
 INTERRUPTED = "interrupted"
 TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its time limit"
@@ -25,7 +24,7 @@ TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its 
 
 @contextmanager
 def logged(log: str) -> Iterator[None]:
-    """Send all output of a job to its log; end the log with what it cost, or why it failed.
+    """Send all output of a job to its log; end the log with FINISHED, or why it failed.
 
     A user's mistake ends it without a traceback; anything else is a bug and keeps its traceback
     above the sentence. What a log on a full disk cannot take goes to the terminal.
@@ -54,10 +53,9 @@ def _logged(log: str) -> Iterator[None]:
         orphans.ending_with_parent(Path(log), os.fstat(file.fileno()).st_ino),
         signals.raising(),
     ):
-        start = time.perf_counter()
         try:
             yield
-            print(cost(time.perf_counter() - start))
+            print(f"\n{FINISHED}")
         except KeyboardInterrupt:
             print(f"\n{INTERRUPTED}")
             sys.exit(130)  # as shells report it
@@ -71,11 +69,6 @@ def _logged(log: str) -> Iterator[None]:
             traceback.print_exc()
             print(f"\n{MARK}{type(error).__name__}: {error}")
             sys.exit(1)
-
-
-def cost(seconds: float) -> str:
-    """Wall seconds, and this process's CPU seconds and largest resident memory so far."""
-    return f"{COST}{seconds:.2f} s, {time.process_time():.2f} CPU s, {peak_memory_gb():.2f} GB"
 
 
 def peak_memory_gb() -> float:
@@ -114,6 +107,6 @@ def failure(log: Path) -> str | None:
     _, mark, reason = text.rpartition(f"\n{MARK}")
     if mark:
         return reason.strip()
-    if COST in text or text.endswith(f"\n{INTERRUPTED}\n"):
+    if text.endswith((f"\n{FINISHED}\n", f"\n{INTERRUPTED}\n")):
         return None
     return "ended without a word: killed by hand, at its time limit or for want of memory, or its disk is full"

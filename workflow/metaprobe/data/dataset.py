@@ -17,7 +17,23 @@ from metaprobe.core.randomness import generator
 from metaprobe.data.readers import Dataset, Entry, Pool, folder
 
 DEFAULT_SPLIT = {"rule": "stratified", "test_fraction": 0.2}
+CHECKED = ("images", "source")
 TREE_KEYS = ("omit_classes", "minimum_class_images")  # what of an entry holds for a tree as well
+
+
+def entry_here(reading: Entry, entry: Entry) -> Entry:
+    """Return what a job has to read of a data set, as it lies on this machine.
+
+    Args:
+        reading: of the entry what decides a result; of a folder outside the data folder only the
+            last part of its `path`.
+        entry: all of the entry of this machine's configuration. Taken from it are the place of
+            that folder, and what decides no result: the declared counts, and where to fetch from.
+    """
+    added = {key: entry[key] for key in CHECKED if key in entry}
+    if "path" in entry and Path(entry["path"]).name == reading["path"]:
+        added["path"] = entry["path"]
+    return reading | added
 
 
 def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
@@ -45,7 +61,7 @@ def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
 
 
 def has_tree(task_id: str, entry: Entry, data: Path) -> bool:
-    """Whether `<data>/<task_id>/` is a tree of class folders that replaces the entry's own files.
+    """Return whether `<data>/<task_id>/` is a tree of class folders that replaces the entry's own files.
 
     Of an entry that describes another folder, that folder goes first.
     """
@@ -70,9 +86,9 @@ def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
         if count > 1:
             raise UserError(f"{task_id}: {count} classes are called {name!r}; rename all but one")
     tree = "" if dataset.read_as == entry["kind"] else f" in the folder tree {task_id}"
-    for part, pool in dataset.pools.items():
+    for split, pool in dataset.pools.items():
         if not len(pool.labels):
-            raise UserError(f"{task_id}: there are no {part} images{tree}; complete the files")
+            raise UserError(f"{task_id}: there are no {split} images{tree}; complete the files")
         _check_range(task_id, entry["classes"], pool)
     _check_classes(task_id, entry["classes"], dataset, tree, partial)
     if not partial:
@@ -107,15 +123,15 @@ def _check_classes(task_id: str, declared: int, dataset: Dataset, tree: str, par
 
 def _check_counts(task_id: str, declared: dict[str, int], dataset: Dataset, tree: str) -> None:
     """Compare the images of each part, or, where the entry has other parts, of all together."""
-    found = {part: len(pool.labels) for part, pool in dataset.pools.items()}
-    expected = {part: declared[part] for part in found if part in declared}
+    found = {split: len(pool.labels) for split, pool in dataset.pools.items()}
+    expected = {split: declared[split] for split in found if split in declared}
     if declared and not expected:
         together = " and ".join(found)
         found, expected = {together: sum(found.values())}, {together: sum(declared.values())}
-    for part, count in expected.items():
-        if found[part] != count:
+    for split, count in expected.items():
+        if found[split] != count:
             raise UserError(
-                f"{task_id}: the {part} images number {found[part]}{tree}, but datasets.yaml "
+                f"{task_id}: the {split} images number {found[split]}{tree}, but datasets.yaml "
                 f"declares {count}; complete the files, or correct images, or write "
                 "partial: true to work with what is there"
             )
@@ -134,13 +150,13 @@ def draw_subset(
         The content of `subsets/<task_id>.json`.
     """
     chosen = {}
-    for part, (pool_name, candidates) in split(task_id, entry, dataset, seed).items():
+    for split, (pool_name, indices) in candidates(task_id, entry, dataset, seed).items():
         pool = dataset.pools[pool_name]
-        draws = generator(seed, task_id, f"{part} subset")
-        indices = subsets.draw(candidates, pool.labels[candidates], sizes[part], sampling, draws)
-        chosen[part] = subsets.part(pool_name, indices, pool.labels, dataset.class_names)
-        if not len(indices):
-            raise UserError(f"{task_id}: no image is left for the {part} part; add images to it")
+        draws = generator(seed, task_id, f"{split} subset")
+        drawn = subsets.draw(indices, pool.labels[indices], sizes[split], sampling, draws)
+        chosen[split] = subsets.describe_split(pool_name, drawn, pool.labels, dataset.class_names)
+        if not len(drawn):
+            raise UserError(f"{task_id}: no image is left for the {split} part; add images to it")
     if shared := subsets.overlap(chosen["train"], chosen["test"]):
         raise AssertionError(f"{task_id}: {len(shared)} images in both parts")
     return with_checksum(
@@ -154,27 +170,27 @@ def draw_subset(
             "pretext": dataset.pretext,
             "class_count": len(dataset.class_names),
             "class_names": dataset.class_names,
-            "pools": pool_facts(dataset),
+            "pools": pool_metadata(dataset),
             **chosen,
         }
     )
 
 
 def split_rule(entry: Entry, dataset: Dataset) -> dict[str, Any]:
-    """How training and test candidates are told apart."""
+    """Return how training and test candidates are told apart."""
     if "pool" not in dataset.pools:
         return {"rule": "official"}
     return {**DEFAULT_SPLIT, **entry.get("split", {})}
 
 
-def split(
+def candidates(
     task_id: str, entry: Entry, dataset: Dataset, seed: int
 ) -> dict[str, tuple[str, NDArray[np.int64]]]:
-    """Part → (pool it is drawn from, sorted candidate indices)."""
+    """Return split → (pool it is drawn from, sorted indices of the candidates)."""
     rule = split_rule(entry, dataset)
     if rule["rule"] == "official":
         return {
-            part: (part, np.arange(len(dataset.pools[part].labels))) for part in ("train", "test")
+            split: (split, np.arange(len(dataset.pools[split].labels))) for split in ("train", "test")
         }
     draws = generator(seed, task_id, "split")
     labels = dataset.pools["pool"].labels
@@ -182,8 +198,8 @@ def split(
     return {"train": ("pool", train), "test": ("pool", test)}
 
 
-def pool_facts(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """Of each pool its size, and a digest of what can be known without decoding: labels, names."""
+def pool_metadata(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Return of each pool its size, and a digest of what is known without decoding: labels, names."""
     return {
         name: {
             "images": len(pool.labels),
@@ -199,7 +215,7 @@ def check_fit(subset: dict[str, Any], dataset: Dataset, path: str | Path) -> Non
     Raises:
         UserError: the data have other images, labels or file names than when it was drawn.
     """
-    if pool_facts(dataset) != subset["pools"]:
+    if pool_metadata(dataset) != subset["pools"]:
         raise UserError(
             f"{path} no longer fits the data of {subset['task_id']}: their images or labels have "
             "changed since it was drawn; delete it and start the run again"
@@ -207,15 +223,15 @@ def check_fit(subset: dict[str, Any], dataset: Dataset, path: str | Path) -> Non
 
 
 def subset_images(
-    subset: dict[str, Any], part: str, dataset: Dataset, transform: str
+    subset: dict[str, Any], split: str, dataset: Dataset, transform: str
 ) -> Iterator[NDArray[np.uint8]]:
-    """The images of one part of a subset as (3, 224, 224) uint8, in its order.
+    """Return the images of one part of a subset as (3, 224, 224) uint8, in its order.
 
     Raises:
         UserError: a picture does not decode; it is named.
     """
-    pool = dataset.pools[subset[part]["pool"]]
-    for index in subset[part]["indices"]:
+    pool = dataset.pools[subset[split]["pool"]]
+    for index in subset[split]["indices"]:
         try:
             yield TRANSFORMS[transform](pool.image(index))
         except MemoryError:
@@ -223,7 +239,7 @@ def subset_images(
         except Exception as error:  # a damaged picture can make its decoder raise anything
             name = pool.names[index] if pool.names else f"number {index}"
             raise UserError(
-                f"{subset['task_id']}: {subset[part]['pool']} picture {name} does not decode "
+                f"{subset['task_id']}: {subset[split]['pool']} picture {name} does not decode "
                 f"({error}); replace it, or remove it, write partial: true for the data set in "
                 "datasets.yaml and delete the subset"
             ) from error

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from metaprobe.data.archives import unpack
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import FULL, replacing
-from metaprobe.data.transfer import PATIENCE, Patience, TransferError, size_of, transfer
+from metaprobe.data.transfer import RETRY_POLICY, RetryPolicy, TransferError, size_of, transfer
 
 PARTIAL = ".partial"
 ARCHIVES = ".archives"
@@ -32,7 +32,7 @@ def fetch_source(
     data: Path,
     *,
     delete_archives: bool = False,
-    patience: Patience = PATIENCE,
+    policy: RetryPolicy = RETRY_POLICY,
 ) -> dict[str, Any]:
     """See that the files of `source` are whole below `data`; return the manifest.
 
@@ -52,7 +52,7 @@ def fetch_source(
         if not _is_complete(source, entry, data) or (delete_archives and kept.is_dir()):
             with _alone(source, data):
                 if not _is_complete(source, entry, data):
-                    _fetch(source, entry, data, patience)
+                    _fetch(source, entry, data, policy)
                 if delete_archives:
                     shutil.rmtree(kept, ignore_errors=True)
     except OSError as error:
@@ -62,7 +62,7 @@ def fetch_source(
 
 
 def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
-    """What of `provides` is not there: one sentence per pattern whose count differs.
+    """Return what of `provides` is not there: one sentence per pattern whose count differs.
 
     Where there is no download, more files than expected are the user's own affair.
 
@@ -78,13 +78,13 @@ def missing_files(entry: dict[str, Any], *folders: Path) -> list[str]:
 
 
 def count_files(pattern: str, *folders: Path) -> int:
-    """Files below `folders` that match `pattern`, counted as if the folders were merged."""
+    """Return files below `folders` that match `pattern`, counted as if the folders were merged."""
     paths = {path.relative_to(folder) for folder in folders for path in folder.glob(pattern)}
     return sum(path.parts[0] not in (PARTIAL, ARCHIVES) for path in paths)
 
 
 def _is_complete(source: str, entry: dict[str, Any], data: Path) -> bool:
-    """Whether nothing has to be fetched.
+    """Return whether nothing has to be fetched.
 
     Raises:
         UserError: what is there is not what it should be, and a download cannot mend it.
@@ -101,7 +101,7 @@ def _is_complete(source: str, entry: dict[str, Any], data: Path) -> bool:
             f"{source} is incomplete below {data} ({'; '.join(missing)})"
             f" and cannot be downloaded. By hand:{_manual(entry, data)}"
         )
-    return not missing and ("provides" in entry or "files" not in entry)
+    return not missing and (bool(entry.get("provides")) or "files" not in entry)
 
 
 def _manual(entry: dict[str, Any], data: Path) -> str:
@@ -126,7 +126,7 @@ def _alone(source: str, data: Path) -> Iterator[None]:
         lock.release()
 
 
-def _fetch(source: str, entry: dict[str, Any], data: Path, patience: Patience) -> None:
+def _fetch(source: str, entry: dict[str, Any], data: Path, policy: RetryPolicy) -> None:
     """Bring the files of `source`, unpack and count them, and only then move them into place.
 
     Raises:
@@ -140,7 +140,7 @@ def _fetch(source: str, entry: dict[str, Any], data: Path, patience: Patience) -
     held = [place or _part(source, file, data) for file, place in zip(files, found, strict=True)]
     _check_space(source, entry, data, sum(map(size_of, held)))
     wholes = [
-        place or _download(source, entry, file, data, patience)
+        place or _download(source, entry, file, data, policy)
         for file, place in zip(files, found, strict=True)
     ]
     try:
@@ -160,7 +160,7 @@ def _fetch(source: str, entry: dict[str, Any], data: Path, patience: Patience) -
 
 
 def _places(source: str, file: dict[str, Any], data: Path) -> list[Path]:
-    """Where a whole file may lie: first where a download puts it, last where a user may put it."""
+    """Return where a whole file may lie: first where a download puts it, last where a user may put it."""
     name = file["name"]
     if "extract_to" not in file or file.get("keep"):
         return [data / name]
@@ -172,7 +172,7 @@ def _part(source: str, file: dict[str, Any], data: Path) -> Path:
 
 
 def _find(source: str, file: dict[str, Any], data: Path) -> Path | None:
-    """The first of a file's places where it is whole."""
+    """Return the first of a file's places where it is whole."""
     for place in dict.fromkeys(_places(source, file, data)):
         if place.is_file():
             reason = _mismatch(place, file)
@@ -183,7 +183,7 @@ def _find(source: str, file: dict[str, Any], data: Path) -> Path | None:
 
 
 def _mismatch(path: Path, file: dict[str, Any]) -> str | None:
-    """How the file at `path` differs from its `bytes`, `md5` and `sha256`; None if it does not."""
+    """Return how the file at `path` differs from its `bytes`, `md5` and `sha256`; None if it does not."""
     size = size_of(path)
     if size != file.get("bytes", size):
         return f"it has {size:,} bytes, not {file['bytes']:,}"
@@ -226,7 +226,7 @@ def _check_space(source: str, entry: dict[str, Any], data: Path, there: int) -> 
 
 
 def _download(
-    source: str, entry: dict[str, Any], file: dict[str, Any], data: Path, patience: Patience
+    source: str, entry: dict[str, Any], file: dict[str, Any], data: Path, policy: RetryPolicy
 ) -> Path:
     """Fetch one file from the first of its mirrors that delivers it; return where it is then.
 
@@ -238,7 +238,7 @@ def _download(
     for url in file["urls"]:
         print(f"fetching {url}", flush=True)
         try:
-            _deliver(url, file, part, patience)
+            _deliver(url, file, part, policy)
         except TransferError as error:
             print(f"{url}: {error}", flush=True)
             reasons += f"\n  {url}: {error}"
@@ -253,7 +253,7 @@ def _download(
     )
 
 
-def _deliver(url: str, file: dict[str, Any], part: Path, patience: Patience) -> None:
+def _deliver(url: str, file: dict[str, Any], part: Path, policy: RetryPolicy) -> None:
     """Complete `part` from one mirror and check it; leave no `part` that is whole and wrong.
 
     Raises:
@@ -263,13 +263,13 @@ def _deliver(url: str, file: dict[str, Any], part: Path, patience: Patience) -> 
         # Nothing would tell whether the bytes of another mirror or day fit the rest of this one's.
         part.unlink(missing_ok=True)
     inherited = part.is_file()
-    transfer(url, part, file.get("bytes"), patience)
+    transfer(url, part, file.get("bytes"), policy)
     if reason := _mismatch(part, file):
         part.unlink()
         if not inherited:
             raise TransferError(reason)
         print(f"{part.stem}: {reason}; fetching it once more from its start", flush=True)
-        _deliver(url, file, part, patience)
+        _deliver(url, file, part, policy)
 
 
 def _unpack_all(entry: dict[str, Any], wholes: list[Path], tree: Path) -> None:

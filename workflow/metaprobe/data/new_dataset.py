@@ -14,7 +14,7 @@ FEWEST_IMAGES = 20
 
 
 def declare(path: str, taken: Collection[str]) -> tuple[str, dict[str, Any]]:
-    """The id and the entry of the data set in the folder `path`.
+    """Return the id and the entry of the data set in the folder `path`.
 
     The id is the folder's name, with `_` for what an id may not hold; the classes are counted.
 
@@ -43,8 +43,8 @@ def _check_size(name: str, root: Path, dataset: Dataset) -> None:
             f"{name}: {root} has one class with pictures, {dataset.class_names[0]}; "
             f"at least {FEWEST_CLASSES} are needed"
         )
-    for part, pool in dataset.pools.items():
-        if part == "test":
+    for split, pool in dataset.pools.items():
+        if split == "test":
             continue
         counts = [int((pool.labels == label).sum()) for label in range(len(dataset.class_names))]
         fewest = min(range(len(counts)), key=counts.__getitem__)

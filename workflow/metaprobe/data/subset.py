@@ -76,10 +76,10 @@ def split_pool(
     return np.setdiff1d(np.arange(len(labels)), test), test
 
 
-def part(
+def describe_split(
     pool: str, indices: Integers, pool_labels: Integers, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """One part of a subset as it stands in the JSON."""
+    """Return one split of a subset as it stands in the JSON."""
     labels = pool_labels[indices]
     counts = np.bincount(labels, minlength=len(class_names))
     return {
@@ -114,7 +114,7 @@ def read_subset(path: str | Path) -> dict[str, Any]:
 
 
 def overlap(train: dict[str, Any], test: dict[str, Any]) -> set[int]:
-    """Indices of images that are in both parts; parts of different pools share none."""
+    """Return indices of images that are in both parts; parts of different pools share none."""
     if train["pool"] != test["pool"]:
         return set()
     return set(train["indices"]) & set(test["indices"])

@@ -17,8 +17,8 @@ PASSING_TROUBLES = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a host is waited for.
+class RetryPolicy:
+    """How often a host is tried again, and how long it is waited for.
 
     Attributes:
         silence: seconds without a byte after which a connection counts as stalled.
@@ -31,7 +31,7 @@ class Patience:
     pause: float = 2
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 
 class TransferError(Exception):
@@ -42,7 +42,7 @@ class _Interruption(Exception):
     """A trouble that may pass."""
 
 
-def transfer(url: str, part: Path, size: int | None, patience: Patience) -> None:
+def transfer(url: str, part: Path, size: int | None, policy: RetryPolicy) -> None:
     """Bring the bytes that `part` lacks of the file at `url`, in as many requests as it takes.
 
     What has arrived stays in `part`, so that a later call goes on from there.
@@ -52,42 +52,42 @@ def transfer(url: str, part: Path, size: int | None, patience: Patience) -> None
 
     Raises:
         TransferError: the host refuses, offers a file of another size, or brings nothing new in
-            `patience.tries` requests in a row.
+            `policy.tries` requests in a row.
     """
     part.parent.mkdir(parents=True, exist_ok=True)
     furthest, tries = size_of(part), 0
     while size is None or size_of(part) != size:
         try:
-            _receive(url, part, size, patience)
+            _receive(url, part, size, policy)
             return
         except _Interruption as interruption:
             tries = tries + 1 if size_of(part) <= furthest else 1
             furthest = max(furthest, size_of(part))
-            if tries >= patience.tries:
+            if tries >= policy.tries:
                 raise TransferError(f"{interruption} (given up after {tries} tries)") from None
-            seconds = patience.pause * 2 ** (tries - 1)
+            seconds = policy.pause * 2 ** (tries - 1)
             print(f"{url}: {interruption}; next try in {seconds:g} s", flush=True)
             time.sleep(seconds)
 
 
 def size_of(file: Path) -> int:
-    """Bytes in `file`; 0 if it does not exist."""
+    """Return bytes in `file`; 0 if it does not exist."""
     return file.stat().st_size if file.is_file() else 0
 
 
 def amount(size: float) -> str:
-    """`size` bytes in words: 11.6 MB, 2.64 GB."""
+    """Return `size` bytes in words: 11.6 MB, 2.64 GB."""
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def _receive(url: str, part: Path, size: int | None, patience: Patience) -> None:
+def _receive(url: str, part: Path, size: int | None, policy: RetryPolicy) -> None:
     """Make one request and append what it brings to `part`, or start over if the host insists."""
     # identity: what is stored must be the file's own bytes, of which the digest is known.
     headers = {"User-Agent": "metaprobe", "Accept-Encoding": "identity"}
     if size_of(part):
         headers["Range"] = f"bytes={size_of(part)}-"
-    connection = min(CONNECTION_SECONDS, patience.silence)
-    waits = (connection, patience.silence)
+    connection = min(CONNECTION_SECONDS, policy.silence)
+    waits = (connection, policy.silence)
     try:
         with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
             start, total = _answer(response, part)
@@ -106,7 +106,7 @@ def _receive(url: str, part: Path, size: int | None, patience: Patience) -> None
     except requests.ConnectTimeout:
         raise _Interruption(f"no connection within {connection:g} s") from None
     except (requests.Timeout, TimeoutError):
-        raise _Interruption(f"stalled for {patience.silence:g} s at {_position(part)}") from None
+        raise _Interruption(f"stalled for {policy.silence:g} s at {_position(part)}") from None
     except requests.RequestException as error:
         raise _Interruption(_innermost(error)) from None
     except HTTPError:
@@ -116,7 +116,7 @@ def _receive(url: str, part: Path, size: int | None, patience: Patience) -> None
 
 
 def _answer(response: requests.Response, part: Path) -> tuple[int, int | None]:
-    """The byte at which the body starts, and the size of the whole file if the host tells it."""
+    """Return the byte at which the body starts, and the size of the whole file if the host tells it."""
     status, start = response.status_code, size_of(part)
     span, _, told = response.headers.get("Content-Range", "").rpartition("/")
     total = int(told) if told.isdigit() else None
@@ -140,7 +140,7 @@ def _position(part: Path) -> str:
 
 
 def _innermost(error: BaseException) -> str:
-    """The words of the first of a chain of errors: `Connection refused`, not how it was wrapped."""
+    """Return the words of the first of a chain of errors: `Connection refused`, not how it was wrapped."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__

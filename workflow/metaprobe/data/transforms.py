@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """The image, if it has 8 bits a channel; Pillow would clip others to white without a word.
+    """Return the image, if it has 8 bits a channel; Pillow would clip others to white without a word.
 
     Raises:
         ValueError: it has more.
@@ -29,13 +29,13 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def grey(image: Image.Image) -> NDArray[np.uint8]:
-    """One luminance channel three times, resized to 224 × 224, nothing cropped: (3, 224, 224)."""
+    """Return one luminance channel three times, resized to 224 × 224, nothing cropped: (3, 224, 224)."""
     channel = resize(eight_bits(image).convert("L"), (SIDE, SIDE))
     return np.broadcast_to(channel, (3, SIDE, SIDE))
 
 
 def colour(image: Image.Image) -> NDArray[np.uint8]:
-    """RGB, shorter side resized to 256, centre crop of 224: (3, 224, 224).
+    """Return RGB, shorter side resized to 256, centre crop of 224: (3, 224, 224).
 
     Sizes and offsets are rounded as torchvision's Resize(256) and CenterCrop(224) do.
     """
@@ -49,7 +49,7 @@ def colour(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The image at (width, height) as Pillow resizes it, bilinear: (height, width[, channels]).
+    """Return the image at (width, height) as Pillow resizes it, bilinear: (height, width[, channels]).
 
     Where its arithmetic is exact too, torch's resize does the work in a third of the time.
     """
@@ -65,7 +65,7 @@ def resize(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def torch_is_exact(source: int, target: int) -> bool:
-    """Whether torch's fixed-point weights of an enlargement have no rounding.
+    """Return whether torch's fixed-point weights of an enlargement have no rounding.
 
     They are multiples of 1 / (2 × target / gcd); torch keeps at least 9 binary digits of them.
     """
@@ -77,7 +77,7 @@ TRANSFORMS: dict[str, Callable[[Image.Image], NDArray[np.uint8]]] = {"grey": gre
 
 
 def normalise(pixels: "torch.Tensor") -> "torch.Tensor":
-    """ImageNet normalisation of a uint8 batch (N, 3, H, W), in the order of ToTensor, Normalize."""
+    """Return ImageNet normalisation of a uint8 batch (N, 3, H, W), in the order of ToTensor, Normalize."""
     import torch
 
     batch = pixels.float().div_(255)

@@ -1,11 +1,15 @@
-"""What runs a frozen backbone: torch, or OpenVINO, which is faster on CPUs and optional."""
+"""What runs a frozen backbone, and where: torch, or OpenVINO, which is faster on CPUs and optional."""
 
+import ctypes
+import platform
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metaprobe.config.backbones import Backbone
 from metaprobe.core.errors import UserError
 from metaprobe.core.provenance import versions
 from metaprobe.data.transforms import SIDE, normalise
@@ -14,9 +18,16 @@ if TYPE_CHECKING:
     import torch
 
 CPU_BATCH = 16  # as fast as 32 in less memory; below it, kernels and last digits are others
-GPU_BATCH = 256
-OPENVINO_BATCH = {"ResNet18": 32}  # the mobile networks are fastest in the smallest cache
-OPENVINO_MOBILE_BATCH = 4
+GPU_BATCH = 256  # many, to keep a card busy; not tuned, and halved where its memory is small
+
+# Options of glibc's mallopt (malloc.h) and their values. By default each large block is mapped anew
+# and given back when it is freed, so that every activation of every batch is faulted in page by page.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+KEEP_FREED = {
+    M_MMAP_MAX: 0,  # no block is mapped by itself
+    M_TRIM_THRESHOLD: 2**31 - 1,  # the largest there is: nothing is given back
+    M_TOP_PAD: 300_000_000,  # bytes asked for at once, so that it is seldom done
+}
 
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
@@ -26,63 +37,58 @@ class Engine(Protocol):
     """A backbone that is ready to run.
 
     Attributes:
-        facts: its name and version.
+        metadata: its name and version.
         batch_images: how many images it is best given at once; may be lowered.
     """
 
-    facts: dict[str, str]
+    metadata: dict[str, str]
     batch_images: int
 
+    def __init__(
+        self,
+        network: "torch.nn.Module",
+        backbone: Backbone,
+        device: "torch.device",
+        precision: str,
+        threads: int,
+    ) -> None:
+        """Make a network without its head ready.
+
+        Args:
+            precision: `float32` or `bfloat16`.
+            threads: of the CPU.
+
+        Raises:
+            UserError: the engine is not installed, or does not run on the device.
+        """
+
     def __call__(self, pixels: Pixels) -> Features:
-        """Images (N, 3, 224, 224) → features (N, feature_width).
+        """Return the features (N, feature_width) of images (N, 3, 224, 224).
 
         Their last digits depend on N, as libraries choose their kernels by it.
         """
-
-
-def build_engine(
-    name: str,
-    backbone: "torch.nn.Module",
-    architecture: str,
-    *,
-    device: "torch.device",
-    precision: str,
-    threads: int,
-) -> Engine:
-    """The engine of that name.
-
-    Args:
-        name: `torch` or `openvino`.
-        precision: `float32` or `bfloat16`.
-        threads: of the CPU.
-
-    Raises:
-        UserError: OpenVINO is not installed, or asked for on a GPU.
-    """
-    if name == "torch":
-        return TorchEngine(backbone, device, precision, threads)
-    if device.type != "cpu":
-        raise UserError(f"engine: openvino runs on the CPU, not on {device}: set device: cpu")
-    batch = OPENVINO_BATCH.get(architecture, OPENVINO_MOBILE_BATCH)
-    return OpenVINOEngine(backbone, batch, precision, threads)
 
 
 class TorchEngine:
     """torch in evaluation mode: BatchNorm folded into the convolutions, channels last."""
 
     def __init__(
-        self, backbone: "torch.nn.Module", device: "torch.device", precision: str, threads: int
+        self,
+        network: "torch.nn.Module",
+        backbone: Backbone,
+        device: "torch.device",
+        precision: str,
+        threads: int,
     ) -> None:
         import torch
         from torch.fx.experimental.optimization import fuse
 
         torch.set_num_threads(threads)
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # not TF32
-        self.facts = {"name": "torch", "version": versions("torch")["torch"]}
+        self.metadata = {"name": "torch", "version": versions("torch")["torch"]}
         self.batch_images = CPU_BATCH if device.type == "cpu" else GPU_BATCH
         self.device, self.precision = device, precision
-        network = fuse(backbone).to(device)
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = fuse(network).to(device).to(memory_format=torch.channels_last)
 
     def __call__(self, pixels: Pixels) -> Features:
         """See `Engine`."""
@@ -102,16 +108,23 @@ class OpenVINOEngine:
     """OpenVINO on the CPU, compiled anew for batches of another size."""
 
     def __init__(
-        self, backbone: "torch.nn.Module", batch_images: int, precision: str, threads: int
+        self,
+        network: "torch.nn.Module",
+        backbone: Backbone,
+        device: "torch.device",
+        precision: str,
+        threads: int,
     ) -> None:
         import torch
 
+        if device.type != "cpu":
+            raise UserError(f"engine: openvino runs on the CPU, not on {device}: set device: cpu")
         openvino = import_openvino()
-        self.facts = {"name": "openvino", "version": versions("openvino")["openvino"]}
-        self.batch_images = batch_images
+        self.metadata = {"name": "openvino", "version": versions("openvino")["openvino"]}
+        self.batch_images = backbone.openvino_batch
         self.core = openvino.Core()
         self.model = openvino.convert_model(
-            backbone, example_input=torch.zeros(1, 3, SIDE, SIDE), input=(-1, 3, SIDE, SIDE)
+            network, example_input=torch.zeros(1, 3, SIDE, SIDE), input=(-1, 3, SIDE, SIDE)
         )
         self.options = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
@@ -133,11 +146,13 @@ class OpenVINOEngine:
 
 
 def import_openvino() -> Any:
-    """The package, kept from sending its usage statistics.
+    """Return the package, kept from sending its usage statistics.
 
     Raises:
         UserError: it is not installed.
     """
+    # An import of it then fails, and openvino does without. Its own switch is a file in the user's
+    # home, which is not ours to write.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         import openvino
@@ -146,3 +161,64 @@ def import_openvino() -> Any:
             'engine: openvino is not installed: pip install "openvino", or set engine: torch'
         ) from None
     return openvino
+
+
+ENGINES: dict[str, type[Engine]] = {"torch": TorchEngine, "openvino": OpenVINOEngine}
+
+
+def choose_device(name: str) -> "torch.device":
+    """Return the device: `auto` is CUDA where there is one, then Apple's MPS, then the CPU.
+
+    Raises:
+        UserError: the device asked for by name is not there.
+    """
+    import torch
+
+    there: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if name == "auto":
+        name = next(device for device, available in there.items() if available())
+    elif not there[name]():
+        raise UserError(f"device: {name} is not available on this machine; use auto or cpu")
+    return torch.device(name)
+
+
+def describe_device(device: "torch.device") -> str:
+    """Return `cpu`, or the device and the name of the card."""
+    import torch
+
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return str(device)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed activations instead of faulting it in again.
+
+    Worth a factor of two for the mobile networks on Linux; elsewhere it does nothing.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    for option, value in KEEP_FREED.items():
+        libc.mallopt(option, value)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether this is how Python, torch or a GPU says that memory has run out."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    told = (
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "bad_alloc",
+        "ALLOC_FAILED",  # cuDNN, cuBLAS
+        "could not create a primitive",  # oneDNN, of its kernels and scratch memory
+    )
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in told)

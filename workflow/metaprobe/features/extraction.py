@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from metaprobe.config.backbones import Backbone
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
@@ -19,16 +20,20 @@ from metaprobe.core.provenance import versions
 from metaprobe.data.dataset import check_fit, open_dataset, subset_images
 from metaprobe.data.subset import read_subset
 from metaprobe.features.backbones import build_backbone
-from metaprobe.features.devices import (
+from metaprobe.features.batchnorm import expect_features
+from metaprobe.features.engines import (
+    ENGINES,
+    Engine,
+    Features,
+    Pixels,
     choose_device,
     describe_device,
     is_out_of_memory,
     keep_freed_memory,
 )
-from metaprobe.features.engines import Engine, Features, Pixels, build_engine
 from metaprobe.features.weights import load_weights
 
-BATCHES_AHEAD = 2
+BATCHES_AHEAD = 2  # one is prepared, the other waits: more would only take memory
 
 
 @dataclass(frozen=True)
@@ -45,70 +50,72 @@ def extract_features(
     task_id: str,
     entry: dict[str, Any],
     data: Path,
+    transform: str,
     subset_path: str,
     architecture: str,
+    backbone: Backbone,
+    weights: str,
     seed: int,
-    weights_receipt: str | None,
+    weights_receipt: str | Path | None,
     weights_folder: Path,
     device: str,
     engine: str,
     precision: str,
     threads: int,
 ) -> tuple[Arrays, dict[str, Any]]:
-    """Features and labels of both parts of a subset, and the facts of their extraction.
+    """Return features and labels of both splits of a subset, and the metadata of their extraction.
 
     Args:
-        weights_receipt: what `fetch_weights` wrote; None: seeded random weights.
+        transform: name of one of `data.transforms.TRANSFORMS`.
+        architecture: the name of the backbone.
+        weights: `imagenet`, or `random`: seeded.
+        weights_receipt: of ImageNet's weights, what `fetch_weights` wrote.
 
     Returns:
         Arrays `train_features` (N, feature_width) float32, `train_labels` (N,) int64, the same
-        for `test`; and facts with the digests of subset, pictures, weights and features, engine,
-        precision, device, seconds by part, peak memory and versions.
+        for `test`, and what `batchnorm.expect_features` returns; and metadata with the digests of
+        subset, pictures, weights and features, engine, precision, device, seconds by split, peak
+        memory and versions.
     """
     subset = read_subset(subset_path)
     dataset = open_dataset(task_id, entry, data)
     check_fit(subset, dataset, subset_path)
-    state, weights = load_weights(architecture, seed, weights_receipt, weights_folder)
+    state, origin = load_weights(backbone, weights, seed, weights_receipt, weights_folder)
     keep_freed_memory()
     chosen = choose_device(device)
-    runner = build_engine(
-        engine,
-        build_backbone(architecture, state),
-        architecture,
-        device=chosen,
-        precision=precision,
-        threads=threads,
-    )
+    network = build_backbone(backbone, state)
+    runner = ENGINES[engine](network, backbone, chosen, precision, threads)
     arrays: Arrays = {}
     seconds = {"waiting": 0.0}
     pixels = hashlib.sha256()
-    for part in ("train", "test"):
-        images = hashed(subset_images(subset, part, dataset, entry["transform"]), pixels)
+    for split in ("train", "test"):
+        images = hashed(subset_images(subset, split, dataset, transform), pixels)
         extraction = extract(runner, images)
-        seconds[f"{part}_features"] = extraction.seconds
+        seconds[f"{split}_features"] = extraction.seconds
         seconds["waiting"] += extraction.waiting
-        arrays[f"{part}_features"] = extraction.features
-        arrays[f"{part}_labels"] = np.array(subset[part]["labels"])
-    facts = {
+        arrays[f"{split}_features"] = extraction.features
+        arrays[f"{split}_labels"] = np.array(subset[split]["labels"])
+    metadata = {
         "task_id": task_id,
         "architecture": architecture,
         "class_count": subset["class_count"],
         "subset_sha256": subset["sha256"],
         "pixels_sha256": pixels.hexdigest(),
         "features_sha256": digest_arrays(arrays),
-        "weights": weights,
-        "engine": runner.facts,
+        "weights": origin,
+        "engine": runner.metadata,
         "precision": precision,
         "device": describe_device(chosen),
         "seconds": seconds,
         "peak_memory_gb": peak_memory_gb(),
         "versions": versions("torch", "torchvision", "pillow", "numpy"),
     }
-    return arrays, facts
+    expected = expect_features(backbone, {name: one.numpy() for name, one in state.items()})
+    return {**arrays, **expected}, metadata
 
 
 def extract(engine: Engine, images: Iterable[Pixels]) -> Extraction:
-    """The features of N images (3, 224, 224), which are prepared while the network runs."""
+    """Return the features of N images (3, 224, 224), which are prepared while the network runs."""
     start = time.perf_counter()
     waiting = 0.0
     features = []
@@ -124,7 +131,7 @@ def extract(engine: Engine, images: Iterable[Pixels]) -> Extraction:
 
 
 def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
-    """The features of a batch, in parts; for want of memory the engine's batch is halved.
+    """Return the features of a batch; where memory does not suffice, the engine's batch is halved.
 
     The engine is given full batches only, the last one filled up with black, so that an image's
     features depend neither on how many others there are nor, through kernels chosen for small
@@ -138,9 +145,9 @@ def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
     while done < len(pixels):
         size = engine.batch_images
         try:
-            part = pixels[done : done + size]
-            filling = [(0, size - len(part)), (0, 0), (0, 0), (0, 0)]
-            features.append(engine(np.pad(part, filling))[: len(part)])
+            given = pixels[done : done + size]
+            filling = [(0, size - len(given)), (0, 0), (0, 0), (0, 0)]
+            features.append(engine(np.pad(given, filling))[: len(given)])
             done += size
         except Exception as error:
             if not is_out_of_memory(error):
@@ -156,7 +163,7 @@ def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
 
 
 def ahead(batches: Iterable[Pixels]) -> Iterator[Pixels]:
-    """The same batches, prepared by a thread of their own, BATCHES_AHEAD of those asked for."""
+    """Yield the same batches, prepared by a thread of their own, BATCHES_AHEAD of those asked for."""
     iterator = iter(batches)
     with ThreadPoolExecutor(1) as thread:
         coming = deque(thread.submit(next, iterator, None) for _ in range(BATCHES_AHEAD))
@@ -166,7 +173,7 @@ def ahead(batches: Iterable[Pixels]) -> Iterator[Pixels]:
 
 
 def stacked(images: Iterable[Pixels], size: int) -> Iterator[Pixels]:
-    """Batches (at most `size`, 3, 224, 224)."""
+    """Yield batches (at most `size`, 3, 224, 224)."""
     iterator = iter(images)
     while batch := list(itertools.islice(iterator, size)):
         yield np.stack(batch)

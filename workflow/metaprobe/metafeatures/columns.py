@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from metaprobe.config.backbones import BACKBONES
 from metaprobe.metafeatures import (
     backbone_shift,
     counts,
@@ -33,7 +34,8 @@ class Measurements:
         positions: (P,) which of the N the statistics of pictures are of.
         pictures: statistic → (P,).
         features: architecture → (N, D); those of the first are the *embedding*.
-        expected: architecture → `mean` and `std` (D,), for those of `backbone_shift.ENDINGS`.
+        expected: architecture → expected mean and standard deviation (D,), of those with a
+            `batchnorm` in `config.backbones`.
     """
 
     labels: NDArray[np.int64]
@@ -42,13 +44,13 @@ class Measurements:
     positions: NDArray[np.int64]
     pictures: dict[str, Floats]
     features: dict[str, NDArray[np.float32]]
-    expected: dict[str, dict[str, Floats]]
+    expected: dict[str, tuple[Floats, Floats]]
 
 
 def columns(architectures: Sequence[str]) -> list[str]:
-    """Names of the columns of a run with these architectures, in order."""
+    """Return names of the columns of a run with these architectures, in order."""
     groups = (counts, pictures, embedding, separability, landmarkers)
-    shifts = [f"batchnorm_shift_{name}" for name in architectures if name in backbone_shift.ENDINGS]
+    shifts = [f"batchnorm_shift_{name}" for name in architectures if BACKBONES[name].batchnorm]
     return [
         *(column for group in groups for column in group.COLUMNS),
         *shifts,
@@ -57,7 +59,7 @@ def columns(architectures: Sequence[str]) -> list[str]:
 
 
 def describe(measured: Measurements, generator: np.random.Generator) -> dict[str, float]:
-    """The value of each column; always finite.
+    """Return the value of each column; always finite.
 
     Args:
         generator: draws the folds of the landmarkers.
@@ -74,7 +76,7 @@ def describe(measured: Measurements, generator: np.random.Generator) -> dict[str
     values |= landmarkers.describe_landmarkers(cloud, labels, distances, generator)
     del distances
     for name, expected in measured.expected.items():
-        shift = backbone_shift.batchnorm_shift(measured.features[name], expected)
+        shift = backbone_shift.batchnorm_shift(measured.features[name], *expected)
         values[f"batchnorm_shift_{name}"] = shift
     for name, features in measured.features.items():
         values[f"LogME_{name}"] = logme.logme(features, labels)
@@ -82,7 +84,7 @@ def describe(measured: Measurements, generator: np.random.Generator) -> dict[str
 
 
 def select(measured: Measurements, chosen: NDArray[np.int64]) -> Measurements:
-    """The measurements of some of the N images, each once."""
+    """Return the measurements of some of the N images, each once."""
     there = np.isin(measured.positions, chosen)
     return replace(
         measured,

@@ -11,7 +11,7 @@ COLUMNS = ("log10_classes", "log10_images", "log10_images_per_class", "class_ent
 def describe_counts(
     labels: NDArray[np.int64], class_count: int, pool_images: int
 ) -> dict[str, float]:
-    """Simple meta-features (Michie et al. 1994, STATLOG; Feurer et al. 2015).
+    """Return simple meta-features (Michie et al. 1994, STATLOG; Feurer et al. 2015).
 
     Args:
         labels: (N,) classes of the images used.
@@ -29,7 +29,7 @@ def describe_counts(
 
 
 def normalised_entropy(counts: NDArray[np.int64], class_count: int) -> float:
-    """Entropy of the class shares over that of `class_count` equal classes; 0 for one class."""
+    """Return the entropy of the class shares over that of `class_count` equal classes; 0 for one class."""
     if class_count < 2:
         return 0.0
     shares = counts / counts.sum()

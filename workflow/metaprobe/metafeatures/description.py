@@ -22,21 +22,18 @@ def describe_dataset(
     subset_path: str,
     pictures_path: str,
     features_paths: Paths,
-    expected_paths: Paths,
 ) -> dict[str, Any]:
-    """The values of a data set's columns, and where they come from.
+    """Return the values of a data set's columns, and where they come from.
 
     Args:
         features_paths: architecture → features file; the embedding is that of the first.
-        expected_paths: architecture → expected features, for those of
-            `backbone_shift.ENDINGS`.
 
     Raises:
         UserError: a file is broken, or the files do not belong together.
     """
-    measured, facts = read_measurements(subset_path, pictures_path, features_paths, expected_paths)
+    measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
     values = describe(measured, generator(seed, task_id, "description folds"))
-    return {**facts, "rows": [values]}
+    return {**metadata, "rows": [values]}
 
 
 def describe_resamples(
@@ -47,48 +44,44 @@ def describe_resamples(
     subset_path: str,
     pictures_path: str,
     features_paths: Paths,
-    expected_paths: Paths,
 ) -> dict[str, Any]:
-    """The same values over seeded half-samples of the training subset, without replacement.
+    """Return the same values over seeded half-samples of the training subset, without replacement.
 
     A mean over half of N images without replacement varies as one over N with replacement does
     (Efron 1982, chapter 8; Buja and Stuetzle 2006), but no image occurs twice. A second copy of an
     image would be its own nearest neighbour: the intrinsic dimension and the nearest-neighbour
     accuracy would be wrong.
     """
-    measured, facts = read_measurements(subset_path, pictures_path, features_paths, expected_paths)
+    measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
     rows = []
     for number in range(resamples):
         draws = generator(seed, task_id, f"half-sample {number}")
         half = -(-len(measured.labels) // 2)
         chosen = np.sort(draws.choice(len(measured.labels), half, replace=False))
         rows.append(describe(select(measured, chosen), draws))
-    return {**facts, "rows": rows}
+    return {**metadata, "rows": rows}
 
 
 def read_measurements(
-    subset_path: str, pictures_path: str, features_paths: Paths, expected_paths: Paths
+    subset_path: str, pictures_path: str, features_paths: Paths
 ) -> tuple[Measurements, dict[str, Any]]:
-    """What descriptions are computed from, proved to be of one subset, and its facts."""
+    """Return what descriptions are computed from, proved to be of one subset, and its metadata."""
     subset = read_subset(subset_path)
     train = subset["train"]
     labels = np.array(train["labels"], dtype=np.int64)
     pictures, measuring = read_arrays(pictures_path)
     _check_subset(pictures_path, measuring, subset, subset_path)
-    features, extractions = {}, {}
+    features, expected, extractions = {}, {}, {}
     for name, path in features_paths.items():
         arrays, extractions[name] = read_arrays(path)
         _check_subset(path, extractions[name], subset, subset_path)
         features[name] = arrays["train_features"]
+        if "expected_mean" in arrays:
+            expected[name] = arrays["expected_mean"], arrays["expected_std"]
         if not np.array_equal(arrays["train_labels"], labels):
             raise broken(path, f"its labels are not those of {subset_path}")
         if not np.isfinite(features[name]).all():
             raise broken(path, "it holds numbers that are not finite")
-    expected = {}
-    for name, path in expected_paths.items():
-        expected[name], expectation = read_arrays(path)
-        if expectation["weights"]["sha256"] != extractions[name]["weights"]["sha256"]:
-            raise broken(path, f"it is of other weights than {features_paths[name]}")
     measured = Measurements(
         labels=labels,
         class_count=subset["class_count"],
@@ -98,7 +91,7 @@ def read_measurements(
         features=features,
         expected=expected,
     )
-    facts = {
+    metadata = {
         "task_id": subset["task_id"],
         "seed": subset["seed"],
         "sampling": subset["sampling"],
@@ -110,19 +103,19 @@ def read_measurements(
         "weights": {name: e["weights"] for name, e in extractions.items()},
         "versions": versions("numpy", "scipy", "scikit-learn"),
     }
-    return measured, facts
+    return measured, metadata
 
 
 def _check_subset(
-    path: str, facts: Mapping[str, Any], subset: Mapping[str, Any], subset_path: str
+    path: str, metadata: Mapping[str, Any], subset: Mapping[str, Any], subset_path: str
 ) -> None:
-    if facts["subset_sha256"] != subset["sha256"]:
+    if metadata["subset_sha256"] != subset["sha256"]:
         raise broken(path, f"it was made from another subset than {subset_path}")
 
 
 def _common_pixels(task_id: str, extractions: Mapping[str, Mapping[str, Any]]) -> str:
-    """The digest of the pictures that all backbones have seen."""
-    pixels = {str(facts["pixels_sha256"]) for facts in extractions.values()}
+    """Return the digest of the pictures that all backbones have seen."""
+    pixels = {str(metadata["pixels_sha256"]) for metadata in extractions.values()}
     if len(pixels) > 1:
         raise UserError(
             f"the pictures of {task_id} changed between its architectures: delete its subset and "

@@ -19,7 +19,7 @@ Distances = NDArray[np.float32]
 
 
 def describe_embedding(features: Features, distances: Distances) -> dict[str, float]:
-    """Shape of the cloud of features (N, D), whose Euclidean distances are (N, N)."""
+    """Return the shape of the cloud of features (N, D), whose Euclidean distances are (N, N)."""
     deviations = features.std(axis=0, dtype=np.float64)
     return {
         "embedding_mean": float(features.mean(dtype=np.float64)),
@@ -31,7 +31,7 @@ def describe_embedding(features: Features, distances: Distances) -> dict[str, fl
 
 
 def mean_skewness(features: Features) -> float:
-    """Mean over the dimensions of `scipy.stats.skew`; a constant dimension counts as 0."""
+    """Return the mean over the dimensions of `scipy.stats.skew`; a constant dimension counts as 0."""
     from scipy.stats import skew
 
     with warnings.catch_warnings():
@@ -41,7 +41,7 @@ def mean_skewness(features: Features) -> float:
 
 
 def effective_rank(features: Features) -> float:
-    """Exponential of the entropy of the normalised singular values (Roy and Vetterli 2007).
+    """Return the exponential of the entropy of the normalised singular values (Roy and Vetterli 2007).
 
     Of the centred features; 0 if all are equal.
     """
@@ -57,7 +57,7 @@ def effective_rank(features: Features) -> float:
 
 
 def intrinsic_dimension(features: Features, distances: Distances) -> float:
-    """Two-NN estimate of the dimension (Facco et al. 2017), at most the features' own.
+    """Return Two-NN estimate of the dimension (Facco et al. 2017), at most the features' own.
 
     The slope of -log(1 - F) over log(r2 / r1) through the origin, without the largest tenth of the
     ratios. Equal features count once, as their distance of 0 says nothing of the dimension; 0 if

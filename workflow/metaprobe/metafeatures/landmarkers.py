@@ -18,7 +18,7 @@ def describe_landmarkers(
     distances: NDArray[np.float32],
     generator: np.random.Generator,
 ) -> dict[str, float]:
-    """Accuracies (Pfahringer et al. 2000) on features (N, D); both see the same random folds."""
+    """Return the accuracies (Pfahringer et al. 2000) on features (N, D); both see the same random folds."""
     folds = generator.permutation(len(labels)) % FOLDS
     return {
         "nearest_mean_accuracy": nearest_mean_accuracy(features, labels, folds),
@@ -27,7 +27,7 @@ def describe_landmarkers(
 
 
 def nearest_mean_accuracy(features: Features, labels: Labels, folds: Folds) -> float:
-    """Nearest class mean (Mensink et al. 2013), Euclidean.
+    """Return the accuracy of the nearest class mean (Mensink et al. 2013), Euclidean.
 
     An image whose class has no other image outside its fold is a mistake, as it is for any
     classifier.
@@ -46,7 +46,7 @@ def nearest_mean_accuracy(features: Features, labels: Labels, folds: Folds) -> f
 def nearest_neighbour_accuracy(
     distances: NDArray[np.float32], labels: Labels, folds: Folds
 ) -> float:
-    """One nearest neighbour outside the own fold (Bensusan and Giraud-Carrier 2000)."""
+    """Return the accuracy of one nearest neighbour outside the own fold (Bensusan and Giraud-Carrier 2000)."""
     right = 0
     for test, train in _parts(folds):
         nearest = train[distances[np.ix_(test, train)].argmin(axis=1)]
@@ -55,7 +55,7 @@ def nearest_neighbour_accuracy(
 
 
 def _parts(folds: Folds) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Test and training positions of each fold that has both."""
+    """Return test and training positions of each fold that has both."""
     if len(folds) < 2:
         return []
     return [

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 def logme(features: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Mean over the classes of the maximised log evidence per image.
+    """Return the mean over the classes of the maximised log evidence per image.
 
     Each class that has images is a regression of its 0/1 indicator on features (N, D), uncentred
     and without a bias, as published.
@@ -31,7 +31,7 @@ def logme(features: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
 def maximise_evidence(
     eigenvalues: Floats, projections: Floats, squares: NDArray[np.int64], images: int, width: int
 ) -> Floats:
-    """Log evidence per image of C targets, each at its own best prior and noise, (C,).
+    """Return Log evidence per image of C targets, each at its own best prior and noise, (C,).
 
     The fixed point of You et al. (2022, Algorithm 3) with the constants of the published code: at
     most 11 steps, a relative change of 1e-3, and 1e-5 added to the two divisors. Other than
@@ -72,7 +72,7 @@ def log_evidence(
     images: int,
     width: int,
 ) -> Floats:
-    """Equation 2 of You et al. (2021) per image: `norm` is m'm, `residue` |Fm - y|²."""
+    """Return equation 2 of You et al. (2021) per image: `norm` is m'm, `residue` |Fm - y|²."""
     log_det = np.log(alpha + beta * eigenvalues[:, None]).sum(axis=0)
     log_det += (width - len(eigenvalues)) * np.log(alpha)
     total = width * np.log(alpha) + images * np.log(beta) - log_det - beta * residue - alpha * norm
@@ -81,7 +81,7 @@ def log_evidence(
 
 
 def _decompose(features: Floats) -> tuple[Floats, Floats]:
-    """Squared singular values that are not 0, (k,), and left singular vectors (N, k)."""
+    """Return the squared singular values that are not 0, (k,), and left singular vectors (N, k)."""
     tall = len(features) > features.shape[1]
     gram = features.T @ features if tall else features @ features.T
     eigenvalues, vectors = np.linalg.eigh(gram)

@@ -11,7 +11,7 @@ Labels = NDArray[np.int64]
 def describe_separability(
     features: Features, labels: Labels, distances: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Of features (N, D), their labels (N,) and Euclidean distances (N, N)."""
+    """Return the COLUMNS of features (N, D), their labels (N,) and Euclidean distances (N, N)."""
     return {
         "between_class_share": between_class_share(features, labels),
         "silhouette": silhouette(distances, labels),
@@ -19,7 +19,7 @@ def describe_separability(
 
 
 def between_class_share(features: Features, labels: Labels) -> float:
-    """Share of the features' variance that lies between classes, corrected for their number.
+    """Return the share of the features' variance that lies between classes, corrected for their number.
 
     Fisher's ratio of the traces of between- and within-class scatter, bounded: with W the squared
     distances to the class means, T those to the mean of all, K classes with images,
@@ -42,7 +42,7 @@ def between_class_share(features: Features, labels: Labels) -> float:
 def class_sums(
     features: NDArray[np.float64], members: NDArray[np.intp], classes: int
 ) -> NDArray[np.float64]:
-    """Sums of the features of each class, (classes, D); `members` are classes from 0."""
+    """Return sums of the features of each class, (classes, D); `members` are classes from 0."""
     from scipy.sparse import csr_array
 
     images = len(members)
@@ -51,7 +51,7 @@ def class_sums(
 
 
 def silhouette(distances: NDArray[np.float32], labels: Labels) -> float:
-    """Mean silhouette of the classes (Rousseeuw 1987); an image alone in its class counts as 0."""
+    """Return the mean silhouette of the classes (Rousseeuw 1987); an image alone in its class counts as 0."""
     from sklearn.metrics import silhouette_score
 
     if not 2 <= len(np.unique(labels)) < len(labels):

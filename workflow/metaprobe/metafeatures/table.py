@@ -33,10 +33,10 @@ def write_basic_table(
         UserError: descriptions are missing, broken or of another run, all of them named.
     """
     rows, complaints = [], []
-    for task_id, facts in expected.items():
+    for task_id, metadata in expected.items():
         file = Path(folder, f"{task_id}.json")
         try:
-            found = read_description(file, task_id, columns, facts, rows_per_task)
+            found = read_description(file, task_id, columns, metadata, rows_per_task)
         except UserError as error:
             complaints.append(str(error))
             continue
@@ -53,7 +53,7 @@ def read_description(
     expected: Mapping[str, Any],
     rows_per_task: int,
 ) -> list[dict[str, float]]:
-    """The rows of one description.
+    """Return the rows of one description.
 
     Raises:
         UserError: it is missing, broken, of another task or run, or a value is no finite number.
@@ -61,7 +61,9 @@ def read_description(
     description = read_json(path)
     try:
         found = {key: description[key] for key in ("task_id", "seed", "sampling")}
-        found["weights"] = {name: facts["id"] for name, facts in description["weights"].items()}
+        found["weights"] = {
+            name: metadata["id"] for name, metadata in description["weights"].items()
+        }
         rows: list[dict[str, float]] = description["rows"]
         unlike = [differing for row in rows if (differing := set(row) ^ set(columns))]
     except (KeyError, TypeError, AttributeError):
@@ -80,5 +82,5 @@ def read_description(
 
 
 def cell(value: float) -> str:
-    """Six significant digits: more would differ between processors."""
+    """Return six significant digits: more would differ between processors."""
     return f"{value + 0.0:.{SIGNIFICANT_DIGITS}g}"

@@ -1,22 +1,20 @@
-"""What jobs have cost, by the last lines of their logs, and what others of their kind will cost."""
+"""What jobs have cost, by the benchmark files of Snakemake, and what others of their kind will cost."""
 
-import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metaprobe.core import jobs
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import read_facts
 
-COST = re.compile(rf"^{jobs.COST}([\d.]+) s, ", re.MULTILINE)
 BY_ARCHITECTURE = ("extract_features", "sweep_heads")
 
 
 @dataclass(frozen=True, order=True)
 class Job:
-    """A job by its rule and its wildcards, as its log is called: `<rule>/<name>.log`."""
+    """A job by its rule and its wildcards, joined by `/`."""
 
     rule: str
     name: str
@@ -37,28 +35,29 @@ class Job:
 SizeOf = Callable[[Job], float]
 
 
-def read_seconds(log: Path) -> float | None:
-    """Wall seconds of a job that ended well; None of any other."""
-    try:
-        found = COST.findall(log.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return None
-    return float(found[-1]) if found else None
-
-
-def job_of(log: str | Path, logs: Path) -> Job:
-    """The job that a log below `logs` is of."""
-    rule, _, name = Path(log).relative_to(logs).with_suffix("").as_posix().partition("/")
-    return Job(rule, name)
+def read_benchmark(file: Path) -> dict[str, str]:
+    """Return what Snakemake has measured of a finished job: column -> value; `s` is wall seconds."""
+    names, values = (line.split("\t") for line in file.read_text("utf-8").splitlines()[:2])
+    return dict(zip(names, values, strict=True))
 
 
 def recorded(logs: Path) -> dict[Job, float]:
-    """Wall seconds of every finished job that has a log below `logs`."""
+    """Return the wall seconds of every job that has finished here."""
     found = {}
-    for log in logs.glob("*/**/*.log"):
-        if (seconds := read_seconds(log)) is not None:
-            found[job_of(log, logs)] = seconds
+    for file in logs.glob("*/**/*.tsv"):
+        rule, _, name = file.relative_to(logs).with_suffix("").as_posix().partition("/")
+        try:
+            found[Job(rule, name)] = float(read_benchmark(file)["s"])
+        except (OSError, ValueError, KeyError):  # of a run that was killed as it wrote
+            continue
     return found
+
+
+def known(results: Path, logs: Path, size_of: SizeOf, **settings: str) -> dict[str, float]:
+    """Return kind -> seconds per unit of size, from jobs under the same `settings`."""
+    others = extracted_otherwise(results / "features", **settings)
+    seconds = {job: cost for job, cost in recorded(logs).items() if job not in others}
+    return rates(seconds, size_of)
 
 
 def rates(seconds: Mapping[Job, float], size_of: SizeOf) -> dict[str, float]:
@@ -105,23 +104,15 @@ def extracted_otherwise(features: Path, **settings: str) -> set[Job]:
     """
     others = set()
     for path in features.glob("*/*.safetensors"):
-        facts = read_facts(path)
+        try:
+            facts = read_facts(path)
+        except UserError:
+            facts = {}
         found = {"precision": facts.get("precision"), "engine": facts.get("engine", {}).get("name")}
         found["device"] = str(facts.get("device", "")).partition(" ")[0]
         if any(value not in (found[key], "auto") for key, value in settings.items()):
             others.add(Job("extract_features", f"{path.parent.name}/{path.stem}"))
     return others
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """The facts in the header of a safetensors file; none if it is broken."""
-    try:
-        with open(path, "rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"])
-        return facts
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
-        return {}
 
 
 def total(jobs_to_run: Iterable[Job], per_unit: Mapping[str, float], size_of: SizeOf) -> float:

@@ -1,17 +1,13 @@
 """Before a run: what is done, what would run, and what it would cost; nothing is started."""
 
-import json
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
-from metaprobe.core.errors import UserError
+from metaprobe.config.backbones import BACKBONES
+from metaprobe.config.layout import STAGES
 from metaprobe.core.text_table import aligned
-from metaprobe.features.backbones import ARCHITECTURES
 from metaprobe.operations import costs
 from metaprobe.operations.costs import Job, SizeOf
 from metaprobe.operations.doctor import NEEDS_USER, Finding
@@ -23,17 +19,6 @@ REASONS_SHOWN = 3
 KINDS = ("done", "outdated", "missing", "failed", "broken")
 NAMED = ("failed", "broken")
 FRAGMENT = "fragment"  # the stage of a State whose fragment is there and cannot be used
-STAGES = (
-    "download",
-    "subset_index",
-    "fetch_weights",
-    "extract_features",
-    "train_head",
-    "metrics_json",
-    "measure_pictures",
-    "expect_features",
-    "describe_dataset",
-)
 
 
 @dataclass(frozen=True)
@@ -44,8 +29,7 @@ class Plan:
         states: of each experiment.
         jobs: what Snakemake would run.
         findings: the doctor's, one per data set.
-        per_unit: seconds per unit of size by kind of job.
-        measured: where `per_unit` comes from, in words.
+        per_unit: seconds per unit of size by kind of job, of kinds that have run here.
         cores: jobs at a time.
         free: megabytes of free room for data and for results.
     """
@@ -55,7 +39,6 @@ class Plan:
     findings: Sequence[Finding]
     sources: Mapping[str, Mapping[str, Any]]
     per_unit: Mapping[str, float]
-    measured: str
     size_of: SizeOf
     cores: int
     free: Mapping[str, float]
@@ -77,7 +60,7 @@ class Plan:
     def features_megabytes(self, task_id: str) -> float:
         """What the features that will be extracted of a data set take on disk."""
         return sum(
-            self.size_of(job) * ARCHITECTURES[job.name.rpartition("/")[2]].feature_width
+            self.size_of(job) * BACKBONES[job.name.rpartition("/")[2]].feature_width
             for job in self.jobs_of(task_id)
             if job.rule == "extract_features"
         ) * (FLOAT_BYTES / 1e6)
@@ -98,47 +81,6 @@ class Plan:
         """Expected wall seconds on all cores; downloads are left out."""
         counted = [job for job in jobs if job.rule != "download"]
         return costs.total(counted, self.per_unit, self.size_of) / self.cores
-
-
-def jobs_to_run(
-    command: Sequence[str], config: Mapping[str, Any], results: PurePosixPath
-) -> frozenset[Job]:
-    """Ask Snakemake itself what `snakemake` would run now.
-
-    Args:
-        command: Snakemake with the options of the run, without its configuration.
-        config: what the user has set by `--configfile` and `--config`.
-
-    Raises:
-        UserError: Snakemake could not tell.
-    """
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(config, file)
-        file.flush()
-        answer = subprocess.run(
-            [*command, "--summary", *(["--configfile", file.name] if config else [])],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if answer.returncode:
-        raise UserError(f"Snakemake cannot tell what would run:\n{answer.stderr.strip()}")
-    return parse_summary(answer.stdout, results)
-
-
-def parse_summary(text: str, results: PurePosixPath) -> frozenset[Job]:
-    """The jobs that `snakemake --summary` calls pending; several outputs may be of one job."""
-    header, *rows = (line.split("\t") for line in text.splitlines() if "\t" in line)
-    file, rule, plan = (header.index(name) for name in ("output_file", "rule", "plan"))
-    found = set()
-    for row in rows:
-        if row[plan] != "update pending":
-            continue
-        path = PurePosixPath(row[file])
-        parts = path.relative_to(results).with_suffix("").parts
-        per_item = len(parts) > 1 and row[rule] not in ("export_metabu", "rank_configurations")
-        found.add(Job(row[rule], "/".join(parts[1:]) if per_item else ""))
-    return frozenset(found)
 
 
 def report(plan: Plan) -> str:
@@ -163,7 +105,7 @@ def report(plan: Plan) -> str:
     reasons = [text for text in reasons if text]
     lines += [cut(text) for text in reasons[:REASONS_SHOWN]]
     if len(reasons) > REASONS_SHOWN:
-        lines += [f"and {len(reasons) - REASONS_SHOWN} more: snakemake status --cores 1"]
+        lines += [f"and {len(reasons) - REASONS_SHOWN} more: metaprobe status"]
     return "\n".join(lines)
 
 
@@ -200,8 +142,8 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
         fetch = to_gigabytes(download)
         if needs.get(task_id) in NEEDS_USER:
             fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
-        seconds = plan.seconds(jobs)
-        time = costs.duration(seconds) if seconds else "?"
+        known = all(job.kind in plan.per_unit for job in jobs)
+        time = costs.duration(plan.seconds(jobs)) if known else "?"
         counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
         rows.append([task_id, *counts, fetch, to_gigabytes(disk), time])
     lines = aligned([heading, *rows], numbers=True)
@@ -229,13 +171,14 @@ def totals(plan: Plan) -> list[str]:
     known = [job for job in timed if job.kind in plan.per_unit]
     if known:
         expected = costs.duration(plan.seconds(known))
-        lines += [f"time: about {expected} on {counted(plan.cores, 'core')}, {plan.measured}"]
-    left_out = sorted({job.rule for job in timed} - {job.rule for job in known})
-    not_timed = ["downloads"] if download else []
-    if left_out:
-        not_timed += [
-            f"{counted(len(timed) - len(known), 'other job')}, of a kind that has not run here yet"
-        ]
+        cores = counted(plan.cores, "core")
+        lines += [f"time: about {expected} on {cores}, by what finished jobs took"]
+    elif timed:
+        lines += ["time: ? until a first job of each kind has run here"]
+    not_timed = ["downloads"] if known and download else []
+    if known and len(known) < len(timed):
+        others = counted(len(timed) - len(known), "other job")
+        not_timed += [f"{others}, of a kind that has not run here yet"]
     if not_timed:
         lines += [f"not in it: {', '.join(not_timed)}"]
     return lines

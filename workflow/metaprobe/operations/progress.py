@@ -1,27 +1,16 @@
 """While a run goes on: how many experiments are done, at what rate, and how long the rest will take."""
 
-import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
-from metaprobe.core import jobs
-from metaprobe.operations import costs
+from metaprobe.operations import costs, snakemake_coupling
 from metaprobe.operations.costs import Job, SizeOf
+from metaprobe.operations.workflow import Workflow
 
-LEFT_OUT = (
-    "workflow_started",
-    "job_info",
-    "job_started",
-    "job_finished",
-    "progress",
-    "resources_info",
-    "group_info",
-)
-SELECTING = ("Select jobs to execute...", "Execute 1 jobs...")
 LONG = ("extract_features", "train_head", "sweep_heads", "describe_resamples")
 ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
 
@@ -46,14 +35,14 @@ class Run:
     """The jobs of a run, and what is known of them before it begins.
 
     Attributes:
-        todo: the jobs it will run, each with its log.
+        todo: the jobs it will run, by Snakemake's id.
         needs: of each job those of them that must be done before it.
         experiments: how many there are in all; 0 if the run is not for experiments.
         at_once: cores; None where jobs wait in a queue, so that time left cannot be told.
-        earlier: seconds per unit of size by kind, from logs of earlier runs.
+        earlier: seconds per unit of size by kind, from earlier runs.
     """
 
-    todo: Mapping[Job, Path]
+    todo: Mapping[int, Job]
     needs: Mapping[Job, Collection[Job]]
     experiments: int
     at_once: int | None
@@ -65,7 +54,7 @@ class Run:
 def line(run: Run, now: Snapshot) -> str:
     """`37 of 180 experiments done, 12 per minute, about 12 min left (60 of 90 jobs)`."""
     finished = sum(job.rule == "metrics_json" for job in now.seconds)
-    waiting = sum(job.rule == "metrics_json" for job in run.todo)
+    waiting = sum(job.rule == "metrics_json" for job in run.todo.values())
     counted = f"{len(now.seconds)} of {len(run.todo)} jobs"
     parts = [f"{counted} done"]
     if run.experiments:
@@ -99,7 +88,7 @@ def seconds_left(run: Run, now: Snapshot) -> float | None:
     this run or else in an earlier one, and what starting a job has cost so far.
     """
     per_unit = {**run.earlier, **costs.rates(now.seconds, run.size_of)}
-    remaining = run.todo.keys() - now.seconds.keys() - with_waiting(now.failed, run.needs)
+    remaining = {*run.todo.values()} - now.seconds.keys() - with_waiting(now.failed, run.needs)
     unknown = {job.kind for job in remaining if job.rule in LONG} - per_unit.keys()
     downloads = any(job.rule == "download" for job in remaining)
     if not run.at_once or not now.seconds or unknown or downloads:
@@ -119,12 +108,15 @@ def with_waiting(failed: Set[Job], needs: Mapping[Job, Collection[Job]]) -> set[
 
 
 class Watch:
-    """A thread that reads the logs of a run now and then and prints a line when something changed."""
+    """Hears what becomes of the jobs, and prints a line now and then when something has changed."""
 
     def __init__(self, run: Run, say: Callable[[str], None], period: float) -> None:
         self.run, self.say, self.period = run, say, period
+        self.begun: dict[Job, float] = {}
         self.seconds: dict[Job, float] = {}
+        self.failed: set[Job] = set()
         self.said = ""
+        self.lock = threading.Lock()
         self.ended = threading.Event()
         threading.Thread(target=self._watch, name="progress", daemon=True).start()
 
@@ -132,22 +124,29 @@ class Watch:
         while not self.ended.wait(self.period):
             self.look()
 
+    def hear(self, event: str, number: int, moment: float) -> None:
+        """Take note that a job has started, finished or failed; a failed one may start again."""
+        job = self.run.todo.get(number)
+        if job is None:
+            return
+        with self.lock:
+            if event == "job_started":
+                self.begun[job] = moment
+                self.failed.discard(job)
+            elif event == "job_finished":
+                self.seconds[job] = moment - self.begun.get(job, moment)
+            else:
+                self.failed.add(job)
+
     def look(self) -> None:
-        """Read the logs that are new, and print the line if it has changed."""
-        failed = set()
-        for job, log in self.run.todo.items():
-            if job in self.seconds or not _written_since(log, self.run.started):
-                continue
-            cost = costs.read_seconds(log)
-            if cost is not None:
-                self.seconds[job] = cost
-            elif f"\n{jobs.MARK}" in "\n" + log.read_text("utf-8", "replace"):
-                failed.add(job)
-        counts = f"{len(self.seconds)} {len(failed)}"
-        if counts != self.said and (self.seconds or failed):
-            self.said = counts
+        """Print the line if it has changed."""
+        with self.lock:
             elapsed = time.time() - self.run.started
-            self.say(line(self.run, Snapshot(self.seconds, failed, elapsed)))
+            now = Snapshot(dict(self.seconds), set(self.failed), elapsed)
+        counts = f"{len(now.seconds)} {len(now.failed)}"
+        if counts != self.said and (now.seconds or now.failed):
+            self.said = counts
+            self.say(line(self.run, now))
 
     def end(self) -> None:
         """Print the last line."""
@@ -155,11 +154,22 @@ class Watch:
         self.look()
 
 
-def _written_since(log: Path, moment: float) -> bool:
-    try:
-        return log.stat().st_mtime >= moment
-    except OSError:
-        return False
+def watch(workflow: Any, flow: Workflow, experiments: int, started: float) -> Watch:
+    """Watch the run that Snakemake is about to start; see Run for the arguments."""
+    todo, needs = snakemake_coupling.planned(workflow)
+    size_of = costs.sizes(flow.run.datasets, flow.run.sources, flow.sizes)
+    run = Run(
+        todo=todo,
+        needs=needs,
+        experiments=experiments,
+        at_once=snakemake_coupling.local_cores(workflow),
+        size_of=size_of,
+        started=started,
+        earlier=costs.rates(costs.recorded(flow.logs), size_of),
+    )
+    watching = Watch(run, say, period())
+    snakemake_coupling.listen(workflow, watching.hear)
+    return watching
 
 
 def say(text: str) -> None:
@@ -171,20 +181,3 @@ def say(text: str) -> None:
 def period() -> float:
     """Seconds between two lines: fewer where somebody looks on."""
     return ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE
-
-
-def _is_for_the_terminal(record: logging.LogRecord) -> bool:
-    event = getattr(record, "event", None)
-    return str(event) not in LEFT_OUT and record.getMessage() not in SELECTING
-
-
-def quiet(handlers: Sequence[logging.Handler]) -> bool:
-    """Keep Snakemake's lines about jobs and host off the terminal; errors stay, and so does its log.
-
-    Returns:
-        Whether it was Snakemake itself that wrote them, and not a logger plugin with a display.
-    """
-    on_terminal = [handler for handler in handlers if handler.name == "DefaultStreamHandler"]
-    for handler in on_terminal:
-        handler.addFilter(_is_for_the_terminal)
-    return bool(on_terminal)

@@ -96,6 +96,7 @@ def _features_key(fragment: Fragment) -> tuple[str, str]:
 
 def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Comparison]:
     """The experiments of one data set and one architecture."""
+    from metaprobe.config.backbones import BACKBONES
     from metaprobe.data.dataset import draw_subset, open_dataset
     from metaprobe.features.extraction import extract_features
     from metaprobe.features.weights import fetch_imagenet
@@ -118,16 +119,19 @@ def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Compari
         receipt = None
         if settings.weights == "imagenet":
             receipt = folder / "weights.json"
-            facts = fetch_imagenet(architecture, settings.weights_folder, download=False)
-            write_json(receipt, facts)
+            weights = BACKBONES[architecture].weights
+            write_json(receipt, fetch_imagenet(weights, settings.weights_folder, download=False))
         arrays, extraction = extract_features(
             task_id=task_id,
             entry=entry,
             data=settings.data,
+            transform=entry["transform"],
             subset_path=str(folder / "subset.json"),
             architecture=architecture,
+            backbone=BACKBONES[architecture],
+            weights=settings.weights,
             seed=settings.seed,
-            weights_receipt=None if receipt is None else str(receipt),
+            weights_receipt=receipt,
             weights_folder=settings.weights_folder,
             device=settings.device,
             engine=fragments[0]["engine"]["name"],

@@ -18,7 +18,7 @@ def write_finished(results: Path, experiments: Sequence[Experiment], expected: E
 
 
 def answer(results: Path, experiments: Sequence[Experiment], expected: Expected) -> str:
-    """Return what `snakemake partial` prints: the table is written, and broken fragments are named.
+    """Return what `metaprobe partial` prints: the table is written, and broken fragments are named.
 
     Nothing is written while there is nothing to put into the table.
     """

@@ -22,7 +22,7 @@ Configuration = dict[str, Any]
 
 
 def expand(grid: dict[str, Any]) -> list[Configuration]:
-    """Every combination of the values of HYPERPARAMETERS, the last varying fastest.
+    """Return every combination of the values of HYPERPARAMETERS, the last varying fastest.
 
     Args:
         grid: list of values by hyperparameter; other keys are not looked at.
@@ -34,7 +34,7 @@ def expand(grid: dict[str, Any]) -> list[Configuration]:
 
 
 def distinct(entries: Sequence[Configuration]) -> tuple[list[Configuration], list[int]]:
-    """The entries that train differently, and for each entry the index of its training among them."""
+    """Return the entries that train differently, and for each entry the index of its training among them."""
     indices: dict[str, int] = {}
     trainings: list[Configuration] = []
     training_of_entry = []
@@ -49,7 +49,7 @@ def distinct(entries: Sequence[Configuration]) -> tuple[list[Configuration], lis
 
 
 def without_effectless(configuration: Configuration) -> Configuration:
-    """The configuration with what means nothing to its optimiser at 0: it trains the same head."""
+    """Return the configuration with what means nothing to its optimiser at 0: it trains the same head."""
     if configuration["optimizer"] in MOMENTUM_OPTIMIZERS:
         return configuration
     return configuration | {"momentum": 0.0}

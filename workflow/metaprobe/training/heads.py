@@ -19,7 +19,7 @@ from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import Draws
 from metaprobe.training import metrics
-from metaprobe.training.optimizers import Optimizer, build_optimizer
+from metaprobe.training.optimizers import OPTIMIZERS, Optimizer
 
 LARGEST = float(np.finfo(np.float32).max)  # torch, in single precision, would call more infinite
 
@@ -34,7 +34,7 @@ class LabelledFeatures:
     labels: NDArray[np.int64]
 
     def select(self, indices: NDArray[np.int64]) -> "LabelledFeatures":
-        """The images of these indices."""
+        """Return the images of these indices."""
         return LabelledFeatures(self.features[indices], self.labels[indices])
 
 
@@ -64,7 +64,7 @@ def train_head(
         UserError: the training or the test loss became infinite or not a number.
     """
     head = Head(*draws.initial_head(train.features.shape[1], class_count))
-    optimizer = build_optimizer(hyperparameters)
+    optimizer = OPTIMIZERS[hyperparameters["optimizer"]](head.parameters, hyperparameters)
     curve = []
     seconds = 0.0
     for epoch in range(1, hyperparameters["epochs"] + 1):
@@ -94,7 +94,7 @@ def train_one_epoch(
     draws: Draws,
     epoch: int,
 ) -> float:
-    """One pass over shuffled batches; return the mean loss per image."""
+    """Train one pass over shuffled batches; return the mean loss per image."""
     total = 0.0
     count = len(train.labels)
     gradient = Head(np.empty_like(head.weight), np.empty_like(head.bias))
@@ -112,7 +112,7 @@ def train_one_epoch(
         by_logits.sum(axis=0, out=gradient.bias)
         if hyperparameters["grad_clip"]:
             clip_norm(gradient.parameters, hyperparameters["grad_clip"])
-        optimizer.step(head.parameters, gradient.parameters)
+        optimizer.step(gradient.parameters)
         total += loss * len(batch)
     return total / count
 
@@ -120,7 +120,7 @@ def train_one_epoch(
 def softmax_gradient(
     logits: Doubles, labels: NDArray[np.int64], smoothing: float
 ) -> tuple[float, Doubles]:
-    """The loss of torch's `cross_entropy` with label smoothing, and its derivative by the logits.
+    """Return the loss of torch's `cross_entropy` with label smoothing, and its derivative by the logits.
 
     Args:
         logits: (B, C).
@@ -149,16 +149,16 @@ def clip_norm(gradient: Doubles, largest: float) -> None:
 
 
 def diverged(where: str, what: str) -> UserError:
-    """The error of a training that has run away; it must not become a row of the table."""
+    """Return the error of a training that has run away; it must not become a row of the table."""
     advice = "a smaller learning_rate or a grad_clip may help"
     return UserError(f"diverged at {where}: {what}; {advice}")
 
 
 @np.errstate(all="ignore")
-def evaluate(head: Head, part: LabelledFeatures) -> tuple[float, float]:
-    """Plain cross-entropy and accuracy of a head, without dropout."""
-    logits = metrics.logits(part.features, head.weight, head.bias)
-    return metrics.cross_entropy(logits, part.labels), metrics.accuracy(logits, part.labels)
+def evaluate(head: Head, split: LabelledFeatures) -> tuple[float, float]:
+    """Return plain cross-entropy and accuracy of a head, without dropout."""
+    logits = metrics.logits(split.features, head.weight, head.bias)
+    return metrics.cross_entropy(logits, split.labels), metrics.accuracy(logits, split.labels)
 
 
 def train_on_file(
@@ -175,24 +175,24 @@ def train_on_file(
             the initial head, the batches and the dropout masks.
 
     Returns:
-        Arrays `weight` (R, C, D) and `bias` (R, C) float64, and facts: of each of the `replicates`
+        Arrays `weight` (R, C, D) and `bias` (R, C) float64, and metadata: of each of the `replicates`
         its seed, learning curve and seconds; digest of the features, hyperparameters, seed, peak
         memory, versions.
 
     Raises:
         UserError: a replicate diverged.
     """
-    arrays, facts = read_arrays(features_path)
+    arrays, metadata = read_arrays(features_path)
     train, test = (
-        LabelledFeatures(arrays[f"{part}_features"].astype(np.float64), arrays[f"{part}_labels"])
-        for part in ("train", "test")
+        LabelledFeatures(arrays[f"{split}_features"].astype(np.float64), arrays[f"{split}_labels"])
+        for split in ("train", "test")
     )
     heads, trained = [], []
     with threadpool_limits(1):
         for own_seed in range(seed, seed + replicates):
             draws = Draws(own_seed, dataset)
             head, curve, seconds = train_head(
-                train, test, facts["class_count"], hyperparameters, draws
+                train, test, metadata["class_count"], hyperparameters, draws
             )
             heads.append(head)
             trained.append({"seed": own_seed, "learning_curve": curve, "seconds": seconds})
@@ -201,7 +201,7 @@ def train_on_file(
         "bias": np.stack([head.bias for head in heads]),
     }, {
         "replicates": trained,
-        "features_sha256": facts["features_sha256"],
+        "features_sha256": metadata["features_sha256"],
         "hyperparameters": hyperparameters,
         "seed": seed,
         "peak_memory_gb": peak_memory_gb(),

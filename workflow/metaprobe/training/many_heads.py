@@ -8,7 +8,7 @@ here. The bias is the weight of a feature that is always 1.
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,32 +20,19 @@ from torch.nn.functional import pad
 
 from metaprobe.core.errors import UserError
 from metaprobe.core.randomness import Draws
-from metaprobe.training import head_steps
-from metaprobe.training.head_steps import Engine, Tile, build_tile
 from metaprobe.training.heads import LabelledFeatures, diverged
+from metaprobe.training.optimizers import OPTIMIZERS, Arithmetic, Factor, Optimizer
 
-try:
-    from metaprobe.training import head_kernels
-except ImportError:  # numba is an extra
-    head_kernels = None  # type: ignore[assignment]
-
+ENGINE = "torch"
 # Rows of one product (heads times classes). More would push the weights out of the cache, fewer
 # would read the batch too often.
 BLOCK_ROWS = 1000
-# Rows whose gradient is computed and applied before the next: it then stays in the L2 cache.
-TILE_ROWS = 100
+# Images whose logits of all heads are computed at once: at BLOCK_ROWS rows they take 1 MB.
 TEST_BATCH = 256
+CLIP_EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 
-# Which of the two moments the optimiser keeps: the gradients' running sum, and their squares'.
-MOMENTS = {
-    "Adam": (True, True),
-    "AdamW": (True, True),
-    "SGD": (True, False),
-    "RMSprop": (True, True),
-    "Adagrad": (False, True),
-}
 SHARED = ("optimizer", "batch_size", "dropout_rate", "epochs")
-Key = tuple[int, int]
+COLUMNS = ("learning_rate", "weight_decay", "momentum", "label_smoothing", "grad_clip")
 
 
 @dataclass(frozen=True)
@@ -74,11 +61,11 @@ class Divergence:
 
     @property
     def where(self) -> str:
-        """The epoch, and the step if it was in one."""
+        """Return the epoch, and the step if it was in one."""
         return f"epoch {self.epoch}" + (f", step {self.step}" if self.step is not None else "")
 
     def error(self) -> UserError:
-        """The error that `heads.train_head` raises."""
+        """Return the error that `heads.train_head` raises."""
         loss = "test" if self.step is None else "training"
         return diverged(self.where, f"the {loss} loss is {self.loss}")
 
@@ -88,68 +75,23 @@ def train_heads(
     test: LabelledFeatures,
     class_count: int,
     configurations: Sequence[dict[str, Any]],
-    seeds: Sequence[int],
+    seed: int,
     dataset: str,
-    *,
-    engine: Engine | None = None,
-    device: str | torch.device = "cpu",
-) -> dict[Key, TrainedHead]:
-    """Train a linear head per configuration and seed; see `iterate_heads`.
-
-    Returns:
-        The heads by (index of the configuration, seed), seeds within configurations.
-    """
-    heads = dict(
-        iterate_heads(
-            train,
-            test,
-            class_count,
-            configurations,
-            seeds,
-            dataset,
-            engine=engine,
-            device=device,
-        )
-    )
-    return {(i, seed): heads[i, seed] for i in range(len(configurations)) for seed in seeds}
-
-
-def iterate_heads(
-    train: LabelledFeatures,
-    test: LabelledFeatures,
-    class_count: int,
-    configurations: Sequence[dict[str, Any]],
-    seeds: Sequence[int],
-    dataset: str,
-    *,
-    engine: Engine | None = None,
-    device: str | torch.device = "cpu",
-) -> Iterator[tuple[Key, TrainedHead]]:
-    """Yield the heads block by block as they are trained, in no order to rely on.
+) -> list[TrainedHead]:
+    """Train a linear head per configuration.
 
     Args:
-        train: features (N, D) float32; torch's engine also takes float64.
+        train: features (N, D) float32, or float64, in which the heads are then trained.
         configurations: hyperparameters as in `config.Run.configurations`; equal ones are trained
             as often as they stand there.
-        engine: what steps the optimisers; numba's kernels if numba and a CPU are there.
-        device: where the heads are trained. Random numbers are drawn on the CPU, the same for all.
     """
-    device = torch.device(device)
-    engine = engine or default_engine(device)
-    tested = Tensors.of(test).to(device)
-    for seed in seeds:
-        for block in blocks(configurations, class_count):
-            heads = train_block(
-                train,
-                tested,
-                class_count,
-                [configurations[i] for i in block],
-                Draws(seed, dataset),
-                engine,
-                device,
-            )
-            for i, head in zip(block, heads, strict=True):
-                yield (i, seed), head
+    tested = Tensors.of(test)
+    heads: dict[int, TrainedHead] = {}
+    for block in blocks(configurations, class_count):
+        chosen = [configurations[i] for i in block]
+        trained = train_block(train, tested, class_count, chosen, Draws(seed, dataset))
+        heads |= dict(zip(block, trained, strict=True))
+    return [heads[i] for i in range(len(configurations))]
 
 
 @dataclass(frozen=True)
@@ -160,25 +102,14 @@ class Tensors:
     labels: torch.Tensor
 
     @classmethod
-    def of(cls, part: LabelledFeatures) -> "Tensors":
-        """The same in torch, on the CPU."""
-        features = pad(torch.from_numpy(part.features), (0, 1), value=1.0)
-        return cls(features, torch.from_numpy(part.labels))
-
-    def to(self, device: torch.device) -> "Tensors":
-        """The same on a device."""
-        return Tensors(self.features.to(device), self.labels.to(device))
-
-
-def default_engine(device: torch.device) -> Engine:
-    """numba's kernels if they can be had, else torch."""
-    if head_kernels is None or device.type != "cpu":
-        return head_steps.ENGINE
-    return head_kernels.ENGINE
+    def of(cls, split: LabelledFeatures) -> "Tensors":
+        """Return the same in torch."""
+        features = pad(torch.from_numpy(split.features), (0, 1), value=1.0)
+        return cls(features, torch.from_numpy(split.labels))
 
 
 def blocks(configurations: Sequence[dict[str, Any]], class_count: int) -> Iterator[list[int]]:
-    """Indices of configurations that are trained together.
+    """Return indices of configurations that are trained together.
 
     They share the optimiser and what the batches depend on. The blocks do not
     depend on the order of the configurations, so that rounding does not either.
@@ -213,22 +144,26 @@ def train_block(
     class_count: int,
     configurations: Sequence[dict[str, Any]],
     draws: Draws,
-    engine: Engine,
-    device: torch.device,
 ) -> list[TrainedHead]:
     """Train K heads that differ in nothing of SHARED."""
     weight, bias = draws.initial_head(train.features.shape[1], class_count)
     start = np.concatenate([weight, bias[:, None]], 1).astype(train.features.dtype)
-    weights = torch.from_numpy(start).to(device).repeat(len(configurations), 1, 1)  # (K, C, D + 1)
-    tiles = build_tiles(weights, configurations)
+    weights = torch.from_numpy(start).repeat(len(configurations), 1, 1)  # (K, C, D + 1)
+    columns = {
+        name: weights.new_tensor([[one[name]] for one in configurations]) for name in COLUMNS
+    }
+    optimizer = OPTIMIZERS[configurations[0]["optimizer"]](
+        weights.view(len(weights), -1), columns, TORCH
+    )
     curves: list[list[dict[str, float]]] = [[] for _ in configurations]
     divergences: dict[int, Divergence] = {}
-    seconds, steps = 0.0, 0
+    seconds = 0.0
     for epoch in range(1, configurations[0]["epochs"] + 1):
         began = time.perf_counter()
-        losses, sizes = train_one_epoch(weights, tiles, train, configurations, draws, engine, steps)
+        losses, sizes = train_one_epoch(
+            weights, optimizer, columns, train, configurations[0], draws
+        )
         seconds += time.perf_counter() - began
-        steps += len(sizes)
         test_losses, accuracies = evaluate(weights, test)
         for k in range(len(configurations)):
             if k in divergences:
@@ -246,7 +181,7 @@ def train_block(
             )
         if len(divergences) == len(configurations):
             break
-    trained = weights.cpu().numpy()
+    trained = weights.numpy()
     return [
         TrainedHead(
             None if k in divergences else np.ascontiguousarray(trained[k, :, :-1]),
@@ -259,68 +194,70 @@ def train_block(
     ]
 
 
-def build_tiles(weights: torch.Tensor, configurations: Sequence[dict[str, Any]]) -> list[Tile]:
-    """Whole heads of `weights` (K, C, D + 1), about TILE_ROWS rows at a time, as views."""
-    moments = MOMENTS[configurations[0]["optimizer"]]
-    size = max(1, TILE_ROWS // weights.shape[1])
-    flat = weights.view(len(weights), -1)
-    return [
-        build_tile(flat[k : k + size], configurations[k : k + size], moments)
-        for k in range(0, len(weights), size)
-    ]
+def _add(target: torch.Tensor, values: torch.Tensor, factor: Factor) -> None:
+    if isinstance(factor, torch.Tensor):
+        target.addcmul_(values, factor)
+    else:
+        target.add_(values, alpha=factor)
+
+
+def _add_square(target: torch.Tensor, values: torch.Tensor, factor: float) -> None:
+    target.addcmul_(values, values, value=factor)
+
+
+TORCH = Arithmetic(torch, _add, _add_square)
 
 
 def train_one_epoch(
     weights: torch.Tensor,
-    tiles: Iterable[Tile],
+    optimizer: Optimizer,
+    columns: dict[str, torch.Tensor],
     train: LabelledFeatures,
-    configurations: Sequence[dict[str, Any]],
+    shared: dict[str, Any],
     draws: Draws,
-    engine: Engine,
-    steps: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One pass over shuffled batches, after `steps` steps of the epochs before.
+    """Train one pass over shuffled batches.
+
+    Args:
+        weights: (K, C, D + 1), which the optimiser changes.
+        columns: each of COLUMNS as (K, 1).
+        shared: the hyperparameters of SHARED.
 
     Returns:
         The loss of every batch and head (S, K), and the batches' sizes (S,).
     """
-    shared = configurations[0]
-    update = getattr(engine, shared["optimizer"].lower())
-    clipped = any(chosen["grad_clip"] for chosen in configurations)
-    smoothing = weights.new_tensor([chosen["label_smoothing"] for chosen in configurations])
-    tiles = list(tiles)
+    clipped = bool(columns["grad_clip"].any())
     rows = weights.view(-1, weights.shape[2])
-    buffer = torch.empty_like(tiles[0].weights)
+    gradient = torch.empty_like(optimizer.parameters)
     batches = draws.batches(len(train.labels), shared["batch_size"])
     losses = []
-    for step, batch in enumerate(batches, start=steps + 1):
+    for batch in batches:
         seen = draws.dropout(train.features[batch], shared["dropout_rate"])
-        tensors = Tensors.of(LabelledFeatures(seen, train.labels[batch])).to(weights.device)
-        features, labels = tensors.features, tensors.labels
-        logits = (rows @ features.T).view(*weights.shape[:2], len(batch))
-        loss, gradient = softmax_gradient(logits, labels, smoothing)
+        tensors = Tensors.of(LabelledFeatures(seen, train.labels[batch]))
+        logits = (rows @ tensors.features.T).view(*weights.shape[:2], len(batch))
+        loss, by_logits = softmax_gradient(
+            logits, tensors.labels, columns["label_smoothing"].flatten()
+        )
         losses.append(loss)
-        start = 0
-        for tile in tiles:
-            end = start + len(tile.weights)
-            gradients = buffer[: end - start]
-            torch.mm(
-                gradient[start:end].view(-1, len(batch)),
-                features,
-                out=gradients.view(-1, weights.shape[2]),
-            )
-            if clipped:
-                engine.clip(tile, gradients)
-            update(tile, gradients, step)
-            start = end
+        torch.mm(by_logits.view(len(rows), -1), tensors.features, out=gradient.view(*rows.shape))
+        if clipped:
+            clip_norms(gradient, columns["grad_clip"])
+        optimizer.step(gradient)
     sizes = np.array([len(batch) for batch in batches], np.float64)
-    return torch.stack(losses).double().cpu().numpy(), sizes
+    return torch.stack(losses).double().numpy(), sizes
+
+
+def clip_norms(gradient: torch.Tensor, limits: torch.Tensor) -> None:
+    """Shrink each head's gradient (K, P) in place as `heads.clip_norm` does; a limit of 0 is none."""
+    norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+    factors = (limits / (norms + CLIP_EPSILON)).clamp(max=1)
+    gradient *= torch.where(limits > 0, factors, 1)
 
 
 def softmax_gradient(
     logits: torch.Tensor, labels: torch.Tensor, smoothing: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The smoothed cross-entropy of K heads and its derivative by their logits.
+    """Return the smoothed cross-entropy of K heads and its derivative by their logits.
 
     Args:
         logits: (K, C, B): with the batch last, a softmax over few classes is still vector code.
@@ -343,34 +280,34 @@ def softmax_gradient(
 
 
 def evaluate(
-    weights: torch.Tensor, part: Tensors
+    weights: torch.Tensor, split: Tensors
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Plain cross-entropy and accuracy of every head of (K, C, D + 1), without dropout: (K,) each."""
+    """Return plain cross-entropy and accuracy of every head of (K, C, D + 1), without dropout: (K,) each."""
     rows = weights.view(-1, weights.shape[2])
-    losses = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
+    losses = torch.zeros(len(weights), dtype=torch.float64)
     correct = torch.zeros_like(losses)
-    for start in range(0, len(part.labels), TEST_BATCH):
+    for start in range(0, len(split.labels), TEST_BATCH):
         features, labels = (
-            whole[start : start + TEST_BATCH] for whole in (part.features, part.labels)
+            whole[start : start + TEST_BATCH] for whole in (split.features, split.labels)
         )
         logits = (rows @ features.T).view(*weights.shape[:2], len(labels))
         index = labels.expand(len(weights), 1, len(labels))
         losses -= torch.log_softmax(logits, 1).gather(1, index).double().sum((1, 2))
         correct += (first_maximum(logits) == labels).sum(1)
-    count = len(part.labels)
-    return (losses / count).cpu().numpy(), (correct / count).cpu().numpy()
+    count = len(split.labels)
+    return (losses / count).numpy(), (correct / count).numpy()
 
 
 def first_maximum(logits: torch.Tensor) -> torch.Tensor:
-    """`argmax(1)` of (K, C, B), which torch takes 40 times as long for: (K, B), C if all are NaN."""
+    """Return `argmax(1)` of (K, C, B), which torch takes 40 times as long for: (K, B), C if all are NaN."""
     class_count = logits.shape[1]
-    classes = torch.arange(class_count, dtype=torch.int32, device=logits.device)[:, None]
+    classes = torch.arange(class_count, dtype=torch.int32)[:, None]
     largest = logits == logits.amax(1, keepdim=True)
     return torch.where(largest, classes, class_count).amin(1)
 
 
 def find_divergence(epoch: int, losses: NDArray[np.float64], test_loss: float) -> Divergence | None:
-    """The first of an epoch's losses (S,), or the test loss after it, that is not finite."""
+    """Return the first of an epoch's losses (S,), or the test loss after it, that is not finite."""
     broken = np.flatnonzero(~np.isfinite(losses))
     if len(broken):
         return Divergence(epoch, int(broken[0]) + 1, float(losses[broken[0]]))

@@ -1,112 +1,159 @@
-"""The optimisers of torch.optim in NumPy, with torch's defaults for everything not configured.
+"""The optimisers of torch.optim, with torch's defaults for everything not configured.
 
-Each class follows the algorithm box of the torch.optim class of its name. A head is one vector of
-P parameters here; `step` changes it in place and may use up the gradient.
+Each class follows the algorithm box of the torch.optim class of its name. They are written once for
+NumPy arrays and torch tensors: in operators that work in place, and in what an `Arithmetic` adds.
 """
 
 import math
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
-
-
-class Optimizer(Protocol):
-    """What trains P parameters."""
-
-    def step(self, parameters: Vector, gradient: Vector) -> None:
-        """One update of the parameters (P,) against their gradient (P,)."""
+Array = Any  # of float64 or float32, of NumPy or torch
+Factor = Any  # a number, or a column (K, 1) with one for each head
 
 
-class SGD:
+@dataclass(frozen=True)
+class Arithmetic:
+    """What steps need of an array library beside operators.
+
+    Attributes:
+        library: NumPy or torch itself, for functions that both have.
+        add: `add(target, values, factor)` adds factor * values to the target, in place.
+        add_square: `add_square(target, values, factor)` adds factor * values², in place.
+    """
+
+    library: ModuleType
+    add: Callable[[Array, Array, Factor], object]
+    add_square: Callable[[Array, Array, float], object]
+
+
+def _add(target: Array, values: Array, factor: Factor) -> None:
+    target += factor * values
+
+
+def _add_square(target: Array, values: Array, factor: float) -> None:
+    squares = np.square(values)
+    squares *= factor
+    target += squares
+
+
+NUMPY = Arithmetic(np, _add, _add_square)
+
+
+class Optimizer:
+    """Trains the parameters (P,) of one head, or (K, P) of K heads with options of their own.
+
+    Attributes:
+        parameters: what every step changes, in place.
+        learning_rate: read in every step; a number, or a column (K, 1).
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = ()  # arrays like the parameters, 0 at first
+
+    def __init__(
+        self, parameters: Array, options: Mapping[str, Factor], arithmetic: Arithmetic = NUMPY
+    ) -> None:
+        self.parameters, self.arithmetic = parameters, arithmetic
+        self.learning_rate, self.weight_decay = options["learning_rate"], options["weight_decay"]
+        self.momentum = options["momentum"]
+        self.steps = 0
+        for name in self.STATE:
+            setattr(self, name, arithmetic.library.zeros_like(parameters))
+
+    def step(self, gradient: Array) -> None:
+        """Update the parameters against their gradient, which may be used up."""
+        self.steps += 1
+        self.arithmetic.add(gradient, self.parameters, self.weight_decay)
+        self.descend(gradient)
+
+    def descend(self, gradient: Array) -> None:
+        """Do the step after the weight decay."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
     """torch.optim.SGD, with heavy-ball momentum."""
 
-    def __init__(self, learning_rate: float, weight_decay: float, momentum: float) -> None:
-        self.learning_rate, self.weight_decay, self.momentum = learning_rate, weight_decay, momentum
-        self.velocity: Vector | float = 0.0
+    STATE = ("velocity",)
+    velocity: Array
 
-    def step(self, parameters: Vector, gradient: Vector) -> None:
-        """One update, in place."""
-        gradient += self.weight_decay * parameters
-        self.velocity = self.momentum * self.velocity + gradient
-        parameters -= self.learning_rate * self.velocity
+    def descend(self, gradient: Array) -> None:
+        """See `Optimizer`."""
+        self.velocity *= self.momentum
+        self.velocity += gradient
+        self.arithmetic.add(self.parameters, self.velocity, -self.learning_rate)
 
 
-class Adam:
+class Adam(Optimizer):
     """torch.optim.Adam: betas 0.9 and 0.999, eps 1e-8; weight decay is added to the gradient."""
 
     BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+    STATE = ("mean", "square")
+    mean: Array
+    square: Array
 
-    def __init__(self, learning_rate: float, weight_decay: float) -> None:
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.steps = 0
-        self.mean: Vector | float = 0.0
-        self.square: Vector | float = 0.0
-
-    def step(self, parameters: Vector, gradient: Vector) -> None:
-        """One update, in place."""
-        gradient += self.weight_decay * parameters
-        self.descend(parameters, gradient)
-
-    def descend(self, parameters: Vector, gradient: Vector) -> None:
-        """Adam without weight decay."""
-        self.steps += 1
-        self.mean = self.BETA1 * self.mean + (1 - self.BETA1) * gradient
-        np.square(gradient, out=gradient)
-        self.square = self.BETA2 * self.square + (1 - self.BETA2) * gradient
-        scale = np.sqrt(self.square)
+    def descend(self, gradient: Array) -> None:
+        """See `Optimizer`."""
+        self.mean *= self.BETA1
+        self.arithmetic.add(self.mean, gradient, 1 - self.BETA1)
+        self.square *= self.BETA2
+        self.arithmetic.add_square(self.square, gradient, 1 - self.BETA2)
+        scale = self.arithmetic.library.sqrt(self.square, out=gradient)
         scale /= math.sqrt(1 - self.BETA2**self.steps)
         scale += self.EPS
-        np.divide(self.mean, scale, out=scale)
-        scale *= self.learning_rate / (1 - self.BETA1**self.steps)
-        parameters -= scale
+        direction = self.arithmetic.library.divide(self.mean, scale, out=scale)
+        rate = self.learning_rate / (1 - self.BETA1**self.steps)
+        self.arithmetic.add(self.parameters, direction, -rate)
 
 
 class AdamW(Adam):
     """torch.optim.AdamW: Adam whose weight decay shrinks the parameters themselves."""
 
-    def step(self, parameters: Vector, gradient: Vector) -> None:
-        """One update, in place."""
-        parameters *= 1 - self.learning_rate * self.weight_decay
-        self.descend(parameters, gradient)
+    def step(self, gradient: Array) -> None:
+        """See `Optimizer`."""
+        self.steps += 1
+        self.parameters *= 1 - self.learning_rate * self.weight_decay
+        self.descend(gradient)
 
 
-class RMSprop:
+class RMSprop(Optimizer):
     """torch.optim.RMSprop: alpha 0.99, eps 1e-8, not centred."""
 
     ALPHA, EPS = 0.99, 1e-8
+    STATE = ("square", "velocity")
+    square: Array
+    velocity: Array
 
-    def __init__(self, learning_rate: float, weight_decay: float, momentum: float) -> None:
-        self.learning_rate, self.weight_decay, self.momentum = learning_rate, weight_decay, momentum
-        self.square: Vector | float = 0.0
-        self.velocity: Vector | float = 0.0
-
-    def step(self, parameters: Vector, gradient: Vector) -> None:
-        """One update, in place."""
-        gradient += self.weight_decay * parameters
-        self.square = self.ALPHA * self.square + (1 - self.ALPHA) * np.square(gradient)
-        gradient /= np.sqrt(self.square) + self.EPS
-        self.velocity = self.momentum * self.velocity + gradient
-        parameters -= self.learning_rate * self.velocity
+    def descend(self, gradient: Array) -> None:
+        """See `Optimizer`."""
+        self.square *= self.ALPHA
+        self.arithmetic.add_square(self.square, gradient, 1 - self.ALPHA)
+        root = self.arithmetic.library.sqrt(self.square)
+        root += self.EPS
+        gradient /= root
+        self.velocity *= self.momentum
+        self.velocity += gradient
+        self.arithmetic.add(self.parameters, self.velocity, -self.learning_rate)
 
 
-class Adagrad:
+class Adagrad(Optimizer):
     """torch.optim.Adagrad: eps 1e-10, no decay of the learning rate."""
 
     EPS = 1e-10
+    STATE = ("square",)
+    square: Array
 
-    def __init__(self, learning_rate: float, weight_decay: float) -> None:
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.square: Vector | float = 0.0
-
-    def step(self, parameters: Vector, gradient: Vector) -> None:
-        """One update, in place."""
-        gradient += self.weight_decay * parameters
-        self.square = self.square + np.square(gradient)
-        gradient /= np.sqrt(self.square) + self.EPS
-        parameters -= self.learning_rate * gradient
+    def descend(self, gradient: Array) -> None:
+        """See `Optimizer`."""
+        self.arithmetic.add_square(self.square, gradient, 1)
+        root = self.arithmetic.library.sqrt(self.square)
+        root += self.EPS
+        gradient /= root
+        self.arithmetic.add(self.parameters, gradient, -self.learning_rate)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -117,11 +164,3 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "Adagrad": Adagrad,
 }
 MOMENTUM_OPTIMIZERS = ("SGD", "RMSprop")
-
-
-def build_optimizer(hyperparameters: dict[str, Any]) -> Optimizer:
-    """The optimiser that a configuration names."""
-    names = ["learning_rate", "weight_decay"]
-    if hyperparameters["optimizer"] in MOMENTUM_OPTIMIZERS:
-        names.append("momentum")
-    return OPTIMIZERS[hyperparameters["optimizer"]](**{n: hyperparameters[n] for n in names})

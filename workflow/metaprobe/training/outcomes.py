@@ -34,11 +34,10 @@ class Task:
         configurations: Sequence[Configuration],
         seed: int,
     ) -> list[TrainedHead]:
-        """A head per configuration, trained on one part and followed on the other."""
-        heads = many_heads.train_heads(
-            train, test, self.class_count, configurations, [seed], self.task_id
+        """Return a head per configuration, trained on one part and followed on the other."""
+        return many_heads.train_heads(
+            train, test, self.class_count, configurations, seed, self.task_id
         )
-        return list(heads.values())
 
 
 def train_and_measure(
@@ -50,7 +49,7 @@ def train_and_measure(
     validated.
     """
     heads = task.train_heads(task.train, task.test, configurations, seed)
-    train_logits, test_logits = (logits_of_each(heads, part) for part in (task.train, task.test))
+    train_logits, test_logits = (logits_of_each(heads, split) for split in (task.train, task.test))
     validated: list[Outcome] = [{} for _ in configurations]
     if validation_folds:
         validated = cross_validate(task, configurations, seed, validation_folds)
@@ -74,7 +73,7 @@ def train_and_measure(
 def cross_validate(
     task: Task, configurations: Sequence[Configuration], seed: int, fold_count: int
 ) -> list[Outcome]:
-    """Accuracy and loss per configuration over the training images, each held out once.
+    """Return accuracy and loss per configuration over the training images, each held out once.
 
     A configuration that diverged in a fold has neither, and `diverged` says where.
     """
@@ -103,9 +102,9 @@ def cross_validate(
 
 
 def logits_of_each(
-    heads: Sequence[TrainedHead], part: LabelledFeatures
+    heads: Sequence[TrainedHead], split: LabelledFeatures
 ) -> Iterator[NDArray[np.float64]]:
-    """`metrics.logits` (N, C) of each head that did not diverge, many heads in one product."""
+    """Return `metrics.logits` (N, C) of each head that did not diverge, many heads in one product."""
     trained = [
         (head.weight, head.bias)
         for head in heads
@@ -117,5 +116,5 @@ def logits_of_each(
     size = max(1, LOGITS_COLUMNS // class_count)
     for start in range(0, len(trained), size):
         weights, biases = zip(*trained[start : start + size], strict=True)
-        together = metrics.logits(part.features, np.concatenate(weights), np.concatenate(biases))
+        together = metrics.logits(split.features, np.concatenate(weights), np.concatenate(biases))
         yield from np.split(together, len(weights), axis=1)

@@ -1,11 +1,9 @@
 """Every entry of a grid on one features file, in chunks that outlive an interruption."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, read_arrays, read_json, write_json
@@ -18,7 +16,11 @@ CHUNK_BLOCKS = 4  # some seconds of training: what an interruption costs at most
 
 
 def sweep(
-    features_path: str | Path, grid: dict[str, Any], seed: int, chunk_folder: Path, code: str
+    features_path: str | Path,
+    grid: dict[str, Any],
+    seed: int,
+    chunk_folder: Path,
+    code: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Train and measure every entry of a grid on the features of one data set and architecture.
 
@@ -28,7 +30,7 @@ def sweep(
     Args:
         grid: as in `config.Run.grid`.
         seed: of the first replicate; the others have those after it.
-        code: fingerprint of the code; chunks of other code are not looked at.
+        code: optimiser → fingerprint of the code; chunks of other code are not looked at.
 
     Returns:
         A row per entry and replicate, in the order of `grid.expand`; `sweep_table.SCHEMA` says
@@ -37,12 +39,12 @@ def sweep(
     Raises:
         UserError: the features file is missing or broken, or has fewer images than folds.
     """
-    arrays, facts = read_arrays(features_path)
+    arrays, metadata = read_arrays(features_path)
     train, test = (
-        LabelledFeatures(arrays[f"{part}_features"], arrays[f"{part}_labels"])
-        for part in ("train", "test")
+        LabelledFeatures(arrays[f"{split}_features"], arrays[f"{split}_labels"])
+        for split in ("train", "test")
     )
-    task = Task(facts["task_id"], facts["class_count"], train, test)
+    task = Task(metadata["task_id"], metadata["class_count"], train, test)
     folds = grid["validation_folds"]
     if len(train.labels) < folds:
         raise UserError(
@@ -52,34 +54,34 @@ def sweep(
     entries = expand(grid)
     trainings, training_of_entry = distinct(entries)
     seeds = range(seed, seed + grid["replicates"])
-    engine = many_heads.default_engine(torch.device("cpu")).name
     chunks = list(itertools.product(seeds, chunks_of(trainings, task.class_count)))
     outcomes: dict[tuple[int, int], Outcome] = {}
     for number, (replicate, chunk) in enumerate(chunks, start=1):
+        configurations = [trainings[i] for i in chunk]
         inputs = {
             "task_id": task.task_id,
             "class_count": task.class_count,
-            "features_sha256": facts["features_sha256"],
+            "features_sha256": metadata["features_sha256"],
             "seed": replicate,
             "validation_folds": folds,
-            "configurations": [trainings[i] for i in chunk],
-            "engine": engine,
-            "code": code,
+            "configurations": configurations,
+            "engine": many_heads.ENGINE,
+            "code": {one["optimizer"]: code[one["optimizer"]] for one in configurations},
         }
         path = chunk_folder / f"{digest_json(inputs)}.json"
         finished = read_chunk(path, inputs)
         print(f"chunk {number} of {len(chunks)}: {'to do' if finished is None else 'is there'}")
         if finished is None:
-            finished = train_and_measure(task, inputs["configurations"], replicate, folds)
+            finished = train_and_measure(task, configurations, replicate, folds)
             write_chunk(path, inputs, finished)
         outcomes |= {(i, replicate): outcome for i, outcome in zip(chunk, finished, strict=True)}
     shared = {
         "task_id": task.task_id,
-        "architecture": facts["architecture"],
+        "architecture": metadata["architecture"],
         "alpha": 1.0,
-        "weights": facts["weights"]["id"],
-        "features_sha256": facts["features_sha256"],
-        "engine": engine,
+        "weights": metadata["weights"]["id"],
+        "features_sha256": metadata["features_sha256"],
+        "engine": many_heads.ENGINE,
     }
     return [
         shared | entry | {"seed": replicate} | outcomes[training, replicate]
@@ -89,7 +91,7 @@ def sweep(
 
 
 def chunks_of(configurations: Sequence[Configuration], class_count: int) -> list[list[int]]:
-    """Indices of configurations that are trained before the next file is written: whole blocks."""
+    """Return indices of configurations that are trained before the next file is written: whole blocks."""
     blocks = list(many_heads.blocks(configurations, class_count))
     return [
         list(itertools.chain(*blocks[start : start + CHUNK_BLOCKS]))
@@ -104,7 +106,7 @@ def write_chunk(path: Path, inputs: dict[str, Any], outcomes: list[Outcome]) -> 
 
 
 def read_chunk(path: Path, inputs: dict[str, Any]) -> list[Outcome] | None:
-    """What `write_chunk` wrote for these inputs; None if there is nothing, or something broken."""
+    """Return what `write_chunk` wrote for these inputs; None if there is nothing, or something broken."""
     if not path.exists():
         return None
     try:

@@ -62,9 +62,9 @@ def concatenate(path: str | Path, parts: Iterable[str | Path]) -> str:
         UserError: parts are missing or broken, all of them named.
     """
     tables, complaints = [], []
-    for part in parts:
+    for file in parts:
         try:
-            tables.append(read_rows(part))
+            tables.append(read_rows(file))
         except UserError as error:
             complaints.append(str(error))
     if complaints:

@@ -59,7 +59,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
 
 
 def numbered_classes(count: int) -> list[str]:
-    """Class names for data sets that have none: `0`, `1`, …"""
+    """Return class names for data sets that have none: `0`, `1`, …"""
     return [str(number) for number in range(count)]
 
 
@@ -76,23 +76,23 @@ def optional_package(task_id: str, name: str) -> Any:
 
 
 def missing_package(task_id: str, name: str) -> UserError:
-    """The error for a data set that cannot be read without a package; `name` may be a submodule."""
+    """Return the error for a data set that cannot be read without a package; `name` may be a submodule."""
     package = name.partition(".")[0]
     return UserError(f"{task_id} needs the Python package {package}: pip install {package}")
 
 
 def missing_file(task_id: str, file: Path) -> UserError:
-    """The error for a file without which a data set cannot be read."""
+    """Return the error for a file without which a data set cannot be read."""
     return UserError(f"{task_id}: {file} is missing; put it there")
 
 
 def damaged_file(task_id: str, file: Path, reason: object) -> UserError:
-    """The error for a file that is there but is not what it should be."""
+    """Return the error for a file that is there but is not what it should be."""
     return UserError(f"{task_id}: {file} is damaged ({reason}); replace it by a whole copy")
 
 
 def unequal_files(task_id: str, pictures: tuple[Path, int], labels: tuple[Path, int]) -> UserError:
-    """The error for a file of pictures and one of labels, each with its count, that do not match."""
+    """Return the error for a file of pictures and one of labels, each with its count, that do not match."""
     return UserError(
         f"{task_id}: {pictures[0]} holds {pictures[1]} pictures, but {labels[0]} {labels[1]} labels; "
         "replace the one that is not whole"

@@ -23,7 +23,7 @@ PERIODS = {"narrow": 6.0, "wide": 12.0}
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """One pool, made by the generator that the entry's `class` names."""
+    """Return one pool, made by the generator that the entry's `class` names."""
     if entry.get("class") not in GENERATORS:
         allowed = ", ".join(GENERATORS)
         raise UserError(f"{task_id}: class {entry.get('class')!r} is not one of {allowed}")
@@ -31,7 +31,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
 
 
 def handwritten_digits() -> Dataset:
-    """scikit-learn's 1,797 real 8 × 8 scans (test part of UCI's Optical Recognition of
+    """Return scikit-learn's 1,797 real 8 × 8 scans (test part of UCI's Optical Recognition of
     Handwritten Digits, Alpaydin and Kaynak 1998)."""
     from sklearn.datasets import load_digits
 
@@ -42,13 +42,13 @@ def handwritten_digits() -> Dataset:
 
 
 def generated_shapes() -> Dataset:
-    """Four shapes in two tints on a noisy ground: eight classes in colour."""
+    """Return four shapes in two tints on a noisy ground: eight classes in colour."""
     names = [f"{tint} {shape}" for tint in TINTS for shape in SHAPES]
     return _generated("shapes", names, _shape)
 
 
 def generated_gratings() -> Dataset:
-    """Stripes of six directions and two widths under noise: twelve classes, hard."""
+    """Return stripes of six directions and two widths under noise: twelve classes, hard."""
     names = [f"{width} {angle} degrees" for width in PERIODS for angle in ANGLES]
     return _generated("gratings", names, _grating)
 

@@ -15,7 +15,7 @@ TEST_PARTS = ["PublicTest", "PrivateTest"]
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """`fer2013.csv` or `icml_face_data.csv`: official parts (public and private test joined).
+    """Return the pictures of `fer2013.csv` or `icml_face_data.csv`: official parts (public and private test joined).
 
     With `train.csv` alone, whose companion `test.csv` has no labels, its pictures are one pool.
 
@@ -30,7 +30,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
             if strange := set(usage) - {"Training", *TEST_PARTS}:
                 raise damaged_file(task_id, file, f"no part is called {min(strange, key=str)}")
             parts = {"train": table[usage == "Training"], "test": table[usage.isin(TEST_PARTS)]}
-            return Dataset(CLASS_NAMES, {part: _pool(rows) for part, rows in parts.items()})
+            return Dataset(CLASS_NAMES, {split: _pool(rows) for split, rows in parts.items()})
     if (file := root / "train.csv").is_file():
         return Dataset(CLASS_NAMES, {"pool": _pool(_table(task_id, file, ["emotion", "pixels"]))})
     raise UserError(
@@ -40,7 +40,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
 
 
 def _table(task_id: str, file: Path, columns: list[str]) -> pd.DataFrame:
-    """The columns, of which every row is known to be whole."""
+    """Return the columns, of which every row is known to be whole."""
     try:
         table = pd.read_csv(file, skipinitialspace=True, usecols=columns)
         table["emotion"] = table["emotion"].astype(np.int64)

@@ -33,34 +33,34 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
             raise UserError(
                 f"{task_id}: there is no folder {folder}; put one folder per class there"
             )
-    trees = {part: _tree(folder, entry) for part, folder in folders.items()}
+    trees = {split: _tree(folder, entry) for split, folder in folders.items()}
     totals = Counter(name for tree in trees.values() for name in tree for _ in tree[name])
     empty = sorted({name for tree in trees.values() for name in tree} - set(totals))
     fewest = entry.get("minimum_class_images", 1)
-    for part, tree in trees.items():
-        trees[part] = {name: tree[name] for name in tree if tree[name] and totals[name] >= fewest}
-        if not trees[part]:
-            raise _no_classes(task_id, folders[part], fewest)
+    for split, tree in trees.items():
+        trees[split] = {name: tree[name] for name in tree if tree[name] and totals[name] >= fewest}
+        if not trees[split]:
+            raise _no_classes(task_id, folders[split], fewest)
     class_names = sorted(next(iter(trees.values())))
-    for part, tree in trees.items():
-        _check_names(task_id, folders[part], tree)
+    for split, tree in trees.items():
+        _check_names(task_id, folders[split], tree)
         if strange := sorted(set(tree) - set(class_names)):
             raise UserError(
-                f"{task_id}: {folders[part] / strange[0]} has no counterpart in "
+                f"{task_id}: {folders[split] / strange[0]} has no counterpart in "
                 f"{folders['train']}; complete the training pictures, or remove that class"
             )
-    pools = {part: _pool(folders[part], trees[part], class_names) for part in folders}
+    pools = {split: _pool(folders[split], trees[split], class_names) for split in folders}
     return Dataset(class_names, pools, empty)
 
 
 def holds_tree(root: Path) -> bool:
-    """Whether pictures lie in `<root>/<class>/`, `<root>/train/<class>/` or `<root>/test/<class>/`."""
+    """Return whether pictures lie in `<root>/<class>/`, `<root>/train/<class>/` or `<root>/test/<class>/`."""
     return any(map(_holds_classes, (root, root / "train", root / "test")))
 
 
 def _parts(root: Path, entry: Entry) -> dict[str, Path]:
-    """Part → its folder. A folder `train` with pictures of its own is a class, such as of vehicles."""
-    folders = {part: root / entry.get(part, part) for part in ("train", "test")}
+    """Return split → its folder. A folder `train` with pictures of its own is a class, such as of vehicles."""
+    folders = {split: root / entry.get(split, split) for split in ("train", "test")}
     there = [folder.is_dir() for folder in folders.values()]
     if "split" not in entry and (all(there) or any(map(_holds_classes, folders.values()))):
         return folders
@@ -72,14 +72,14 @@ def _holds_classes(folder: Path) -> bool:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted, hidden ones left out; none if it is no folder."""
+    """Return the folders in a folder, sorted, hidden ones left out; none if it is no folder."""
     if not folder.is_dir():
         return []
     return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
 
 
 def _pictures(folder: Path) -> Iterator[str]:
-    """Names of the pictures in a folder, in no order."""
+    """Return names of the pictures in a folder, in no order."""
     with os.scandir(folder) as files:
         for file in files:
             suffix = os.path.splitext(file.name)[1].lower()
@@ -88,7 +88,7 @@ def _pictures(folder: Path) -> Iterator[str]:
 
 
 def _tree(root: Path, entry: Entry) -> Tree:
-    """Class → sorted picture names, for the folders that belong to the task."""
+    """Return class → sorted picture names, for the folders that belong to the task."""
     omitted = entry.get("omit_classes", ())
     return {f.name: sorted(_pictures(f)) for f in _subfolders(root) if f.name not in omitted}
 
@@ -101,7 +101,7 @@ def _pool(root: Path, tree: Tree, class_names: Sequence[str]) -> Pool:
 
 
 def _no_classes(task_id: str, folder: Path, fewest: int) -> UserError:
-    """The error for a folder in which no class folder holds pictures, with the likely reason."""
+    """Return the error for a folder in which no class folder holds pictures, with the likely reason."""
     deeper = [inner for inner in _subfolders(folder) if holds_tree(inner)]
     if deeper:
         advice = f"they lie one level too deep: move what is in {deeper[0]} to {folder}"

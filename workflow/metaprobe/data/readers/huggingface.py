@@ -11,7 +11,7 @@ from metaprobe.data.readers import Dataset, Entry, Pool, numbered_classes, optio
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """The revision `revision` of the data set `path`, cached in `huggingface` below the data folder.
+    """Return the revision `revision` of the data set `path`, cached in `huggingface` below the data folder.
 
     Its splits named by `train` and `test` (by default so called), or the one named by `pool`. The
     first reading downloads it.
@@ -23,14 +23,14 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     names = (
         {"pool": entry["pool"]}
         if "pool" in entry
-        else {part: entry.get(part, part) for part in ("train", "test")}
+        else {split: entry.get(split, split) for split in ("train", "test")}
     )
-    parts = {part: _load(task_id, hub, entry, data, split) for part, split in names.items()}
-    labels = {part: _column(task_id, table, entry) for part, table in parts.items()}
-    class_names = _class_names(next(iter(parts.values())), labels, entry)
+    tables = {split: _load(task_id, hub, entry, data, name) for split, name in names.items()}
+    labels = {split: _column(task_id, table, entry) for split, table in tables.items()}
+    class_names = _class_names(next(iter(tables.values())), labels, entry)
     pools = {
-        part: _pool(task_id, table, labels[part], class_names, entry)
-        for part, table in parts.items()
+        split: _pool(task_id, table, labels[split], class_names, entry)
+        for split, table in tables.items()
     }
     return Dataset(class_names, pools)
 
@@ -55,7 +55,7 @@ def _load(task_id: str, hub: Any, entry: Entry, data: Path, split: str) -> Any:
 
 
 def _column(task_id: str, table: Any, entry: Entry) -> list[Any]:
-    """The labels as they are stored; no picture is decoded."""
+    """Return the labels as they are stored; no picture is decoded."""
     image, label = entry.get("image_column", "image"), entry.get("label_column", "label")
     for column, key in ((image, "image_column"), (label, "label_column")):
         if column not in table.column_names:
@@ -67,7 +67,7 @@ def _column(task_id: str, table: Any, entry: Entry) -> list[Any]:
 
 
 def _class_names(table: Any, labels: dict[str, list[Any]], entry: Entry) -> list[str]:
-    """The names stored with the column, or the words that stand in it, sorted, or numbers."""
+    """Return the names stored with the column, or the words that stand in it, sorted, or numbers."""
     stored = getattr(table.features[entry.get("label_column", "label")], "names", None)
     if stored is not None:
         return list(stored)

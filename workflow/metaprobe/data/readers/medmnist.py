@@ -14,7 +14,7 @@ from metaprobe.data.readers import Dataset, Entry, Pool, damaged_file, missing_f
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """The official training and test part of `medmnist/<task_id in small letters>.npz`, or `path`.
+    """Return the official training and test part of `medmnist/<task_id in small letters>.npz`, or `path`.
 
     The official validation part is not used. Pictures are unpacked when the first one is asked for.
 
@@ -24,23 +24,23 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     file = data / Path(entry.get("path", f"medmnist/{task_id.lower()}.npz")).expanduser()
     if not file.is_file():
         raise missing_file(task_id, file)
-    pools = {part: _pool(task_id, file, part) for part in ("train", "test")}
+    pools = {split: _pool(task_id, file, split) for split in ("train", "test")}
     return Dataset(numbered_classes(entry["classes"]), pools)
 
 
-def _pool(task_id: str, file: Path, part: str) -> Pool:
-    labels = _array(task_id, file, f"{part}_labels").astype(np.int64)
+def _pool(task_id: str, file: Path, split: str) -> Pool:
+    labels = _array(task_id, file, f"{split}_labels").astype(np.int64)
     if labels.ndim != 2 or labels.shape[1] != 1:
         raise UserError(
-            f"{task_id}: the {part} labels in {file} have shape {labels.shape}, not (N, 1); only "
+            f"{task_id}: the {split} labels in {file} have shape {labels.shape}, not (N, 1); only "
             "data sets with one label per picture can be used"
         )
 
     @cache
     def pictures() -> NDArray[Any]:
-        found = _array(task_id, file, f"{part}_images")
+        found = _array(task_id, file, f"{split}_images")
         if len(found) != len(labels):
-            raise damaged_file(task_id, file, f"{len(found)} {part} pictures, {len(labels)} labels")
+            raise damaged_file(task_id, file, f"{len(found)} {split} pictures, {len(labels)} labels")
         return found
 
     return Pool(labels[:, 0], lambda index: Image.fromarray(pictures()[index]))

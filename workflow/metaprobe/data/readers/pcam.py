@@ -12,17 +12,17 @@ CLASS_NAMES = ["normal", "tumour"]
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """`pcam/camelyonpatch_level_2_split_{train,test}_{x,y}.h5`; pictures stay on the disk.
+    """Return the pictures of `pcam/camelyonpatch_level_2_split_{train,test}_{x,y}.h5`; pictures stay on the disk.
 
     Raises:
         UserError: a file is missing, truncated, or does not fit its companion, or there is no h5py.
     """
-    pools = {part: _pool(task_id, data / "pcam", part) for part in ("train", "test")}
+    pools = {split: _pool(task_id, data / "pcam", split) for split in ("train", "test")}
     return Dataset(CLASS_NAMES, pools)
 
 
-def _pool(task_id: str, root: Path, part: str) -> Pool:
-    x, y = (root / f"camelyonpatch_level_2_split_{part}_{key}.h5" for key in "xy")
+def _pool(task_id: str, root: Path, split: str) -> Pool:
+    x, y = (root / f"camelyonpatch_level_2_split_{split}_{key}.h5" for key in "xy")
     pictures, labels = _dataset(task_id, x, "x"), _dataset(task_id, y, "y")
     if len(labels) != len(pictures):
         raise unequal_files(task_id, (x, len(pictures)), (y, len(labels)))

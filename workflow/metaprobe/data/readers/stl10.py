@@ -17,7 +17,7 @@ Pictures = np.memmap[tuple[int, ...], np.dtype[np.uint8]]
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:
-    """The training and test pictures with their classes, or, with `pretext: rotation`, the
+    """Return the training and test pictures with their classes, or, with `pretext: rotation`, the
     unlabelled pictures each turned by 0, 90, 180 or 270 degrees, which is its class
     (Gidaris, Singh and Komodakis, ICLR 2018).
 
@@ -32,12 +32,12 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     if (names := root / "class_names.txt").is_file():
         class_names = names.read_text(encoding="utf-8").split()
     return Dataset(
-        class_names, {part: _labelled(task_id, root, part) for part in ("train", "test")}
+        class_names, {split: _labelled(task_id, root, split) for split in ("train", "test")}
     )
 
 
-def _labelled(task_id: str, root: Path, part: str) -> Pool:
-    x, y = root / f"{part}_X.bin", root / f"{part}_y.bin"
+def _labelled(task_id: str, root: Path, split: str) -> Pool:
+    x, y = root / f"{split}_X.bin", root / f"{split}_y.bin"
     pictures = _map_pictures(task_id, x)
     if not y.is_file():
         raise missing_file(task_id, y)
@@ -48,7 +48,7 @@ def _labelled(task_id: str, root: Path, part: str) -> Pool:
 
 
 def _rotated(task_id: str, file: Path) -> Pool:
-    """Every picture once, under one of the four rotations; each of these equally often."""
+    """Return every picture once, under one of the four rotations; each of these equally often."""
     pictures = _map_pictures(task_id, file)
     draws = generator(0, "STL10_Unlabeled", "rotation")
     quarter_turns = draws.permutation(np.arange(len(pictures), dtype=np.int64) % 4)
@@ -60,7 +60,7 @@ def _rotated(task_id: str, file: Path) -> Pool:
 
 
 def _map_pictures(task_id: str, file: Path) -> Pictures:
-    """(N, 3, width, height) uint8: STL-10 stores each channel column by column."""
+    """Return (N, 3, width, height) uint8: STL-10 stores each channel column by column."""
     if not file.is_file():
         raise missing_file(task_id, file)
     size = file.stat().st_size

@@ -14,6 +14,9 @@ from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, Entry, Pool, missing_package, numbered_classes
 
 UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says, unchecked
+# Their classes number the training folders that are there, so that in a part of the data labels mean
+# other classes than in the test list, which has the numbers that the folders bear.
+NUMBERED_FOLDERS = (("GTSRB", "train"),)
 LISTS_OF_FILES = ("_image_files", "_images", "_samples", "samples", "imgs")
 
 
@@ -29,11 +32,11 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
     """
     pools: dict[str, Pool] = {}
     class_lists = set()
-    for part in ("train", "test", "pool"):
-        if part in entry:
-            arguments = entry[part] if isinstance(entry[part], list) else [entry[part]]
+    for split in ("train", "test", "pool"):
+        if split in entry:
+            arguments = entry[split] if isinstance(entry[split], list) else [entry[split]]
             built = [build(task_id, entry["class"], data, one) for one in arguments]
-            pools[part] = _join([_pool(task_id, one, entry, data) for one in built])
+            pools[split] = _join([_pool(task_id, one, entry, data) for one in built])
             class_lists |= {
                 tuple(map(str, one.classes)) for one in built if hasattr(one, "classes")
             }
@@ -50,7 +53,7 @@ def read(task_id: str, entry: Entry, data: Path) -> Dataset:
 
 
 def build(task_id: str, class_name: str, data: Path, arguments: dict[str, Any]) -> Any:
-    """The torchvision data set of that class and those arguments below the folder `data`.
+    """Return the torchvision data set of that class and those arguments below the folder `data`.
 
     Raises:
         UserError: there is no such class, a package is missing, or the class cannot read its files.
@@ -86,7 +89,10 @@ def build(task_id: str, class_name: str, data: Path, arguments: dict[str, Any]) 
 
 
 def _file_in_hand(error: Exception, data: Path) -> str | None:
-    """The file below `data` that the code which raised `error` was busy with."""
+    """Return the file below `data` that the code which raised `error` was busy with.
+
+    torchvision's parsers name no file in their errors, so it is looked for among their variables.
+    """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     values = [value for frame in reversed(frames) for value in frame.f_locals.values()]
     paths = [str(value) for value in values if isinstance(value, (str, Path))]
@@ -113,14 +119,13 @@ def _pool(task_id: str, dataset: Any, entry: Entry, data: Path) -> Pool:
 
 
 def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
-    """Labels from an attribute (numbers, rows that begin or pairs that end with the label).
+    """Return labels from an attribute (numbers, rows that begin or pairs that end with the label).
 
     Without an attribute every item is decoded, which is slow but always right.
     """
     attribute = entry.get("labels")
     first: int = entry.get("first_label", 0)
-    if entry["class"] == "GTSRB" and dataset._split == "train":
-        # The class numbers the folders that are there; the test labels are the numbers they bear.
+    if (entry["class"], getattr(dataset, "_split", "")) in NUMBERED_FOLDERS:
         numbers = [int(Path(file).parent.name) for file, _ in dataset._samples]
         return np.array(numbers, dtype=np.int64)
     if attribute is None:
@@ -147,7 +152,7 @@ def _labels(task_id: str, dataset: Any, entry: Entry) -> NDArray[np.int64]:
 
 
 def _files(dataset: Any) -> list[str]:
-    """The picture files in the data set's order; none if the pictures are not files of their own."""
+    """Return the picture files in the data set's order; none if the pictures are not files of their own."""
     for attribute in LISTS_OF_FILES:
         values = getattr(dataset, attribute, None) or []
         values = [value[0] if isinstance(value, tuple) else value for value in values]
@@ -157,7 +162,7 @@ def _files(dataset: Any) -> list[str]:
 
 
 def _usable(task_id: str, files: list[str], entry: Entry) -> NDArray[np.int64]:
-    """Indices of the files that are there, those of hidden ones left out.
+    """Return indices of the files that are there, those of hidden ones left out.
 
     Folders are listed instead of asking for every file, which is slow on network disks.
 

@@ -1,0 +1,222 @@
+"""What the project knows of Snakemake's inside: each test fails when a new Snakemake works otherwise."""
+
+import inspect
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from checkouts import ROOT, planned, snakemake
+from metaprobe.core.errors import UserError
+from metaprobe.operations import snakemake_coupling as coupling
+from metaprobe.operations.costs import Job
+from snakemake.logging import ColorizingTextHandler
+from snakemake.scheduling import job_scheduler
+from snakemake_interface_logger_plugins.common import LogEvent
+
+QUESTIONS = ("status", "plan")
+TOY = f"""
+import json
+import sys
+
+sys.path.insert(0, "{ROOT}/workflow")
+from metaprobe.operations import snakemake_coupling as coupling
+
+for name in {coupling.SECTIONS}:
+    configfile: f"config/{{name}}.yaml"
+
+HEARD = []
+
+def record():
+    todo, needs = coupling.planned(workflow)
+    def hear(event, number, _):
+        HEARD.append([event, todo[number].rule if number in todo else ""])
+
+    coupling.listen(workflow, hear)
+    told = {{
+        "config": config,
+        "files": coupling.configuration_files(workflow),
+        "results": workflow.pathvars.apply("<results>"),
+        "todo": sorted([job.rule, job.name] for job in todo.values()),
+        "needs": {{job.name: [one.name for one in needed] for job, needed in needs.items()}},
+        "targets": sorted(coupling.targets_of(workflow)),
+        "cores": coupling.local_cores(workflow),
+        "spoken_for": coupling.speak_for(workflow),
+    }}
+    json.dump(told, open("told.json", "w"))
+
+onstart: record()
+onerror: json.dump(HEARD, open("heard.json", "w"))
+
+def wanted(wildcards):
+    coupling.run_again(workflow, config.get("again", []))
+    return "<results>/x/y.b"
+
+rule all:
+    input: wanted
+
+rule first:
+    output: "<results>/{{one}}/{{two}}.a"
+    log: "<results>/{{one}}/{{two}}.first.log"
+    shell: "touch {{output}}"
+
+rule second:
+    input: rules.first.output
+    output: "<results>/{{one}}/{{two}}.b"
+    log: "<results>/{{one}}/{{two}}.second.log"
+    shell: "{{config[command]}} {{output}}"
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A workflow whose second job fails, with configuration files as a checkout has them."""
+    (tmp_path / "config").mkdir()
+    for name in coupling.SECTIONS:
+        (tmp_path / f"config/{name}.yaml").write_text(
+            f"{name}: {{a: 1, b: {{c: 2}}}}\nwhose: {name}\n"
+        )
+    (tmp_path / "mine.yaml").write_text("grid: {b: {d: 3}}\npathvars: {results: theirs}\n")
+    (tmp_path / "Snakefile").write_text(TOY)
+    return tmp_path
+
+
+def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
+    """A line of progress that counts nothing, or a configuration that is merged otherwise."""
+    changes = ["epochs=5", "names=[p,q]", "command=false", "pathvars={'results': 'mine'}"]
+    arguments = ("--configfile", "mine.yaml", "--config", *changes)
+    assert snakemake(toy, *arguments).returncode == 1
+    told = json.loads((toy / "told.json").read_text())
+    assert told["todo"] == [["first", "x/y"], ["second", "x/y"]]
+    assert told["needs"]["x/y"] in ([], ["x/y"])
+    assert told["targets"] == [] and told["cores"] == 2 and told["spoken_for"] is True
+    assert json.loads((toy / "heard.json").read_text()) == [
+        ["job_started", "first"],
+        ["job_finished", "first"],
+        ["job_started", "second"],
+        ["job_error", "second"],
+    ]
+    monkeypatch.chdir(toy)
+    configuration, files, folders = coupling.merged_configuration(toy, [Path("mine.yaml")], changes)
+    assert configuration == told["config"]
+    assert configuration["epochs"] == 5 and configuration["grid"]["b"] == {"c": 2, "d": 3}
+    assert told["files"] == [*files[:-1], str(toy / files[-1])]
+    assert files == [*(f"config/{name}.yaml" for name in coupling.SECTIONS), "mine.yaml"]
+    assert str(folders["results"]) == told["results"] == "mine"
+
+
+def test_files_are_made_again_whatever_snakemake_remembers(toy: Path, monkeypatch) -> None:
+    """Results of other settings that stay, as nobody has recorded under which they were made."""
+    run = ("--config", "command=touch")
+    assert snakemake(toy, *run).returncode == 0
+    monkeypatch.chdir(toy)
+    assert coupling.has_record(Path("results/x/y.a"))
+    assert not coupling.has_record(Path("results/x/y.c"))
+    assert planned(toy, *run) == {}
+    assert planned(toy, *run, "again=[results/x/y.a]") == {"first": 1, "second": 1, "all": 1}
+    assert planned(toy, *run, "again=[results/x/y.b]") == {"second": 1, "all": 1}
+
+
+def test_dry_run_in_this_process_is_that_of_the_command_line() -> None:
+    """A plan of other jobs than `snakemake -n` has; or one that prints, or locks the folder."""
+    code = "import sys, json; from pathlib import Path\n"
+    code += "from metaprobe.operations.snakemake_coupling import jobs_to_run\n"
+    code += "demo = [Path('config/demo.yaml')]\n"
+    code += "jobs = jobs_to_run(Path.cwd(), demo, ['pathvars={results: r, logs: l}'])\n"
+    code += "print(json.dumps([[job.rule, job.name] for job in jobs]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    jobs = [Job(*job) for job in json.loads(done.stdout)]
+    counts = planned(
+        ROOT, "--configfile", "config/demo.yaml", "--config", "pathvars={results: r, logs: l}"
+    )
+    counts.pop("all")
+    assert {rule: sum(job.rule == rule for job in jobs) for rule in counts} == counts
+    assert len(jobs) == sum(counts.values())
+    assert Job("metrics_json", "Digits/resnet18-plain") in jobs
+    assert Job("extract_features", "Digits/ResNet18") in jobs
+    assert done.stderr == ""
+
+
+def test_what_snakemake_cannot_tell_is_an_error_of_the_users(tmp_path: Path) -> None:
+    """An empty plan, or a traceback."""
+    (tmp_path / "profiles/default").mkdir(parents=True)
+    profile = ROOT / "profiles/default/profile.yaml"
+    (tmp_path / "profiles/default/profile.yaml").write_text(profile.read_text())
+    with pytest.raises(UserError, match="cannot tell what would run"):
+        coupling.jobs_to_run(tmp_path, [], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["status"], ["status"]),
+        (["-n", "status", "--cores", "1", "--configfile", "a.yaml"], ["status"]),
+        (["--config", "a=1", "--profile", "slurm", "--", "status", "plan"], ["status", "plan"]),
+        (["--cores", "4"], []),
+        (["--until", "status"], []),
+        (["status", "all"], []),
+    ],
+)
+def test_questions_are_told_from_other_targets(monkeypatch, arguments, expected) -> None:
+    """A run that ends as an answer, or an option's value taken for a question."""
+    workflow = SimpleNamespace(exec_mode=SimpleNamespace(name="DEFAULT"))
+    for program in ("/bin/snakemake", "/lib/snakemake/__main__.py"):
+        monkeypatch.setattr(sys, "argv", [program, *arguments])
+        assert coupling.asked(workflow, QUESTIONS) == expected
+    monkeypatch.setattr(sys, "argv", ["/lib/metaprobe/__main__.py", *arguments])
+    assert coupling.asked(workflow, QUESTIONS) == []
+    monkeypatch.setattr(sys, "argv", ["/bin/snakemake", *arguments])
+    workflow.exec_mode.name = "SUBPROCESS"
+    assert coupling.asked(workflow, QUESTIONS) == []
+
+
+def record(event: str | None, text: str = "text") -> logging.LogRecord:
+    made = logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None)
+    if event:
+        made.event = LogEvent(event)
+    return made
+
+
+def test_errors_pass_and_lines_about_jobs_do_not() -> None:
+    """A failure that nobody sees, or 500 jobs that bury the line."""
+    terminal, file = ColorizingTextHandler(), logging.NullHandler()
+    output = SimpleNamespace(dryrun=False, quiet=None, verbose=False)
+    logger = SimpleNamespace(handlers=[terminal, file])
+    workflow = SimpleNamespace(
+        output_settings=output,
+        exec_mode=SimpleNamespace(name="DEFAULT"),
+        logger_manager=SimpleNamespace(logger=logger),
+    )
+    assert coupling.speak_for(workflow)
+    for event in ("job_error", "error", "run_info", None):
+        assert terminal.filter(record(event))
+    for event in ("job_info", "job_finished", "progress"):
+        assert not terminal.filter(record(event))
+        assert file.filter(record(event))
+    assert not terminal.filter(record(None, coupling.SELECTING))
+    logger.handlers = [file]
+    assert not coupling.speak_for(workflow)
+
+
+def test_events_and_texts_are_snakemakes() -> None:
+    """A filter or a listener that a new Snakemake renders empty."""
+    events = {str(event) for event in LogEvent}
+    assert {*coupling.LEFT_OUT, *coupling.HEARD} <= events
+    assert coupling.SELECTING in inspect.getsource(job_scheduler)
+
+
+@pytest.mark.parametrize("wrong", ["epochs", "=3"])
+def test_override_that_is_none_is_told(wrong: str) -> None:
+    """A traceback for a missing `=`."""
+    with pytest.raises(UserError, match="--config"):
+        coupling.parse_overrides([wrong])

@@ -1,0 +1,232 @@
+"""The command `metaprobe`: questions about a run, answered without starting it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metaprobe.core.errors import UserError
+
+if TYPE_CHECKING:
+    from metaprobe.operations.workflow import Workflow
+
+OWN_CHECKOUT = Path(__file__).resolve().parents[2]
+DESCRIPTION = """\
+Ask about a run of metaprobe, the workflow that trains many configurations of transfer
+learning on many image data sets. Every question can also be asked while a run goes on.
+
+The run itself is started by Snakemake, in the checkout: snakemake --cores 4"""
+EPILOG = """\
+examples:
+  metaprobe status
+  metaprobe plan --configfile config/demo.yaml
+  metaprobe status --config only_datasets=[MNIST,USPS] epochs=5
+  metaprobe recommend ~/pictures/birds --cores 4
+
+Exit codes: 0 the question is answered; 1 it cannot be, or the answer is bad (see the
+question's own --help); 2 the command is not understood."""
+HELP = {
+    "status": (
+        "which experiments are done, failed (and why), or missing",
+        "Print the grid of all experiments and the reasons of failures. Computes nothing.",
+    ),
+    "plan": (
+        "what a run would do now, and what it would take",
+        "Print the jobs that a run would start now, gigabytes to fetch and to keep, and the time, "
+        "from what jobs of the same kind took here. Starts nothing.",
+    ),
+    "doctor": (
+        "which data sets are there, which will be downloaded, which need you",
+        "Look at the files of every data set. Opens no picture and fetches nothing.",
+    ),
+    "verify": (
+        "whether finished experiments give the same numbers again",
+        "Compute some finished experiments again, from the pictures on, and compare. Ends with 1 if "
+        "a number differs by more than another machine may make it.",
+    ),
+    "partial": (
+        "write a table and a report of what is finished now",
+        "Write target_representations.partial.csv and report.partial.html into the results.",
+    ),
+    "recommend": (
+        "the best configurations for a data set of your own",
+        "Describe the pictures in FOLDER, one folder per class, and rank the configurations for "
+        "them by the finished experiments. Trains nothing.",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer one question; return the exit code."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
+    try:
+        if checkout != OWN_CHECKOUT:
+            become_that_of(checkout, options)
+        options.configfile = [file.absolute() for file in options.configfile]
+        if options.question == "recommend":
+            options.folder = options.folder.expanduser().absolute()
+        os.chdir(options.directory)
+        if not (checkout / "Snakefile").is_file():
+            raise UserError(f"{checkout} is no checkout of metaprobe: change to one and ask there")
+        return answer(options, checkout)
+    except (UserError, OSError) as error:
+        print(f"{options.question}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; a mistake in them ends the program with 2."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--configfile",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="settings of this run, on top of the checkout's config/; as Snakemake's --configfile",
+    )
+    common.add_argument(
+        "--config",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="single settings, on top of all files; as Snakemake's --config",
+    )
+    common.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="where the run works; by default the current folder",
+    )
+    common.add_argument(
+        "--cores",
+        type=number_of_cores,
+        default=available_cores(),
+        metavar="N",
+        help="processors that a run or a computation may use; by default all",
+    )
+    common.add_argument(
+        "--checkout",
+        type=Path,
+        metavar="FOLDER",
+        help="the checkout asked about; by default the current folder if it is one, or else that "
+        "of this command",
+    )
+    parser = argparse.ArgumentParser(
+        "metaprobe",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    questions = parser.add_subparsers(dest="question", required=True, metavar="QUESTION")
+    for name, (short, long) in HELP.items():
+        question = questions.add_parser(name, help=short, description=long, parents=[common])
+        if name == "recommend":
+            question.add_argument("folder", type=Path, metavar="FOLDER")
+        if name == "doctor":
+            question.add_argument(
+                "--strict", action="store_true", help="end with 1 if a data set needs you"
+            )
+    return parser.parse_args(arguments)
+
+
+def number_of_cores(text: str) -> int:
+    """Return the number; `all` for all, as Snakemake has it."""
+    return available_cores() if text == "all" else max(1, int(text))
+
+
+def available_cores() -> int:
+    """Return the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def here() -> Path | None:
+    """Return the current folder if it is a checkout."""
+    is_checkout = Path("Snakefile").is_file() and Path("workflow/metaprobe").is_dir()
+    return Path.cwd() if is_checkout else None
+
+
+def become_that_of(checkout: Path, options: argparse.Namespace) -> None:
+    """Run the command of another checkout in place of this one.
+
+    Raises:
+        UserError: it has none.
+    """
+    package = checkout / "workflow"
+    if not (package / "metaprobe/__main__.py").is_file():
+        raise UserError(f"{checkout} is no checkout of metaprobe with this command")
+    others = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(package), *others]))
+    os.execv(sys.executable, [sys.executable, "-m", "metaprobe", *sys.argv[1:]])
+
+
+def answer(options: argparse.Namespace, checkout: Path) -> int:
+    """Answer in the current folder; return the exit code.
+
+    Raises:
+        UserError: there is no answer.
+    """
+    if options.question == "recommend":
+        return recommend(options, checkout)
+    from metaprobe.operations import questions
+
+    flow = read_workflow(options, checkout)
+    if options.question == "status":
+        return questions.status(flow)
+    if options.question == "doctor":
+        return questions.doctor(flow, strict=options.strict)
+    if options.question == "verify":
+        return questions.verify(flow, options.cores)
+    if options.question == "plan":
+        return questions.plan(flow, checkout, options.configfile, options.config, options.cores)
+    from metaprobe.report.partial import answer as partial
+
+    return partial(flow)
+
+
+def read_workflow(options: argparse.Namespace, checkout: Path) -> "Workflow":
+    """Return the run that a configuration describes, as the Snakefile does.
+
+    Raises:
+        UserError: one line per mistake in the configuration.
+    """
+    from metaprobe.config.load import load_run
+    from metaprobe.operations.snakemake_coupling import merged_configuration
+    from metaprobe.operations.workflow import Workflow
+
+    configuration, files, folders = merged_configuration(
+        checkout, options.configfile, options.config
+    )
+    return Workflow(load_run(configuration, files), folders["results"], folders["logs"])
+
+
+def recommend(options: argparse.Namespace, checkout: Path) -> int:
+    """Let Snakemake compute a recommendation, and print that alone; all it says if it fails."""
+    import subprocess
+
+    command = [sys.executable, "-m", "snakemake", "recommend", "--cores", str(options.cores)]
+    command += ["--snakefile", str(checkout / "Snakefile")]
+    if options.configfile:
+        command += ["--configfile", *map(str, options.configfile)]
+    command += ["--config", *options.config, f"new_dataset={options.folder}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr, end="")
+    print(done.stdout.strip())
+    return min(done.returncode, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Where the files of a run lie: one pattern for each kind of file, as the rules write it."""
+
+from pathlib import PurePosixPath
+
+SOURCE = "<results>/sources/{source}.json"
+SUBSET = "<results>/subsets/{dataset}.json"
+WEIGHTS = "<results>/weights/{architecture}.json"
+FEATURES = "<results>/features/{dataset}/{architecture}.safetensors"
+HEAD = "<results>/heads/{dataset}/{configuration}.safetensors"
+FRAGMENT = "<results>/metrics/{dataset}/{configuration}.json"
+PREDICTIONS = "<results>/predictions/{dataset}/{configuration}.safetensors"
+PICTURES = "<results>/pictures/{dataset}.safetensors"
+DESCRIPTION = "<results>/descriptions/{dataset}.json"
+RESAMPLES = "<results>/resamples/{dataset}.json"
+SWEEP = "<results>/sweep/{dataset}/{architecture}.parquet"
+RECOMMENDATION = "<results>/recommendations/{dataset}.json"
+
+# Rule -> what it writes, in the order of the work; the first of them lead to an experiment.
+STAGES = {
+    "download": SOURCE,
+    "subset_index": SUBSET,
+    "fetch_weights": WEIGHTS,
+    "extract_features": FEATURES,
+    "train_head": HEAD,
+    "metrics_json": FRAGMENT,
+    "measure_pictures": PICTURES,
+    "describe_dataset": DESCRIPTION,
+}
+LAST_OF_EXPERIMENT = "metrics_json"
+
+
+def log_of(rule: str, pattern: str) -> str:
+    """Return the pattern of a rule's log: named as the rule, and within as what the rule writes.
+
+    >>> log_of("train_head", HEAD)
+    '<logs>/train_head/{dataset}/{configuration}.log'
+    """
+    name = PurePosixPath(*PurePosixPath(pattern).with_suffix("").parts[2:])
+    return f"<logs>/{rule}/{name}.log"

@@ -1,0 +1,87 @@
+"""The questions of `metaprobe`: each prints its answer and returns the exit code."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from metaprobe.operations.workflow import Workflow
+
+
+def status(flow: Workflow) -> int:
+    """Print which experiments are done, failed or missing."""
+    from metaprobe.operations.status import read_states, report
+
+    print(report(read_states(flow.stages, flow.expected_of_fragments)))
+    return 0
+
+
+def doctor(flow: Workflow, *, strict: bool) -> int:
+    """Print what is there of every data set, what will be fetched, and what the user must do."""
+    from metaprobe.operations.doctor import examine, needs_user, report
+
+    findings = examine(flow.run.datasets, flow.run.sources, flow.data)
+    print(report(findings, flow.run.sources, flow.data))
+    return int(strict and needs_user(findings, flow.run.sources, flow.data))
+
+
+def plan(
+    flow: Workflow,
+    checkout: Path,
+    configfiles: Sequence[Path],
+    overrides: Sequence[str],
+    cores: int,
+) -> int:
+    """Print what a run would do and take."""
+    from metaprobe.operations import costs, doctor
+    from metaprobe.operations.plan import Plan, report
+    from metaprobe.operations.snakemake_coupling import jobs_to_run
+    from metaprobe.operations.status import read_states
+
+    run = flow.run
+    size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
+    how = {key: run.settings[key] for key in ("engine", "precision", "device")}
+    print(
+        report(
+            Plan(
+                states=read_states(flow.stages, flow.expected_of_fragments),
+                jobs=jobs_to_run(checkout, configfiles, overrides),
+                findings=doctor.examine(run.datasets, run.sources, flow.data),
+                sources=run.sources,
+                per_unit=costs.known(flow.results, flow.logs, size_of, **how),
+                size_of=size_of,
+                cores=cores,
+                free={
+                    "data": doctor.free_megabytes(flow.data),
+                    "results": doctor.free_megabytes(flow.results),
+                },
+            )
+        )
+    )
+    return 0
+
+
+def verify(flow: Workflow, processes: int) -> int:
+    """Compute some finished experiments again and print how far the numbers are apart."""
+    from metaprobe.features.weights import weights_folder
+    from metaprobe.operations.verify import Settings, overall, report, verify
+    from metaprobe.tables.collect import read_fragments
+
+    settings = flow.run.settings
+    fragments, _ = read_fragments(
+        flow.results / "metrics", flow.experiments, flow.expected_of_fragments
+    )
+    found = verify(
+        [one.model_dump() for one in fragments],
+        Settings(
+            datasets=flow.run.datasets,
+            data=flow.data,
+            seed=settings["seed"],
+            sizes=flow.sizes,
+            weights=settings["weights"],
+            weights_folder=weights_folder(settings),
+            device=settings["device"],
+        ),
+        settings["verify_experiments"],
+        processes,
+    )
+    print(report(found), flush=True)
+    return int(overall(found) not in ("identical", "within tolerance"))

@@ -1,0 +1,266 @@
+"""All that depends on how Snakemake works inside.
+
+tests/test_snakemake_coupling.py fails when a new Snakemake works otherwise.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metaprobe.core.errors import UserError
+from metaprobe.operations.costs import Job
+
+SECTIONS = ("config", "datasets", "configurations", "grid")
+# Events and one text that a run with a line of progress keeps off the terminal.
+LEFT_OUT = (
+    "workflow_started",
+    "job_info",
+    "job_started",
+    "job_finished",
+    "progress",
+    "resources_info",
+    "group_info",
+)
+SELECTING = "Select jobs to execute..."
+HEARD = {"job_started": "jobs", "job_finished": "job_id", "job_error": "jobid"}
+Hear = Callable[[str, int, float], None]
+
+
+def merged_configuration(
+    checkout: Path, configfiles: Sequence[Path], overrides: Sequence[str]
+) -> tuple[dict[str, Any], list[str], dict[str, Path]]:
+    """Return the configuration that a run has, its files by precedence, and its folders.
+
+    Args:
+        configfiles: what `--configfile` names; they override the checkout's own files.
+        overrides: what `--config` says, KEY=VALUE; it overrides all files.
+
+    Raises:
+        UserError: a file is missing or cannot be read, or an override is not KEY=VALUE.
+    """
+    from snakemake.common.configfile import load_configfile
+    from snakemake.exceptions import WorkflowError
+    from snakemake.pathvars import Pathvars
+    from snakemake.utils import update_config
+
+    own = [Path(os.path.relpath(checkout / "config")) / f"{name}.yaml" for name in SECTIONS]
+    configuration: dict[str, Any] = {}
+    given: dict[str, Any] = {}
+    try:
+        for file in configfiles:
+            update_config(given, load_configfile(file))
+        update_config(given, parse_overrides(overrides))
+        update_config(configuration, given)
+        for file in own:
+            update_config(configuration, load_configfile(file))
+        update_config(configuration, given)
+        pathvars = Pathvars.with_defaults()
+        pathvars.update(Pathvars.from_config(configuration))
+    except (WorkflowError, OSError) as error:
+        raise UserError(str(error)) from None
+    folders = {name: Path(pathvars.apply(f"<{name}>")) for name in ("results", "logs")}
+    return configuration, [*map(str, own), *map(str, configfiles)], folders
+
+
+def configuration_files(workflow: Any) -> list[str]:
+    """Return the configuration files of a run, those of the command line last, as they override."""
+    given = [str(file) for file in workflow.overwrite_configfiles]
+    return [file for file in map(str, workflow.configfiles) if file not in given] + given
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return what `--config KEY=VALUE ...` sets.
+
+    Raises:
+        UserError: it is not KEY=VALUE.
+    """
+    if not overrides:
+        return {}
+    from snakemake.cli import parse_config
+
+    try:
+        found: dict[str, Any] = parse_config(overrides)
+        return found
+    except ValueError as error:
+        raise UserError(f"--config: {error}") from None
+
+
+def jobs_to_run(
+    checkout: Path, configfiles: Sequence[Path], overrides: Sequence[str]
+) -> frozenset[Job]:
+    """Ask Snakemake what `snakemake` would run now; nothing is started, written or locked.
+
+    Raises:
+        UserError: Snakemake cannot tell.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.enums import RerunTrigger
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        ExecutionSettings,
+        OutputSettings,
+        ResourceSettings,
+    )
+
+    profile = yaml.safe_load((checkout / "profiles/default/profile.yaml").read_text("utf-8"))
+    found: set[Job] = set()
+    try:
+        with SnakemakeApi(OutputSettings(dryrun=True, enable_file_logging=False)) as api:
+            logger = api.logger_manager.logger
+            for handler in list(logger.handlers):
+                logger.removeHandler(handler)
+            logger.addHandler(_JobsOfDryRun(found))
+            workflow = api.workflow(
+                ResourceSettings(cores=1),
+                ConfigSettings(
+                    config=parse_overrides(overrides),
+                    configfiles=list(configfiles),
+                    config_args=list(overrides),
+                ),
+                snakefile=checkout / "Snakefile",
+            )
+            dag = workflow.dag(
+                DAGSettings(
+                    rerun_triggers=RerunTrigger.parse_choices_set(profile["rerun-triggers"]),
+                    force_incomplete=profile["rerun-incomplete"],
+                )
+            )
+            dag.execute_workflow("dryrun", execution_settings=ExecutionSettings(lock=False))
+    except Exception as error:  # whatever a Snakefile or Snakemake itself may raise
+        raise UserError(f"Snakemake cannot tell what would run: {error}") from error
+    return frozenset(found)
+
+
+def job_of(rule: str, wildcards: Mapping[str, str]) -> Job:
+    """Return a job by its rule and its wildcards in the order of its output."""
+    return Job(rule, "/".join(wildcards.values()))
+
+
+class _JobsOfDryRun(logging.Handler):
+    """Collects the jobs that a dry run lists, but not `all`, which does nothing."""
+
+    def __init__(self, found: set[Job]) -> None:
+        super().__init__()
+        self.found = found
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = vars(record)
+        if str(told.get("event")) == "job_info" and told["log"]:
+            self.found.add(job_of(told["rule_name"], told["wildcards"]))
+
+
+def asked(workflow: Any, questions: Collection[str]) -> list[str]:
+    """Return the questions that Snakemake's command line asks; none if it asks for files as well.
+
+    The targets are not known yet when a Snakefile is read, hence the command line.
+    """
+    program = Path(sys.argv[0])
+    by_snakemake = "snakemake" in (program.name, program.parent.name)
+    if not by_snakemake or workflow.exec_mode.name != "DEFAULT" or not {*questions} & {*sys.argv}:
+        return []
+    from snakemake.cli import get_argument_parser
+
+    targets = list(get_argument_parser().parse_args(sys.argv[1:]).targets)
+    return targets if set(targets) <= set(questions) else []
+
+
+def hand_over(workflow: Any, questions: Sequence[str]) -> None:
+    """Let `metaprobe` answer instead of Snakemake, with the same configuration; does not return."""
+    settings, cores = workflow.config_settings, workflow.resource_settings.cores
+    options = ["--checkout", str(workflow.basedir)]
+    if settings.configfiles:
+        options += ["--configfile", *map(str, settings.configfiles)]
+    if settings.config_args:
+        options += ["--config", *settings.config_args]
+    if cores:
+        options += ["--cores", str(cores)]
+    *first, last = ([sys.executable, "-m", "metaprobe", one, *options] for one in questions)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for command in first:
+        if code := subprocess.run(command, check=False).returncode:
+            sys.exit(code)
+    os.execv(last[0], last)
+
+
+def targets_of(workflow: Any) -> set[str]:
+    """Return what a run is for; empty for the default."""
+    return set(workflow.dag_settings.targets)
+
+
+def run_again(workflow: Any, files: Iterable[str]) -> None:
+    """Let the jobs that make these files run, whatever Snakemake remembers of them.
+
+    To be called from an input function: before the Snakefile is read to its end there is no DAG
+    and `workflow.dag_settings` is None, and after the input functions it is too late.
+    """
+    workflow.dag.forcefiles.update(files)
+
+
+def has_record(path: Path) -> bool:
+    """Return whether Snakemake, in the current folder, has a record of the making of a file."""
+    return Path(".snakemake/metadata", urlsafe_b64encode(str(path).encode()).decode()).exists()
+
+
+def planned(workflow: Any) -> tuple[dict[int, Job], dict[Job, list[Job]]]:
+    """Return the jobs that a run will do, by Snakemake's id; and of each what must be done before."""
+    dag = workflow.dag
+    jobs = [job for job in dag.needrun_jobs() if job.log]  # `all` has none
+    todo = {job: job_of(job.rule.name, job.wildcards_dict) for job in jobs}
+    needs = {todo[job]: [todo[one] for one in dag.dependencies[job] if one in todo] for job in todo}
+    return {dag.jobid(job): name for job, name in todo.items()}, needs
+
+
+def local_cores(workflow: Any) -> int | None:
+    """Return how many jobs run at a time; None where they wait in a cluster's queue."""
+    cores: int = workflow.cores
+    return cores if workflow.executor_plugin.name == "local" else None
+
+
+def listen(workflow: Any, hear: Hear) -> None:
+    """Call `hear` with event, job id and time when Snakemake starts, finishes or fails a job."""
+    workflow.logger_manager.logger.addHandler(_JobsOfRun(hear))
+
+
+class _JobsOfRun(logging.Handler):
+    def __init__(self, hear: Hear) -> None:
+        super().__init__()
+        self.hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = vars(record)
+        event = str(told.get("event"))
+        if event in HEARD:
+            ids = told[HEARD[event]]
+            for number in ids if isinstance(ids, list) else [ids]:
+                self.hear(event, number, record.created)
+
+
+def speak_for(workflow: Any) -> bool:
+    """Keep Snakemake's lines about each job off the terminal; return whether that was done.
+
+    Not in a dry run or a cluster's job, and not where the user has set --quiet or --verbose, or a
+    logger plugin that has a display of its own. Errors stay, and so does Snakemake's log file.
+    """
+    from snakemake.logging import ColorizingTextHandler
+
+    output = workflow.output_settings
+    if output.dryrun or output.quiet or output.verbose or workflow.exec_mode.name != "DEFAULT":
+        return False
+    handlers = workflow.logger_manager.logger.handlers
+    on_terminal = [one for one in handlers if isinstance(one, ColorizingTextHandler)]
+    for handler in on_terminal:
+        handler.addFilter(_is_for_the_terminal)
+    return bool(on_terminal)
+
+
+def _is_for_the_terminal(record: logging.LogRecord) -> bool:
+    return str(vars(record).get("event")) not in LEFT_OUT and record.getMessage() != SELECTING

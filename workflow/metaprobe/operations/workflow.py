@@ -1,0 +1,182 @@
+"""A run as the rules, the questions and the handlers see it: its files, and what they must say."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from metaprobe.config import layout
+from metaprobe.config.backbones import BACKBONES
+from metaprobe.config.load import Run
+from metaprobe.data.dataset import has_tree
+from metaprobe.features.backbones import weights_id
+
+NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
+TOLD_BY_FRAGMENTS = ("seed", "engine", "precision", "replicates")
+Experiment = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A validated run and its folders.
+
+    Names of files are patterns of `config/layout.py` with `<results>` and `<logs>` in them, which
+    Snakemake replaces; `path` does so elsewhere.
+    """
+
+    run: Run
+    results: Path
+    logs: Path
+
+    @property
+    def data(self) -> Path:
+        """The folder of the data sets."""
+        return Path(self.run.settings["data"]).expanduser()
+
+    @cached_property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The entries of all data sets, the new one among them."""
+        return self.run.datasets | self.run.new
+
+    @property
+    def new(self) -> str | None:
+        """The data set that a configuration is to be recommended for."""
+        return next(iter(self.run.new), None)
+
+    @cached_property
+    def experiments(self) -> list[Experiment]:
+        """All pairs of a data set and a configuration, in the order of the table."""
+        return [
+            (task_id, name) for task_id in self.run.datasets for name in self.run.configurations
+        ]
+
+    @cached_property
+    def architectures(self) -> list[str]:
+        """The architectures that the configurations use."""
+        used = {configuration["architecture"] for configuration in self.run.configurations.values()}
+        return [name for name in BACKBONES if name in used]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Images of a subset, at most, of each part."""
+        return {part: self.run.settings[f"{part}_images"] for part in ("train", "test")}
+
+    def path(self, pattern: str) -> Path:
+        """Return where a file lies."""
+        for name, folder in {"<results>": self.results, "<logs>": self.logs}.items():
+            pattern = pattern.replace(name, str(folder))
+        return Path(pattern)
+
+    def of_experiments(self, pattern: str) -> list[str]:
+        """Return the file of each experiment."""
+        return [pattern.format(dataset=task, configuration=name) for task, name in self.experiments]
+
+    def of_datasets(self, pattern: str) -> list[str]:
+        """Return the file of each data set of the tables."""
+        return [pattern.format(dataset=task_id) for task_id in self.run.datasets]
+
+    def features(self, task_id: str, architectures: Iterable[str] | None = None) -> list[str]:
+        """Return the features of a data set, of all architectures or of these."""
+        names = self.architectures if architectures is None else architectures
+        return [layout.FEATURES.format(dataset=task_id, architecture=name) for name in names]
+
+    def features_of(self, dataset: str, configuration: str) -> str:
+        """Return the features that an experiment trains on."""
+        architecture = self.run.configurations[configuration]["architecture"]
+        return layout.FEATURES.format(dataset=dataset, architecture=architecture)
+
+    def source_of(self, task_id: str) -> str | None:
+        """Return what must be fetched for a data set; None for data the user has put there."""
+        entry = self.entries[task_id]
+        brought = entry.get("partial") or has_tree(task_id, entry, self.data)
+        return None if brought else entry.get("source")
+
+    def manifest(self, task_id: str) -> list[str]:
+        """Return the manifest of the source of a data set; none for data the user has put there."""
+        source = self.source_of(task_id)
+        return [layout.SOURCE.format(source=source)] if source else []
+
+    def receipt(self, architecture: str) -> list[str]:
+        """Return the receipt of an architecture's weights; none for random ones."""
+        fetched = self.run.settings["weights"] == "imagenet"
+        return [layout.WEIGHTS.format(architecture=architecture)] if fetched else []
+
+    def sampling_of(self, task_id: str) -> str:
+        """Return how the subset of a data set is drawn."""
+        sampling: str = self.entries[task_id].get("sampling", self.run.settings["sampling"])
+        return sampling
+
+    def reading(self, task_id: str) -> dict[str, Any]:
+        """Return what of a data set's entry decides which labels and pixels are read.
+
+        Of a path outside the data folder only the last part counts, as the same folder may lie
+        elsewhere on another machine; but all of a new data set's, as two may have one name.
+        """
+        entry = self.entries[task_id]
+        read = {key: value for key, value in entry.items() if key not in NOT_READ}
+        outside = Path(read.get("path", "")).expanduser().is_absolute()
+        if outside and task_id != self.new:
+            read["path"] = Path(read["path"]).name
+        return dict(sorted(read.items()))
+
+    def stages_of(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
+        """Return the jobs that an experiment needs, first to last: (log, output)."""
+        names = {
+            "dataset": task_id,
+            "configuration": configuration,
+            "architecture": self.run.configurations[configuration]["architecture"],
+            "source": self.source_of(task_id) or "",
+        }
+        needless = {"download"} if not names["source"] else set()
+        needless |= {"fetch_weights"} if not self.receipt(names["architecture"]) else set()
+        stages = []
+        for rule, output in layout.STAGES.items():
+            if rule not in needless:
+                patterns = layout.log_of(rule, output), output
+                log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
+                stages.append((log, made))
+            if rule == layout.LAST_OF_EXPERIMENT:
+                break
+        return stages
+
+    @cached_property
+    def stages(self) -> dict[Experiment, list[tuple[str, str]]]:
+        """The jobs of each experiment."""
+        return {experiment: self.stages_of(*experiment) for experiment in self.experiments}
+
+    @cached_property
+    def expected_of_fragments(self) -> dict[Experiment, dict[str, Any]]:
+        """What the fragment of each experiment says if it is of this run and not of an earlier one."""
+        settings = {key: self.run.settings[key] for key in TOLD_BY_FRAGMENTS}
+        ids = self.weights_ids
+        return {
+            (task_id, name): {
+                **self.run.configurations[name],
+                **settings,
+                "sampling": self.sampling_of(task_id),
+                "weights": ids[self.run.configurations[name]["architecture"]],
+            }
+            for task_id, name in self.experiments
+        }
+
+    @cached_property
+    def expected_of_descriptions(self) -> dict[str, dict[str, Any]]:
+        """What the description of each data set says if it is of this run and not of an earlier one."""
+        seed, ids = self.run.settings["seed"], self.weights_ids
+        return {
+            task_id: {"seed": seed, "sampling": self.sampling_of(task_id), "weights": ids}
+            for task_id in self.run.datasets
+        }
+
+    @cached_property
+    def weights_ids(self) -> dict[str, str]:
+        """Architecture -> how fragments name its weights."""
+        seed, weights = self.run.settings["seed"], self.run.settings["weights"]
+        return {name: weights_id(BACKBONES[name], weights, seed) for name in self.architectures}
+
+    @property
+    def licences(self) -> dict[str, str]:
+        """Data set -> licence, of those that name one."""
+        entries = self.run.datasets.items()
+        return {task_id: entry["licence"] for task_id, entry in entries if "licence" in entry}

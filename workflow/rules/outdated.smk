@@ -1,0 +1,32 @@
+"""What was made under other settings is made again, whatever Snakemake remembers of it."""
+
+from functools import cache
+
+from metaprobe.operations.arrived import restore_order
+from metaprobe.operations.outdated import expected_of, find_outdated, in_words
+
+TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
+TABLES_IN_ORDER += "check_table validate export_metabu".split()
+TABLES_IN_ORDER += "evaluate_recommenders report".split()
+
+
+@cache
+def compare_with_settings():
+    """Mark what is outdated for a rerun, as --forcerun does; or see to the order of a copy.
+
+    Once, while Snakemake builds the graph of its jobs: then the jobs can be marked, and the times
+    of files have not been read. Not in the Snakemake of a single job.
+    """
+    if workflow.exec_mode.name != "DEFAULT":
+        return
+    expected = expected_of(FLOW)
+    if found := find_outdated(expected):
+        print(in_words(found), file=sys.stderr)
+        snakemake_coupling.run_again(workflow, (str(one.path) for one in found))
+    else:
+        made = [
+            file for name in TABLES_IN_ORDER for file in getattr(rules, name).output
+        ]
+        restore_order(
+            expected, [FLOW.path(file) for file in made], snakemake_coupling.has_record
+        )
