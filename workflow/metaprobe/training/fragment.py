@@ -255,13 +255,13 @@ def _contradictions_of_replicate(replicate: Replicate, fragment: Fragment) -> It
     apart = abs(last["test_accuracy"] - replicate.test_accuracy) * fragment.test_images
     if apart > rounding_images:
         yield "its test_accuracy is not the last of its learning_curve"
-    for part, accuracy, images in (
+    for split, accuracy, images in (
         ("train", replicate.train_accuracy, fragment.train_images),
         ("test", replicate.test_accuracy, fragment.test_images),
     ):
         right = accuracy * images
         if abs(right - round(right)) > 1e-6:
-            yield f"its {part}_accuracy is no fraction of {images} images"
+            yield f"its {split}_accuracy is no fraction of {images} images"
 
 
 def same_loss(first: float, second: float) -> bool:
