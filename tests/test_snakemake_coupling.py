@@ -32,9 +32,13 @@ HEARD = []
 
 def record():
     todo, needs = coupling.planned(workflow)
-    coupling.listen(workflow, lambda event, number, _: HEARD.append([event, todo[number].rule]))
+    def hear(event, number, _):
+        HEARD.append([event, todo[number].rule if number in todo else ""])
+
+    coupling.listen(workflow, hear)
     told = {{
         "config": config,
+        "files": coupling.configuration_files(workflow),
         "results": workflow.pathvars.apply("<results>"),
         "todo": sorted([job.rule, job.name] for job in todo.values()),
         "needs": {{job.name: [one.name for one in needed] for job, needed in needs.items()}},
@@ -47,8 +51,12 @@ def record():
 onstart: record()
 onerror: json.dump(HEARD, open("heard.json", "w"))
 
+def wanted(wildcards):
+    coupling.run_again(workflow, config.get("again", []))
+    return "<results>/x/y.b"
+
 rule all:
-    input: expand("<results>/{{one}}/{{two}}.b", one=["x"], two=["y"])
+    input: wanted
 
 rule first:
     output: "<results>/{{one}}/{{two}}.a"
@@ -59,7 +67,7 @@ rule second:
     input: rules.first.output
     output: "<results>/{{one}}/{{two}}.b"
     log: "<results>/{{one}}/{{two}}.second.log"
-    shell: "false"
+    shell: "{{config[command]}} {{output}}"
 """
 
 
@@ -78,7 +86,7 @@ def toy(tmp_path: Path) -> Path:
 
 def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
     """A line of progress that counts nothing, or a configuration that is merged otherwise."""
-    changes = ["epochs=5", "names=[p,q]", "pathvars={'results': 'mine'}"]
+    changes = ["epochs=5", "names=[p,q]", "command=false", "pathvars={'results': 'mine'}"]
     arguments = ("--configfile", "mine.yaml", "--config", *changes)
     assert snakemake(toy, *arguments).returncode == 1
     told = json.loads((toy / "told.json").read_text())
@@ -95,8 +103,21 @@ def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
     configuration, files, folders = coupling.merged_configuration(toy, [Path("mine.yaml")], changes)
     assert configuration == told["config"]
     assert configuration["epochs"] == 5 and configuration["grid"]["b"] == {"c": 2, "d": 3}
+    assert told["files"] == [*files[:-1], str(toy / files[-1])]
     assert files == [*(f"config/{name}.yaml" for name in coupling.SECTIONS), "mine.yaml"]
     assert str(folders["results"]) == told["results"] == "mine"
+
+
+def test_files_are_made_again_whatever_snakemake_remembers(toy: Path, monkeypatch) -> None:
+    """Results of other settings that stay, as nobody has recorded under which they were made."""
+    run = ("--config", "command=touch")
+    assert snakemake(toy, *run).returncode == 0
+    monkeypatch.chdir(toy)
+    assert coupling.has_record(Path("results/x/y.a"))
+    assert not coupling.has_record(Path("results/x/y.c"))
+    assert planned(toy, *run) == {}
+    assert planned(toy, *run, "again=[results/x/y.a]") == {"first": 1, "second": 1, "all": 1}
+    assert planned(toy, *run, "again=[results/x/y.b]") == {"second": 1, "all": 1}
 
 
 def test_dry_run_in_this_process_is_that_of_the_command_line() -> None:

@@ -244,6 +244,13 @@ def test_edited_description_reruns_no_experiment(checkout, file, edit, expected)
     assert planned(checkout, *TINY) == ({} if expected is None else expected | {"all": 1})
 
 
+def test_edited_page_of_the_report_reruns_the_report(checkout) -> None:
+    """An old page under a new template."""
+    path = checkout / "workflow/metaprobe/report/template.html"
+    path.write_text(path.read_text(encoding="utf-8").replace("<h1>", "<h1>Our "), encoding="utf-8")
+    assert planned(checkout, *TINY) == {"report": 1, "all": 1}
+
+
 def test_status_tells_no_failure_of_what_is_not_needed(checkout) -> None:
     """An old failure to fetch weights or a source, held against a run that needs neither."""
     (checkout / "results/metrics/Digits/resnet18-plain.json").unlink()

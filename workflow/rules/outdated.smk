@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from metaprobe.operations.arrived import has_record, restore_order
+from metaprobe.operations.arrived import restore_order
 from metaprobe.operations.outdated import expected_of, find_outdated, in_words
 
 TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
@@ -22,9 +22,11 @@ def compare_with_settings():
     expected = expected_of(FLOW)
     if found := find_outdated(expected):
         print(in_words(found), file=sys.stderr)
-        workflow.dag.forcefiles.update(str(one.path) for one in found)
+        snakemake_coupling.run_again(workflow, (str(one.path) for one in found))
     else:
         made = [
             file for name in TABLES_IN_ORDER for file in getattr(rules, name).output
         ]
-        restore_order(expected, [FLOW.path(file) for file in made], has_record)
+        restore_order(
+            expected, [FLOW.path(file) for file in made], snakemake_coupling.has_record
+        )

@@ -1,7 +1,6 @@
 """Results that came from elsewhere: their files get times in the order in which they were made."""
 
 import os
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -52,8 +51,3 @@ def _is_whole(path: Path) -> bool:
     except UserError:
         return False
     return "sha256" not in content or path.name == "validation.json" or checksum_matches(content)
-
-
-def has_record(path: Path) -> bool:
-    """Return whether Snakemake, in the current folder, has a record of the making of a file."""
-    return Path(".snakemake/metadata", urlsafe_b64encode(str(path).encode()).decode()).exists()

@@ -12,20 +12,21 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from metaprobe.config import layout
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_json, read_metadata
 from metaprobe.operations.workflow import Workflow
 
 Content = Mapping[str, Any]
-Key = tuple[str, ...]  # folder of the results, data set, and architecture or configuration
-ENDINGS = {
-    "subsets": ".json",
-    "pictures": ".safetensors",
-    "features": ".safetensors",
-    "heads": ".safetensors",
-    "metrics": ".json",
-    "descriptions": ".json",
-    "resamples": ".json",
+Key = tuple[str, ...]  # kind of file, data set, and architecture or configuration
+PATTERNS = {
+    "subset": layout.SUBSET,
+    "pictures": layout.PICTURES,
+    "features": layout.FEATURES,
+    "head": layout.HEAD,
+    "fragment": layout.FRAGMENT,
+    "description": layout.DESCRIPTION,
+    "resamples": layout.RESAMPLES,
 }
 SHOWN = 3
 
@@ -115,8 +116,10 @@ class Reader:
 
     def path(self, key: Key) -> Path:
         """Return the file of a key."""
-        folder, *names = key
-        return self.results.joinpath(folder, *names[:-1], f"{names[-1]}{ENDINGS[folder]}")
+        kind, task_id, *second = key
+        names = dict.fromkeys(("architecture", "configuration"), "".join(second))
+        pattern = PATTERNS[kind].replace("<results>", str(self.results))
+        return Path(pattern.format(dataset=task_id, **names))
 
     def __call__(self, key: Key) -> Content | None:
         """Return the content of a JSON file, or the metadata of another; None if it has none."""
@@ -148,7 +151,7 @@ def find_outdated(expected: Expected) -> list[Outdated]:
         ):
             again.add(one.key)
             found.append(Outdated(read.path(one.key), reason))
-    if not any(key[0] == "metrics" for key in again):
+    if not any(key[0] == "fragment" for key in again):
         found += _other_experiments(expected, read)
     return found
 
@@ -156,7 +159,7 @@ def find_outdated(expected: Expected) -> list[Outdated]:
 def comparisons(expected: Expected) -> Iterator[Comparison]:
     """Yield what each file of a run must say, files after those that they are made from."""
     for task_id, says in expected.subsets.items():
-        subset, pictures = ("subsets", task_id), ("pictures", task_id)
+        subset, pictures = ("subset", task_id), ("pictures", task_id)
         features = {name: ("features", task_id, name) for name in expected.features[task_id]}
         digests = {"subset_sha256": (subset, "sha256")}
         yield Comparison(subset, [], says, {})
@@ -164,16 +167,16 @@ def comparisons(expected: Expected) -> Iterator[Comparison]:
         for name, extracted in expected.features[task_id].items():
             yield Comparison(features[name], [subset], extracted, digests)
         for name, trained in expected.heads.get(task_id, {}).items():
-            head, architecture = ("heads", task_id, name), trained["architecture"]
+            head, architecture = ("head", task_id, name), trained["architecture"]
             made_from = {"features_sha256": (features[architecture], "features_sha256")}
             says_head = {**trained, "seed": says["seed"]}
             yield Comparison(head, [features[architecture]], says_head, made_from)
             measured = {**says, **expected.features[task_id][architecture], **trained}
             after = [subset, features[architecture], head]
-            yield Comparison(("metrics", task_id, name), after, measured, digests)
+            yield Comparison(("fragment", task_id, name), after, measured, digests)
         weights = {name: one["weights"] for name, one in expected.features[task_id].items()}
         described, after = {**says, "weights": weights}, [subset, pictures, *features.values()]
-        yield Comparison(("descriptions", task_id), after, described, digests)
+        yield Comparison(("description", task_id), after, described, digests)
         rows = {"rows": expected.resamples}
         yield Comparison(("resamples", task_id), after, {**described, **rows}, digests)
 
@@ -189,7 +192,7 @@ def _differences(
         origin = read(other)
         if origin is not None and said.get(name) != origin.get(there):
             yield f"it was made from another file than {read.path(other)}"
-    if one.key[0] == "subsets":
+    if one.key[0] == "subset":
         yield from _wrong_sizes(content, sizes)
 
 
@@ -221,7 +224,7 @@ def _wrong_sizes(subset: Content, sizes: Mapping[str, int]) -> Iterator[str]:
 def _other_experiments(expected: Expected, read: Reader) -> Iterator[Outdated]:
     """Yield the tables if their rows are not those of the run's fragments, in this order."""
     declared = [(task_id, name) for task_id, names in expected.heads.items() for name in names]
-    fragments = [read(("metrics", *experiment)) for experiment in declared]
+    fragments = [read(("fragment", *experiment)) for experiment in declared]
     table = expected.results / "experiments.csv"
     if None in fragments or not table.is_file():
         return

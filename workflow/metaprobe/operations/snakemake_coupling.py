@@ -7,7 +7,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ def merged_configuration(
         raise UserError(str(error)) from None
     folders = {name: Path(pathvars.apply(f"<{name}>")) for name in ("results", "logs")}
     return configuration, [*map(str, own), *map(str, configfiles)], folders
+
+
+def configuration_files(workflow: Any) -> list[str]:
+    """Return the configuration files of a run, those of the command line last, as they override."""
+    given = [str(file) for file in workflow.overwrite_configfiles]
+    return [file for file in map(str, workflow.configfiles) if file not in given] + given
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
@@ -187,6 +194,20 @@ def hand_over(workflow: Any, questions: Sequence[str]) -> None:
 def targets_of(workflow: Any) -> set[str]:
     """Return what a run is for; empty for the default."""
     return set(workflow.dag_settings.targets)
+
+
+def run_again(workflow: Any, files: Iterable[str]) -> None:
+    """Let the jobs that make these files run, whatever Snakemake remembers of them.
+
+    To be called from an input function: before the Snakefile is read to its end there is no DAG
+    and `workflow.dag_settings` is None, and after the input functions it is too late.
+    """
+    workflow.dag.forcefiles.update(files)
+
+
+def has_record(path: Path) -> bool:
+    """Return whether Snakemake, in the current folder, has a record of the making of a file."""
+    return Path(".snakemake/metadata", urlsafe_b64encode(str(path).encode()).decode()).exists()
 
 
 def planned(workflow: Any) -> tuple[dict[int, Job], dict[Job, list[Job]]]:

@@ -189,13 +189,13 @@ def cards(run: Run) -> list[dict[str, Any]]:
         card: dict[str, Any] = {"task": task, "licence": run.licences.get(task, "not named")}
         if task in done:
             order = np.argsort(-done[task].test_accuracy.to_numpy(), kind="stable")
-            ranked = rows_of(done[task].iloc[order])
+            ranked = records(done[task].iloc[order])
             card |= ranked[0] | {"best": ranked[0], "worst": ranked[-1]}
         found.append(card)
     return found
 
 
-def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table; what does not apply is None."""
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

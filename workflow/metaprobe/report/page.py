@@ -15,7 +15,7 @@ from metaprobe.report.cost_figures import (
     recommenders,
     where_the_hours_went,
 )
-from metaprobe.report.data import Run, cards, compare, facts, rows_of
+from metaprobe.report.data import Run, cards, compare, facts, records
 from metaprobe.report.style import Figure
 
 
@@ -49,7 +49,7 @@ def page(run: Run, pictures: Sequence[Figure]) -> str:
         figures=pictures,
         failures=failures(run),
         cards=cards(run),
-        experiments=rows_of(run.experiments.assign(spread=spread(run))),
+        experiments=records(run.experiments.assign(spread=spread(run))),
         validation=run.validation,
         findings=findings(run),
         notes=run.evaluation["notes"] if run.evaluation else [],

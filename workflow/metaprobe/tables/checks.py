@@ -6,20 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metaprobe.config.configurations import (
-    BLANK_WHEN_ZERO,
-    HYPERPARAMETERS,
-    MEASURED,
-    TARGET_COLUMNS,
-)
-from metaprobe.training.fragment import (
-    Experiment,
-)
+from metaprobe.config.configurations import BLANK_WHEN_ZERO, MEASURED, TARGET_COLUMNS, TYPES
+from metaprobe.training.fragment import Experiment
 
-METRICS = ("test_accuracy", "train_accuracy", "test_loss")
-TEXTS = ("task_id", "architecture", "optimizer")
+RESULTS = MEASURED[:3]  # all but the time
+TEXTS = ("task_id", *(name for name, kind in TYPES.items() if kind is str))
 ROUNDING = 0.5e-4  # the table has four decimals
-IN_TABLE = [name for name in HYPERPARAMETERS if name in TARGET_COLUMNS]
+IN_TABLE = [name for name in TYPES if name in TARGET_COLUMNS]
 Key = tuple[str | float, ...]
 Finding = dict[str, Any]
 
@@ -87,8 +80,8 @@ def rows_of(
 ) -> list[Row]:
     """Return the rows of lines (number → cells), each with the declared experiment that it is.
 
-    The i-th row is the i-th experiment, if its cells are of it. Any other is the first experiment
-    of its cells that no other row is.
+    The i-th row is the i-th experiment, if its cells are of it; any other is the first experiment of
+    its cells that no row has. So two configurations that differ in nothing the table shows stay two.
     """
     declared = [key_of(task_id, configurations[name]) for task_id, name in experiments]
     found = {line: key_of(cells["task_id"], cells) for line, cells in lines.items()}
@@ -224,7 +217,7 @@ def different_tasks(table: Table) -> Iterator[Finding]:
     results: dict[tuple[tuple[str, ...], ...], str] = {}
     for task_id in dict.fromkeys(row.task_id for row in table.rows):
         rows = [row for row in table.rows if row.task_id == task_id]
-        result = tuple(tuple(row.cells[name] for name in METRICS) for row in rows)
+        result = tuple(tuple(row.cells[name] for name in RESULTS) for row in rows)
         first = results.setdefault(result, task_id)
         if first != task_id and any(row.number("test_loss") != 0 for row in rows):
             yield finding(f"all its results are those of {first}", task_id)

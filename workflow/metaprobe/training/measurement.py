@@ -58,25 +58,15 @@ def build_fragment(
         | {"training_time_sec": seconds["train_features"] + seconds["head"]}
     )
     labels = {part: features[f"{part}_labels"] for part in ("train", "test")}
+    of_subset = ("class_count", "pretext", "split", "partial", "read_as", "sampling", "seed")
+    of_extraction = ("pixels_sha256", "weights", "engine", "precision", "device")
     provenance = {
-        "train_majority_rate": metrics.majority_rate(labels["train"]),
-        "test_majority_rate": metrics.majority_rate(labels["test"]),
-        "class_count": subset["class_count"],
-        "pretext": subset["pretext"],
-        "split": subset["split"],
-        "partial": subset["partial"],
-        "read_as": subset["read_as"],
+        **{f"{part}_majority_rate": metrics.majority_rate(labels[part]) for part in labels},
+        **{key: subset[key] for key in of_subset},
+        **{f"{part}_images": subset[part]["images"] for part in labels},
         "family": family,
-        "train_images": subset["train"]["images"],
-        "test_images": subset["test"]["images"],
-        "sampling": subset["sampling"],
         "subset_sha256": subset["sha256"],
-        "pixels_sha256": extraction["pixels_sha256"],
-        "weights": extraction["weights"],
-        "seed": subset["seed"],
-        "engine": extraction["engine"],
-        "precision": extraction["precision"],
-        "device": extraction["device"],
+        **{key: extraction[key] for key in of_extraction},
         "seconds": seconds,
         "peak_memory_gb": {
             "features": extraction["peak_memory_gb"],
