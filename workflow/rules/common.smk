@@ -36,12 +36,11 @@ try:
     FLOW = read_workflow(
         config,
         snakemake_coupling.configuration_files(workflow),
-        *(workflow.pathvars.apply(name) for name in ("<results>", "<logs>")),
+        *map(workflow.pathvars.apply, ("<results>", "<logs>")),
     )
+    RUN = FLOW.run
 except UserError as error:
     sys.exit(str(error))
-
-RUN = FLOW.run
 
 
 wildcard_constraints:
