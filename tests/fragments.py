@@ -63,13 +63,13 @@ class Experiment:
         }
         return build_fragment(**(arguments | changes))
 
-    def loss_and_accuracy(self, part: str, replicate: int = 0) -> tuple[float, float]:
+    def loss_and_accuracy(self, split: str, replicate: int = 0) -> tuple[float, float]:
         """By torch, in double precision."""
         features, labels, weight, bias = (
             torch.from_numpy(array)
             for array in (
-                self.arrays[f"{part}_features"].astype(np.float64),
-                self.arrays[f"{part}_labels"],
+                self.arrays[f"{split}_features"].astype(np.float64),
+                self.arrays[f"{split}_labels"],
                 self.parameters["weight"][replicate],
                 self.parameters["bias"][replicate],
             )
@@ -83,12 +83,12 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0, replicates: int 
     """Write the files of an experiment whose parts fit each other."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Any] = {}
-    for part, count in IMAGES.items():
+    for split, count in IMAGES.items():
         features = rng.normal(0, scale, (count, WIDTH)).astype(np.float32)
-        arrays[f"{part}_features"] = features
+        arrays[f"{split}_features"] = features
         mistaken = rng.integers(CLASSES, size=count)
         right = rng.random(count) < 0.7
-        arrays[f"{part}_labels"] = np.where(right, features[:, :CLASSES].argmax(1), mistaken)
+        arrays[f"{split}_labels"] = np.where(right, features[:, :CLASSES].argmax(1), mistaken)
     parameters = {
         "weight": np.eye(CLASSES, WIDTH) + rng.normal(0, 0.3, (replicates, CLASSES, WIDTH)),
         "bias": rng.normal(0, 1, (replicates, CLASSES)),
@@ -97,9 +97,9 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0, replicates: int 
     subset = {"task_id": "Birds", "seed": seed, "sampling": "random", "pretext": None}
     subset |= {"class_count": CLASSES, "class_names": names}
     subset |= {"split": {"rule": "official"}, "partial": False, "read_as": "folder"}
-    for part, count in IMAGES.items():
-        labels = arrays[f"{part}_labels"]
-        subset[part] = subsets.part(part, np.arange(count), labels, names)
+    for split, count in IMAGES.items():
+        labels = arrays[f"{split}_labels"]
+        subset[split] = subsets.describe_split(split, np.arange(count), labels, names)
     subset = with_checksum(subset)
     files = [folder / name for name in ("subset.json", "features.safetensors", "head.safetensors")]
     made = Experiment(*files, arrays, parameters)

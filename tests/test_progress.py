@@ -1,6 +1,7 @@
 """The progress line: experiments done, rate, time left; quiet where it would drown or disturb."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -97,9 +98,12 @@ def test_any_moment_has_a_line(each, elapsed, failed, at_once) -> None:
     assert "-" not in said and "\n" not in said
 
 
-def test_watch_hears_of_jobs_and_says_changes_once() -> None:
-    """A running job called failed, another run's job counted, or the same line again and again."""
+def test_watch_hears_of_jobs_and_says_changes_once(tmp_path: Path) -> None:
+    """A running or interrupted job called failed, another run's job counted, or the same line again and again."""
     said: list[str] = []
+    failed, interrupted = tmp_path / "failed.log", tmp_path / "interrupted.log"
+    failed.write_text("error: diverged\n")
+    interrupted.write_text("epoch 1\ninterrupted\n")
     watch = Watch(a_run(HEADS[:4], started=time.time()), said.append, period=1000)
     try:
         watch.hear("job_started", 0, 100.0)
@@ -107,7 +111,8 @@ def test_watch_hears_of_jobs_and_says_changes_once() -> None:
         watch.look()
         assert said == []
         watch.hear("job_finished", 0, 103.0)
-        watch.hear("job_error", 1, 104.0)
+        watch.hear("job_error", 1, 104.0, [str(failed)])
+        watch.hear("job_error", 2, 104.0, [str(interrupted)])
         watch.hear("job_finished", 99, 104.0)
         watch.look()
         watch.look()
@@ -119,12 +124,14 @@ def test_watch_hears_of_jobs_and_says_changes_once() -> None:
     assert len(said) == 1
 
 
-def test_a_job_that_is_tried_again_has_not_failed() -> None:
+def test_a_job_that_is_tried_again_has_not_failed(tmp_path: Path) -> None:
     """`1 job failed` for a job that the cluster's second try has finished."""
     said: list[str] = []
     watch = Watch(a_run(HEADS[:4], started=time.time()), said.append, period=1000)
+    log = tmp_path / "a.log"
+    log.write_text("error: out of memory\n")
     for event, moment in (("started", 1.0), ("error", 2.0), ("started", 3.0), ("finished", 5.0)):
-        watch.hear(f"job_{event}", 0, moment)
+        watch.hear(f"job_{event}", 0, moment, [str(log)])
     watch.end()
     assert len(said) == 1 and "failed" not in said[0]
     assert watch.seconds == {HEADS[0]: 2.0}

@@ -13,6 +13,7 @@ from checkouts import ROOT, planned, snakemake
 from metaprobe.core.errors import UserError
 from metaprobe.operations import snakemake_coupling as coupling
 from metaprobe.operations.costs import Job
+from snakemake.cli import parse_config
 from snakemake.logging import ColorizingTextHandler
 from snakemake.scheduling import job_scheduler
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -30,11 +31,15 @@ for name in {coupling.SECTIONS}:
 
 HEARD = []
 
+TODO = {{}}
+
+def hear(event, number, moment, logs):
+    if number in TODO:
+        HEARD.append([event, TODO[number].rule, *logs])
+
 def record():
     todo, needs = coupling.planned(workflow)
-    def hear(event, number, _):
-        HEARD.append([event, todo[number].rule if number in todo else ""])
-
+    TODO.update(todo)
     coupling.listen(workflow, hear)
     told = {{
         "config": config,
@@ -97,7 +102,7 @@ def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
         ["job_started", "first"],
         ["job_finished", "first"],
         ["job_started", "second"],
-        ["job_error", "second"],
+        ["job_error", "second", "mine/x/y.second.log"],
     ]
     monkeypatch.chdir(toy)
     configuration, files, folders = coupling.merged_configuration(toy, [Path("mine.yaml")], changes)
@@ -215,8 +220,41 @@ def test_events_and_texts_are_snakemakes() -> None:
     assert coupling.SELECTING in inspect.getsource(job_scheduler)
 
 
-@pytest.mark.parametrize("wrong", ["epochs", "=3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3",
+        "1e-2",
+        "0.5",
+        "True",
+        "true",
+        "",
+        "a b",
+        "'quoted'",
+        "[p, 1]",
+        "{a: {b: 2}}",
+        "{'a': 'b'}",
+        "[unclosed",
+        "a: b: c",
+        "~",
+        "/some/path",
+        "100_000",
+        "nan",
+        "null",
+        "1.5GB",
+        "x=y",
+    ],
+)
+def test_overrides_are_parsed_as_snakemake_does(text: str) -> None:
+    """`metaprobe status` about another run than the one with the same `--config`."""
+    entries = ["first=1", f"key={text}", "first=2"]
+    assert repr(coupling.parse_overrides(entries)) == repr(parse_config(entries))
+
+
+@pytest.mark.parametrize("wrong", ["epochs", "=3", "3a=1", "a.b=1"])
 def test_override_that_is_none_is_told(wrong: str) -> None:
-    """A traceback for a missing `=`."""
+    """A traceback for a missing `=`, or a key that Snakemake refuses."""
+    with pytest.raises(ValueError):
+        parse_config([wrong])
     with pytest.raises(UserError, match="--config"):
         coupling.parse_overrides([wrong])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
 from metaprobe.tables.checks import CHECKS, accuracy_bounds
-from metaprobe.tables.validation import examine, in_words, read_table, subset_facts
+from metaprobe.tables.validation import describe_subset, examine, in_words, read_table
 from metaprobe.training import metrics
 
 CONFIGURATIONS = {
@@ -335,7 +335,7 @@ def test_facts_of_a_subset_are_its_test_parts(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     largest = max(np.bincount(made.arrays["test_labels"]))
     expected = {"test_images": 20, "class_count": 3, "test_majority_rate": largest / 20}
-    assert subset_facts(made.subset) == expected
+    assert describe_subset(made.subset) == expected
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'task_id,"a\n'])

@@ -81,7 +81,7 @@ def test_shipped_configuration_plans_the_documented_jobs(tmp_path) -> None:
         "describe_dataset": 30,
         "aggregate_descriptions": 1,
     }
-    assert after.ru_utime - before.ru_utime < 5
+    assert after.ru_utime - before.ru_utime < 20
 
 
 def test_finished_run_has_every_experiment_once_in_order(finished) -> None:

@@ -4,14 +4,14 @@ from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from metaprobe.core.files import write_json
-    from metaprobe.tables.validation import examine, read_table, subset_facts
+    from metaprobe.tables.validation import describe_subset, examine, read_table
 
     params, files = snakemake.params, snakemake.input
     table = read_table(
         files.table,
         params.experiments,
         params.configurations,
-        dict(zip(params.tasks, map(subset_facts, files.subsets), strict=True)),
+        dict(zip(params.tasks, map(describe_subset, files.subsets), strict=True)),
         params.replicates,
         files.get("basic") or None,
     )

@@ -14,11 +14,11 @@ from metaprobe.metafeatures import (
     backbone_shift,
     counts,
     embedding,
+    image_statistics,
     landmarkers,
     logme,
     separability,
 )
-from metaprobe.metafeatures import image_statistics as pictures
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Measurements:
 
 def columns(architectures: Sequence[str]) -> list[str]:
     """Return names of the columns of a run with these architectures, in order."""
-    groups = (counts, pictures, embedding, separability, landmarkers)
+    groups = (counts, image_statistics, embedding, separability, landmarkers)
     shifts = [f"batchnorm_shift_{name}" for name in architectures if BACKBONES[name].batchnorm]
     return [
         *(column for group in groups for column in group.COLUMNS),
@@ -70,7 +70,7 @@ def describe(measured: Measurements, generator: np.random.Generator) -> dict[str
     cloud = next(iter(measured.features.values()))
     distances = pairwise_distances(cloud)
     values = counts.describe_counts(labels, measured.class_count, measured.pool_images)
-    values |= pictures.describe_pictures(measured.pictures)
+    values |= image_statistics.describe_pictures(measured.pictures)
     values |= embedding.describe_embedding(cloud, distances)
     values |= separability.describe_separability(cloud, labels, distances)
     values |= landmarkers.describe_landmarkers(cloud, labels, distances, generator)

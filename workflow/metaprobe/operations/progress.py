@@ -3,10 +3,12 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from metaprobe.core import jobs
 from metaprobe.operations import costs, snakemake_coupling
 from metaprobe.operations.costs import Job, SizeOf
 from metaprobe.operations.workflow import Workflow
@@ -124,7 +126,7 @@ class Watch:
         while not self.ended.wait(self.period):
             self.look()
 
-    def hear(self, event: str, number: int, moment: float) -> None:
+    def hear(self, event: str, number: int, moment: float, logs: Sequence[str] = ()) -> None:
         """Take note that a job has started, finished or failed; a failed one may start again."""
         job = self.run.todo.get(number)
         if job is None:
@@ -135,7 +137,7 @@ class Watch:
                 self.failed.discard(job)
             elif event == "job_finished":
                 self.seconds[job] = moment - self.begun.get(job, moment)
-            else:
+            elif any(jobs.failure(Path(log)) for log in logs if Path(log).is_file()):
                 self.failed.add(job)
 
     def look(self) -> None:

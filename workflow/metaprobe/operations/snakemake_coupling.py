@@ -5,6 +5,7 @@ tests/test_snakemake_coupling.py fails when a new Snakemake works otherwise.
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -17,6 +18,8 @@ import yaml
 from metaprobe.core.errors import UserError
 from metaprobe.operations.costs import Job
 
+KEY = re.compile(r"[a-zA-Z_][\w-]*\w$")
+CONSTANTS = {"": None, "True": True, "False": False}
 SECTIONS = ("config", "datasets", "configurations", "grid")
 # Events and one text that a run with a line of progress keeps off the terminal.
 LEFT_OUT = (
@@ -30,7 +33,7 @@ LEFT_OUT = (
 )
 SELECTING = "Select jobs to execute..."
 HEARD = {"job_started": "jobs", "job_finished": "job_id", "job_error": "jobid"}
-Hear = Callable[[str, int, float], None]
+Hear = Callable[[str, int, float, Sequence[str]], None]
 
 
 def merged_configuration(
@@ -78,18 +81,36 @@ def configuration_files(workflow: Any) -> list[str]:
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     """Return what `--config KEY=VALUE ...` sets.
 
+    As `snakemake.cli.parse_config`, whose module alone takes longer to import than an answer may.
+
     Raises:
         UserError: it is not KEY=VALUE.
     """
-    if not overrides:
-        return {}
-    from snakemake.cli import parse_config
+    from snakemake.common import parse_key_value_arg
+    from snakemake.utils import update_config
 
-    try:
-        found: dict[str, Any] = parse_config(overrides)
-        return found
-    except ValueError as error:
-        raise UserError(f"--config: {error}") from None
+    found: dict[str, Any] = {}
+    for entry in overrides:
+        try:
+            key, text = parse_key_value_arg(entry, errmsg="write KEY=VALUE.")
+        except ValueError as error:
+            raise UserError(f"--config: {error}") from None
+        if not KEY.match(key):
+            raise UserError(f"--config: {key!r} is no key: write KEY=VALUE")
+        update_config(found, {key: _value(text)})
+    return found
+
+
+def _value(text: str) -> Any:
+    """Return a number, True, False, a list or mapping of texts, a text, or None for no text."""
+    if text in CONSTANTS:
+        return CONSTANTS[text]
+    for parse in (int, float, lambda text: yaml.load(text, Loader=yaml.BaseLoader)):
+        try:
+            return parse(text)
+        except (ValueError, yaml.YAMLError):
+            continue
+    return text
 
 
 def jobs_to_run(
@@ -226,7 +247,11 @@ def local_cores(workflow: Any) -> int | None:
 
 
 def listen(workflow: Any, hear: Hear) -> None:
-    """Call `hear` with event, job id and time when Snakemake starts, finishes or fails a job."""
+    """Call `hear` with event, job id, time and logs when Snakemake starts, finishes or fails a job.
+
+    A job that Ctrl-C ends counts as failed; its log tells that from a failure. The logs are told of
+    failures only.
+    """
     workflow.logger_manager.logger.addHandler(_JobsOfRun(hear))
 
 
@@ -241,7 +266,7 @@ class _JobsOfRun(logging.Handler):
         if event in HEARD:
             ids = told[HEARD[event]]
             for number in ids if isinstance(ids, list) else [ids]:
-                self.hear(event, number, record.created)
+                self.hear(event, number, record.created, told.get("log", ()))
 
 
 def speak_for(workflow: Any) -> bool:

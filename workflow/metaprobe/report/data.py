@@ -148,7 +148,7 @@ def hours(run: Run) -> dict[str, float]:
     return {name: float(spent) / 3600 for name, spent in phases.items()}
 
 
-def facts(run: Run) -> list[tuple[str, str]]:
+def summary(run: Run) -> list[tuple[str, str]]:
     """Return what was run, as names and values for the head of the page."""
     experiments = run.experiments
 

@@ -15,7 +15,7 @@ from metaprobe.report.cost_figures import (
     recommenders,
     where_the_hours_went,
 )
-from metaprobe.report.data import Run, cards, compare, facts, records
+from metaprobe.report.data import Run, cards, compare, records, summary
 from metaprobe.report.style import Figure
 
 
@@ -45,7 +45,7 @@ def page(run: Run, pictures: Sequence[Figure]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["data_url"] = data_url
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        facts=facts(run),
+        summary=summary(run),
         figures=pictures,
         failures=failures(run),
         cards=cards(run),

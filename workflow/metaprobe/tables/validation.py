@@ -54,7 +54,7 @@ def _read_csv(path: str | Path) -> list[list[str]]:
         raise broken(path, str(error)) from None
 
 
-def subset_facts(path: str | Path) -> dict[str, Any]:
+def describe_subset(path: str | Path) -> dict[str, Any]:
     """Return what the checks need of a subset: `test_images`, `class_count`, `test_majority_rate`."""
     subset = read_subset(path)
     return {

@@ -158,7 +158,7 @@ class Fragment(Metrics, Hyperparameters, Identity):  # type: ignore[misc]  # mad
     git_commit: str | None
     sha256: Digest
 
-    def fact(self, key: str) -> Any:
+    def value_of(self, key: str) -> Any:
         """Return what `Expected` compares under this key."""
         found = {
             "weights": self.weights.id,
@@ -186,7 +186,7 @@ def read_fragment(
     except ValidationError as error:
         raise broken(path, first_mistake(error)) from None
     for key, value in {"task_id": task_id, "configuration": configuration, **expected}.items():
-        if repr(found := fragment.fact(key)) != repr(value):
+        if repr(found := fragment.value_of(key)) != repr(value):
             raise broken(path, f"its {key} is {found}, not {value}")
     if trouble := next(contradictions(fragment), None):
         raise broken(path, trouble)
@@ -238,13 +238,13 @@ def _contradictions_of_replicate(replicate: Replicate, fragment: Fragment) -> It
     apart = abs(last["test_accuracy"] - replicate.test_accuracy) * fragment.test_images
     if apart > rounding_images:
         yield "its test_accuracy is not the last of its learning_curve"
-    for part, accuracy, images in (
+    for split, accuracy, images in (
         ("train", replicate.train_accuracy, fragment.train_images),
         ("test", replicate.test_accuracy, fragment.test_images),
     ):
         right = accuracy * images
         if abs(right - round(right)) > 1e-6:
-            yield f"its {part}_accuracy is no fraction of {images} images"
+            yield f"its {split}_accuracy is no fraction of {images} images"
 
 
 def same_loss(first: float, second: float) -> bool:

@@ -57,13 +57,13 @@ def build_fragment(
         | {name: fmean(one[name] for one in replicates) for name in METRICS}
         | {"training_time_sec": seconds["train_features"] + seconds["head"]}
     )
-    labels = {part: features[f"{part}_labels"] for part in ("train", "test")}
+    labels = {split: features[f"{split}_labels"] for split in ("train", "test")}
     of_subset = ("class_count", "pretext", "split", "partial", "read_as", "sampling", "seed")
     of_extraction = ("pixels_sha256", "weights", "engine", "precision", "device")
     provenance = {
-        **{f"{part}_majority_rate": metrics.majority_rate(labels[part]) for part in labels},
+        **{f"{split}_majority_rate": metrics.majority_rate(labels[split]) for split in labels},
         **{key: subset[key] for key in of_subset},
-        **{f"{part}_images": subset[part]["images"] for part in labels},
+        **{f"{split}_images": subset[split]["images"] for split in labels},
         "family": family,
         "subset_sha256": subset["sha256"],
         **{key: extraction[key] for key in of_extraction},
@@ -89,8 +89,8 @@ def build_fragment(
 def measure(features: dict[str, Any], head: dict[str, Any]) -> dict[str, float]:
     """Return the METRICS of one head, weight (C, D) and bias (C,); the loss is plain cross-entropy."""
     train, test = (
-        metrics.logits(features[f"{part}_features"], head["weight"], head["bias"])
-        for part in ("train", "test")
+        metrics.logits(features[f"{split}_features"], head["weight"], head["bias"])
+        for split in ("train", "test")
     )
     labels = features["test_labels"]
     predicted = test.argmax(axis=1)
