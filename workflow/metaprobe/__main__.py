@@ -202,15 +202,13 @@ def read_workflow(options: argparse.Namespace, checkout: Path) -> "Workflow":
     Raises:
         UserError: one line per mistake in the configuration.
     """
-    from metaprobe.config.load import load_run
-    from metaprobe.data.new_dataset import declare
+    from metaprobe.operations import workflow
     from metaprobe.operations.snakemake_coupling import merged_configuration
-    from metaprobe.operations.workflow import Workflow
 
     configuration, files, folders = merged_configuration(
         checkout, options.configfile, options.config
     )
-    return Workflow(load_run(configuration, files, declare), folders["results"], folders["logs"])
+    return workflow.read_workflow(configuration, files, folders["results"], folders["logs"])
 
 
 def recommend(options: argparse.Namespace, checkout: Path) -> int:

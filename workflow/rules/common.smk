@@ -20,15 +20,12 @@ include: "questions.smk"
 
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
-from metaprobe.config.load import load_run
-from metaprobe.config.model import plain
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
-from metaprobe.data.new_dataset import declare
 from metaprobe.operations import snakemake_coupling
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.workflow import read_workflow
 
 STARTED = time.time()
 stop_as_on_ctrl_c()
@@ -36,13 +33,14 @@ stop_as_on_ctrl_c()
 try:
     check_room(".")
     check_room(workflow.pathvars.apply("<results>"))
-    RUN = load_run(config, snakemake_coupling.configuration_files(workflow), declare)
+    FLOW = read_workflow(
+        config,
+        snakemake_coupling.configuration_files(workflow),
+        *map(workflow.pathvars.apply, ("<results>", "<logs>")),
+    )
+    RUN = FLOW.run
 except UserError as error:
     sys.exit(str(error))
-
-FLOW = Workflow(
-    RUN, *(Path(workflow.pathvars.apply(name)) for name in ("<results>", "<logs>"))
-)
 
 
 wildcard_constraints:

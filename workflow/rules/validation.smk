@@ -1,5 +1,7 @@
 """Whether the table can be right: what was found is kept, and an error fails the run."""
 
+from metaprobe.config.model import plain
+
 
 rule check_table:
     input:

@@ -9,8 +9,9 @@ from typing import Any
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.datasets import Entry
-from metaprobe.config.load import Run
+from metaprobe.config.load import Run, load_run
 from metaprobe.data.dataset import has_tree
+from metaprobe.data.new_dataset import declare
 from metaprobe.features.backbones import weights_id
 
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
@@ -180,3 +181,14 @@ class Workflow:
         """Data set -> licence, of those that name one."""
         entries = self.run.datasets.items()
         return {task_id: entry.licence for task_id, entry in entries if entry.licence is not None}
+
+
+def read_workflow(
+    config: dict[str, Any], files: Iterable[str], results: str | Path, logs: str | Path
+) -> Workflow:
+    """Return the run that the merged `config` of these files describes, and complete `config`.
+
+    Raises:
+        UserError: one line per mistake in the configuration.
+    """
+    return Workflow(load_run(config, files, declare), Path(results), Path(logs))

@@ -6,15 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metaprobe.config.configurations import (
-    BLANK_WHEN_ZERO,
-    MEASURED,
-    TARGET_COLUMNS,
-    TYPES,
-)
-from metaprobe.training.fragment import (
-    Experiment,
-)
+from metaprobe.config.configurations import BLANK_WHEN_ZERO, MEASURED, TARGET_COLUMNS, TYPES
+from metaprobe.training.fragment import Experiment
 
 RESULTS = MEASURED[:3]  # all but the time
 TEXTS = ("task_id", *(name for name, kind in TYPES.items() if kind is str))
