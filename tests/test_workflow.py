@@ -458,6 +458,26 @@ def test_edited_code_reruns_what_it_computes(checkout, file, edit, expected) -> 
     assert planned(checkout, *TINY) == ({} if expected is None else FINAL | expected)
 
 
+def test_moved_and_renamed_modules_rerun_nothing(checkout) -> None:
+    """Every head trained again because a file got a better name or a better place."""
+    package = checkout / "workflow/metaprobe"
+    (package / "drawing").mkdir()
+    (package / "core/randomness.py").rename(package / "drawing/chance.py")
+    (package / "data/subset.py").rename(package / "data/drawn.py")
+    changes = {
+        "metaprobe.core.randomness": "metaprobe.drawing.chance",
+        "metaprobe.data.subset ": "metaprobe.data.drawn ",
+        "from metaprobe.data import subset as subsets": "from metaprobe.data import drawn as subsets",
+    }
+    for file in [*package.rglob("*.py"), *(checkout / "workflow/scripts").glob("*.py")]:
+        text = file.read_text(encoding="utf-8")
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        file.write_text(text, encoding="utf-8")
+    (package / "training/added.py").write_text("RATE = 1\n")
+    assert planned(checkout, *TINY) == {}
+
+
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
