@@ -1,5 +1,6 @@
 """Where files lie and what they must say: what rules, questions and handlers share."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,17 @@ def test_what_is_read_tells_folders_apart_but_not_machines(tmp_path: Path) -> No
     assert flow.reading("Mine") == '{"kind": "folder", "path": "Mine"}'
     assert flow.reading("New") == '{"kind": "folder", "path": "/there/New"}'
     assert flow.licences == {"One": "MIT"}
+
+
+def test_recommendation_needs_a_data_set_and_a_finished_experiment(tmp_path: Path) -> None:
+    """A traceback where a word is missing, or a ranking learnt from nothing."""
+    flow = a_workflow(tmp_path)
+    with pytest.raises(SystemExit, match="no finished experiment to learn from yet"):
+        flow.recommendation()
+    with pytest.raises(SystemExit, match="recommend for which"):
+        replace(flow, run=replace(flow.run, new={})).recommendation()
+    fragment = tmp_path / "metrics/One/a.json"
+    fragment.parent.mkdir(parents=True)
+    fragment.touch()
+    there = replace(flow, results=tmp_path).recommendation()
+    assert there == "<results>/recommendations/New.json"

@@ -9,9 +9,8 @@ from pathlib import Path
 # The package of this checkout, also for the jobs' scripts, whatever the environment has.
 PACKAGE = f"{workflow.basedir}/workflow"
 sys.path.insert(0, PACKAGE)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
-)
+OTHERS = filter(None, [os.environ.get("PYTHONPATH")])
+os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([PACKAGE, *OTHERS])))
 
 
 include: "questions.smk"

@@ -11,19 +11,6 @@ FOR_META_LEARNERS = [
 TABLES_ARE = {"experiments": FLOW.experiments, "expected": FLOW.expected_of_fragments}
 
 
-def ranked_for_new_dataset(wildcards):
-    if FLOW.new is None:
-        sys.exit(
-            "recommend for which? Add --config new_dataset=<folder of class folders>"
-        )
-    if not any((FLOW.results / "metrics").glob("*/*.json")):
-        sys.exit(
-            "recommend: there is no finished experiment to learn from yet: start the run first"
-            " (snakemake --cores 4)"
-        )
-    return layout.RECOMMENDATION.format(dataset=FLOW.new)
-
-
 rule export_metabu:
     input:
         **TABLES,
@@ -97,7 +84,7 @@ rule rank_configurations:
 
 rule recommend:
     input:
-        ranked_for_new_dataset,
+        lambda wildcards: FLOW.recommendation(),
     log:
         "<logs>/recommend.log",
     localrule: True

@@ -1,6 +1,7 @@
 """A run as the rules, the questions and the handlers see it: its files, and what they must say."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -178,6 +179,17 @@ class Workflow:
     def _weights_ids(self, architectures: Sequence[str]) -> dict[str, str]:
         seed, weights = self.run.settings["seed"], self.run.settings["weights"]
         return {name: weights_id(name, weights, seed) for name in architectures}
+
+    def recommendation(self) -> str:
+        """Return the recommendation for the new data set; end the program if there can be none."""
+        if self.new is None:
+            sys.exit("recommend for which? Add --config new_dataset=<folder of class folders>")
+        if not any((self.results / "metrics").glob("*/*.json")):
+            sys.exit(
+                "recommend: there is no finished experiment to learn from yet: start the run first"
+                " (snakemake --cores 4)"
+            )
+        return layout.RECOMMENDATION.format(dataset=self.new)
 
     @property
     def licences(self) -> dict[str, str]:
