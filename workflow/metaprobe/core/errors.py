@@ -6,7 +6,7 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the
 
 
 class UserError(Exception):
-    """A mistake the user can mend: the message says what is wrong, where, and what to do.
+    """A mistake the user can correct: the message says what is wrong, where, and what to do.
 
     Control characters are shown escaped, as names of files and classes come from outside and could
     rewrite the terminal.

@@ -109,4 +109,4 @@ def failure(log: Path) -> str | None:
         return reason.strip()
     if text.endswith((f"\n{FINISHED}\n", f"\n{INTERRUPTED}\n")):
         return None
-    return "ended without a word: killed by hand, at its time limit or for want of memory, or its disk is full"
+    return "ended without a word: killed by hand, at its time limit, out of memory, or its disk is full"

@@ -88,7 +88,7 @@ def _is_complete(source: str, entry: Source, data: Path) -> bool:
     """Return whether nothing has to be fetched.
 
     Raises:
-        UserError: what is there is not what it should be, and a download cannot mend it.
+        UserError: what is there is not what it should be, and a download cannot correct it.
     """
     missing = missing_files(entry, data)
     for pattern, expected in entry.provides.items():

@@ -51,7 +51,7 @@ def examine(datasets: Mapping[str, Entry], sources: Sources, data: Path) -> list
 
 
 def needs_user(findings: Iterable[Finding], sources: Sources, data: Path) -> bool:
-    """Whether a run would fail without the user: files to bring, to mend, or no room on the disk."""
+    """Return whether a run would fail without the user: files to bring or replace, or no room on the disk."""
     findings = list(findings)
     needed, _ = to_fetch(findings, sources)
     return needed > free_megabytes(data) or any(f.state in NEEDS_USER for f in findings)

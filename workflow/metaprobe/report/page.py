@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds everything it shows and asks nobody for more."""
+"""The report: one HTML page that holds everything it shows and loads nothing from elsewhere."""
 
 import base64
 from collections.abc import Sequence

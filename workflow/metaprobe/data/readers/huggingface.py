@@ -49,7 +49,7 @@ def _load(task_id: str, hub: Any, entry: HuggingFace, data: Path, split: str) ->
         raise UserError(
             f"{task_id}: the split {split} of {entry.path} at revision {entry.revision} cannot "
             f"be loaded ({type(error).__name__}: {error}); correct the entry in datasets.yaml, or "
-            "mend the connection and start again"
+            "repair the connection and start again"
         ) from error
 
 
