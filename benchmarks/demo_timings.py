@@ -17,7 +17,7 @@ from metaprobe.operations.costs import read_benchmark
 
 ROOT = Path(__file__).parent.parent
 STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "aggregate")
-STAGES += ("measure_pictures", "expect_features", "describe_dataset", "aggregate_descriptions")
+STAGES += ("measure_pictures", "describe_dataset", "aggregate_descriptions")
 STAGES += ("compare_configurations", "check_table", "validate")
 STAGES += ("export_metabu", "evaluate_recommenders", "report")
 MEASURED = ("s", "cpu_time", "max_rss")  # seconds, seconds, MB

@@ -61,10 +61,10 @@ def test_an_interrupted_job_is_not_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_killed_job_is_a_failure(tmp_path: Path) -> None:
-    """A job that the system killed for want of memory, and of which nobody says a word."""
+    """A job that the system killed as memory ran out, and of which nobody says a word."""
     (tmp_path / "a.log").write_text("Reading pictures\n")
     assert failures(tmp_path, since=0) == [
-        "a: ended without a word: killed by hand, at its time limit or for want of memory, or its disk is full"
+        "a: ended without a word: killed by hand, at its time limit, out of memory, or its disk is full"
     ]
 
 
