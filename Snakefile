@@ -15,11 +15,11 @@ for name in "config", "datasets", "configurations", "grid":
     configfile: f"{CONFIG}/{name}.yaml"
 
 
-STAGES = "data features heads describe tables validation sweep recommend report"
+ROOMS = "data features training metafeatures tables recommend report"
 
-for stage in f"common outdated {STAGES} handlers".split():
+for room in f"common inputs {ROOMS} handlers".split():
 
-    include: f"workflow/rules/{stage}.smk"
+    include: f"workflow/rules/{room}.smk"
 
 
 rule all:

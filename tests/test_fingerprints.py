@@ -198,3 +198,15 @@ def test_carriers_exist() -> None:
     for name in fingerprints.CARRIERS:
         path = package.joinpath(*name.split("."))
         assert path.is_dir() or path.with_suffix(".py").is_file(), name
+
+
+def test_a_name_that_is_bound_is_no_use(code: Copy) -> None:
+    """An attribute called as a module, for which a step depends on all of that module."""
+    field = "@dataclass(frozen=True)\nclass LabelledFeatures:\n"
+    bound = "from metaprobe.training import metrics\n\n\n" + field + "    metrics: int\n"
+    heads = code.workflow / "metaprobe/training/heads.py"
+    assert field in heads.read_text(encoding="utf-8")
+    code.edit("metaprobe/training/heads.py", replace(field, bound))
+    code.before = code.now()
+    change = replace("CALIBRATION_BINS = 15", "CALIBRATION_BINS = 16")
+    assert code.edit("metaprobe/training/metrics.py", change) == {"metrics_json"}

@@ -10,13 +10,9 @@ from pathlib import Path
 # The package of this checkout, also for the jobs' scripts, whatever the environment has.
 PACKAGE = f"{workflow.basedir}/workflow"
 sys.path.insert(0, PACKAGE)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
-)
-
-
-include: "questions.smk"
-
+inherited = dict(os.environ).get("PYTHONPATH", "").split(os.pathsep)
+found = dict.fromkeys([PACKAGE, *filter(None, inherited)])
+os.environ.update(PYTHONPATH=os.pathsep.join(found))
 
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES

@@ -17,12 +17,6 @@ rule download:
         "../scripts/download.py"
 
 
-def manifest(wildcards):
-    """The manifest of a data set's source. Every graph of jobs begins here."""
-    compare_with_settings()
-    return FLOW.manifest(wildcards.dataset)
-
-
 rule subset_index:
     input:
         manifest=manifest,

@@ -1,4 +1,4 @@
-"""All experiments in tables; fragments are read here, and nowhere after."""
+"""All experiments in tables, for which fragments are read once; and whether the table can be right."""
 
 
 rule aggregate:
@@ -43,3 +43,48 @@ rule compare_configurations:
         code=fingerprint("compare_configurations"),
     script:
         "../scripts/compare_configurations.py"
+
+
+from metaprobe.config.model import plain
+
+
+rule check_table:
+    input:
+        table="<results>/target_representations.csv",
+        subsets=FLOW.of_datasets(layout.SUBSET),
+        basic="<results>/basic_representations.csv",
+    output:
+        "<results>/validation.json",
+    log:
+        "<logs>/check_table/validation.log",
+    benchmark:
+        "<logs>/check_table/validation.tsv"
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        experiments=FLOW.experiments,
+        configurations=plain(RUN.configurations),
+        tasks=list(RUN.datasets),
+        replicates=RUN.settings.replicates,
+        code=fingerprint("check_table"),
+    script:
+        "../scripts/check_table.py"
+
+
+rule validate:
+    input:
+        "<results>/validation.json",
+    output:
+        "<results>/validation.txt",
+    log:
+        "<logs>/validate/validation.log",
+    benchmark:
+        "<logs>/validate/validation.tsv"
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("validate"),
+    script:
+        "../scripts/validate.py"

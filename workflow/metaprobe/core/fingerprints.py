@@ -196,7 +196,10 @@ class _Reader:
             case ast.Import() | ast.ImportFrom() | ast.expr_context():
                 return ""
             case ast.Name():
-                return self._name(node.id)
+                # A name that is bound here, such as an attribute of a dataclass, is no use of a
+                # definition of the same name.
+                loaded = isinstance(node.ctx, ast.Load)
+                return self._name(node.id) if loaded else node.id
             case ast.Attribute():
                 return self._attribute(node)
             case ast.arg():

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from metaprobe.core.errors import UserError
 from metaprobe.operations.workflow import Workflow
 
 
@@ -60,7 +61,11 @@ def plan(
 
 
 def verify(flow: Workflow, processes: int) -> int:
-    """Compute some finished experiments again and print how far the numbers are apart."""
+    """Compute some finished experiments again and print how far the numbers are apart.
+
+    Raises:
+        UserError: there is none, it cannot be computed, or the numbers differ.
+    """
     from metaprobe.features.weights import weights_folder
     from metaprobe.operations.verify import Settings, overall, report, verify
     from metaprobe.tables.collect import read_fragments
@@ -84,4 +89,6 @@ def verify(flow: Workflow, processes: int) -> int:
         processes,
     )
     print(report(found), flush=True)
-    return int(overall(found) not in ("identical", "within tolerance"))
+    if overall(found) not in ("identical", "within tolerance"):
+        raise UserError("the recomputed numbers are not those of the table; see above.")
+    return 0

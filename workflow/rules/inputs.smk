@@ -1,4 +1,4 @@
-"""What was made under other settings is made again, whatever Snakemake remembers of it."""
+"""Input functions that do more than name files: see what is outdated, or that nothing is there."""
 
 from functools import cache
 
@@ -30,3 +30,22 @@ def compare_with_settings():
         restore_order(
             expected, [FLOW.path(file) for file in made], snakemake_coupling.has_record
         )
+
+
+def manifest(wildcards):
+    """The manifest of a data set's source. Every graph of jobs begins here."""
+    compare_with_settings()
+    return FLOW.manifest(wildcards.dataset)
+
+
+def ranked_for_new_dataset(wildcards):
+    if FLOW.new is None:
+        sys.exit(
+            "recommend for which? Add --config new_dataset=<folder of class folders>"
+        )
+    if not any((FLOW.results / "metrics").glob("*/*.json")):
+        sys.exit(
+            "recommend: there is no finished experiment to learn from yet: start the run first"
+            " (snakemake --cores 4)"
+        )
+    return layout.RECOMMENDATION.format(dataset=FLOW.new)

@@ -1,4 +1,4 @@
-"""The head of each experiment, trained on cached features, its fragment and its predictions."""
+"""The head of each experiment, its fragment and its predictions; and the sweep, no part of `rule all`."""
 
 
 rule train_head:
@@ -58,3 +58,52 @@ rule metrics_json:
         code=fingerprint("metrics_json"),
     script:
         "../scripts/metrics_json.py"
+
+
+rule sweep_heads:
+    input:
+        features=layout.FEATURES,
+    output:
+        layout.SWEEP,
+    log:
+        "<logs>/sweep_heads/{dataset}/{architecture}.log",
+    benchmark:
+        "<logs>/sweep_heads/{dataset}/{architecture}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem=lambda wildcards, attempt: f"{2 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{4 * attempt}h",
+    params:
+        grid=lambda wildcards: RUN.grid.parameters()
+        | {"architecture": [wildcards.architecture]},
+        seed=RUN.settings.seed,
+        code={
+            name: fingerprint("sweep_heads", OPTIMIZERS=name)
+            for name in (RUN.grid.optimizer if RUN.grid else [])
+        },
+    script:
+        "../scripts/sweep_heads.py"
+
+
+rule sweep:
+    input:
+        expand(
+            layout.SWEEP,
+            dataset=RUN.datasets,
+            architecture=RUN.grid.architecture if RUN.grid else [],
+        ),
+    output:
+        "<results>/sweep.parquet",
+    log:
+        "<logs>/sweep.log",
+    benchmark:
+        "<logs>/sweep.tsv"
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("sweep"),
+    script:
+        "../scripts/sweep.py"
