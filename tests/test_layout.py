@@ -112,3 +112,17 @@ def test_what_is_read_tells_folders_apart_but_not_machines(tmp_path: Path) -> No
     assert flow.reading("Mine")["path"] == "Mine" and "transform" not in flow.reading("Mine")
     assert flow.reading("New")["path"] == "/there/New"
     assert flow.licences == {"One": "MIT"}
+
+
+def test_recommendation_needs_a_data_set_and_a_finished_experiment(tmp_path: Path) -> None:
+    """A traceback where a word is missing, or a ranking learnt from nothing."""
+    flow = a_workflow(tmp_path)
+    with pytest.raises(SystemExit, match="no finished experiment to learn from yet"):
+        flow.recommendation()
+    with pytest.raises(SystemExit, match="recommend for which"):
+        replace(flow, run=replace(flow.run, new={})).recommendation()
+    fragment = tmp_path / "metrics/One/a.json"
+    fragment.parent.mkdir(parents=True)
+    fragment.touch()
+    there = replace(flow, results=tmp_path).recommendation()
+    assert there == "<results>/recommendations/New.json"

@@ -10,9 +10,12 @@ from pathlib import Path
 # The package of this checkout, also for the jobs' scripts, whatever the environment has.
 PACKAGE = f"{workflow.basedir}/workflow"
 sys.path.insert(0, PACKAGE)
-inherited = dict(os.environ).get("PYTHONPATH", "").split(os.pathsep)
-found = dict.fromkeys([PACKAGE, *filter(None, inherited)])
-os.environ.update(PYTHONPATH=os.pathsep.join(found))
+OTHERS = filter(None, [os.environ.get("PYTHONPATH")])
+os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([PACKAGE, *OTHERS])))
+
+
+include: "questions.smk"
+
 
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES

@@ -36,16 +36,3 @@ def manifest(wildcards):
     """The manifest of a data set's source. Every graph of jobs begins here."""
     compare_with_settings()
     return FLOW.manifest(wildcards.dataset)
-
-
-def ranked_for_new_dataset(wildcards):
-    if FLOW.new is None:
-        sys.exit(
-            "recommend for which? Add --config new_dataset=<folder of class folders>"
-        )
-    if not any((FLOW.results / "metrics").glob("*/*.json")):
-        sys.exit(
-            "recommend: there is no finished experiment to learn from yet: start the run first"
-            " (snakemake --cores 4)"
-        )
-    return layout.RECOMMENDATION.format(dataset=FLOW.new)

@@ -80,7 +80,7 @@ rule rank_configurations:
 
 rule recommend:
     input:
-        ranked_for_new_dataset,
+        lambda wildcards: FLOW.recommendation(),
     log:
         "<logs>/recommend.log",
     localrule: True

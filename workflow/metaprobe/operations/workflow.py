@@ -1,5 +1,6 @@
 """A run as the rules, the questions and the handlers see it: its files, and what they must say."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -175,6 +176,17 @@ class Workflow:
         """Architecture -> how fragments name its weights."""
         seed, weights = self.run.settings.seed, self.run.settings.weights
         return {name: weights_id(BACKBONES[name], weights, seed) for name in self.architectures}
+
+    def recommendation(self) -> str:
+        """Return the recommendation for the new data set; end the program if there can be none."""
+        if self.new is None:
+            sys.exit("recommend for which? Add --config new_dataset=<folder of class folders>")
+        if not any((self.results / "metrics").glob("*/*.json")):
+            sys.exit(
+                "recommend: there is no finished experiment to learn from yet: start the run first"
+                " (snakemake --cores 4)"
+            )
+        return layout.RECOMMENDATION.format(dataset=self.new)
 
     @property
     def licences(self) -> dict[str, str]:
