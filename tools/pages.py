@@ -164,7 +164,12 @@ def _key_row(model: type[Model], name: str) -> tuple[str, ...]:
     own = model is not Settings and name in OF_RUN
     default = "required" if field.is_required() else _default(field.default)
     allowed = in_words(known, schema.get("$defs", {}))
-    return f"`{name}`", "the run's" if own else default, allowed, field.description or ""
+    return (
+        f"`{name}`",
+        "the run's" if own else default,
+        allowed,
+        " ".join((field.description or "").split()),
+    )
 
 
 def _default(value: Any) -> str:

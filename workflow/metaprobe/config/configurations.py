@@ -48,52 +48,39 @@ class Hyperparameter:
     of_run: bool = False
 
 
-PLAIN = Hyperparameter()
 BLANK = Hyperparameter(blank_when_zero=True)
 
 
 class Configuration(Model):
     """The hyperparameters of a head, in the order of the table's columns; absent: not in use."""
 
-    architecture: Annotated[str, OneOf(tuple(BACKBONES)), PLAIN] = Field(
-        description="the frozen backbone"
-    )
-    learning_rate: Annotated[float, Field(gt=0), PLAIN] = Field(
-        description="write 0.01, as YAML reads 1e-2 as a text"
-    )
-    optimizer: Annotated[str, OneOf(tuple(OPTIMIZER_OPTIONS)), PLAIN] = Field(
-        default="Adam",
-        description="of `torch.optim`, with its defaults for all that is not configured",
-    )
-    batch_size: Annotated[Positive, PLAIN] = Field(
-        default=64, description="images per step; the last, smaller batch of an epoch is kept"
-    )
-    weight_decay: Annotated[float, Field(ge=0), BLANK] = Field(
-        default=0.0, description="as torch.optim applies it: decoupled in AdamW, L2 elsewhere"
-    )
+    architecture: Annotated[str, OneOf(tuple(BACKBONES))]
+    """the frozen backbone"""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """write 0.01, as YAML reads 1e-2 as a text"""
+    optimizer: Annotated[str, OneOf(tuple(OPTIMIZER_OPTIONS))] = "Adam"
+    """of `torch.optim`, with its defaults for all that is not configured"""
+    batch_size: Positive = 64
+    """images per step; the last, smaller batch of an epoch is kept"""
+    weight_decay: Annotated[float, Field(ge=0), BLANK] = 0.0
+    """as torch.optim applies it: decoupled in AdamW, L2 elsewhere"""
     momentum: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
         default=0.0, description=f"{' and '.join(optimizers_with('momentum'))} only"
     )
-    dropout_rate: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
-        default=0.0,
-        description="probability that a feature is set to 0 before the linear layer, in training",
-    )
+    dropout_rate: Annotated[float, Field(ge=0, lt=1), BLANK] = 0.0
+    """probability that a feature is set to 0 before the linear layer, in training"""
     alpha: Annotated[
         float,
         OneOf((1.0,), ", as no pretrained weights exist for any other width multiplier"),
         Hyperparameter(in_grid=False),
-    ] = Field(
-        default=1.0, description="width multiplier; no pretrained weights exist for any but 1.0"
-    )
-    label_smoothing: Annotated[float, Field(ge=0, lt=1), BLANK] = Field(
-        default=0.0, description="of the training loss only; `test_loss` is never smoothed"
-    )
-    grad_clip: Annotated[float, Field(ge=0), BLANK] = Field(
-        default=0.0, description="largest L2 norm of the whole gradient; 0 does not clip"
-    )
-    epochs: Annotated[Positive, Hyperparameter(of_run=True)] = Field(
-        default=EPOCHS, description="passes over the training images"
-    )
+    ] = 1.0
+    """width multiplier; no pretrained weights exist for any but 1.0"""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), BLANK] = 0.0
+    """of the training loss only; `test_loss` is never smoothed"""
+    grad_clip: Annotated[float, Field(ge=0), BLANK] = 0.0
+    """largest L2 norm of the whole gradient; 0 does not clip"""
+    epochs: Annotated[Positive, Hyperparameter(of_run=True)] = EPOCHS
+    """passes over the training images"""
 
     @field_validator(*OF_SOME_OPTIMIZERS)
     @classmethod
@@ -112,22 +99,22 @@ def means_nothing(name: str, optimizers: list[str]) -> Exception:
     )
 
 
-def _facts(name: str) -> Hyperparameter:
-    """Return what a field of Configuration says of itself."""
+def _role(name: str) -> Hyperparameter:
+    """Return what tables do with a field of Configuration."""
     metadata = Configuration.model_fields[name].metadata
-    return next(one for one in metadata if isinstance(one, Hyperparameter))
+    return next((one for one in metadata if isinstance(one, Hyperparameter)), Hyperparameter())
 
 
 HYPERPARAMETERS = tuple(Configuration.model_fields)
 TYPES: dict[str, Any] = {
     name: field.annotation for name, field in Configuration.model_fields.items()
 }
-BLANK_WHEN_ZERO = tuple(name for name in HYPERPARAMETERS if _facts(name).blank_when_zero)
-IN_GRID = tuple(name for name in HYPERPARAMETERS if _facts(name).in_grid)
-OF_RUN = tuple(name for name in HYPERPARAMETERS if _facts(name).of_run)
+BLANK_WHEN_ZERO = tuple(name for name in HYPERPARAMETERS if _role(name).blank_when_zero)
+IN_GRID = tuple(name for name in HYPERPARAMETERS if _role(name).in_grid)
+OF_RUN = tuple(name for name in HYPERPARAMETERS if _role(name).of_run)
 TARGET_COLUMNS = (
     "task_id",
-    *(name for name in HYPERPARAMETERS if _facts(name).target_column and name != "epochs"),
+    *(name for name in HYPERPARAMETERS if _role(name).target_column and name != "epochs"),
     *MEASURED,
     "epochs",
 )
@@ -136,16 +123,12 @@ TARGET_COLUMNS = (
 class _Grid(Model):
     """What a grid has beside its lists of values."""
 
-    replicates: Annotated[int, Field(ge=1, le=1000), WHOLE] = Field(
-        default=1,
-        description="heads per combination, with the run's `seed` and the seeds after it: other "
-        "initial heads, batches and masks on the same images",
-    )
-    validation_folds: Annotated[Integer, OneOf((0, 5))] = Field(
-        default=0,
-        description="5: five-fold cross-validation on the training images, so that nothing need be "
-        "selected on the test images; it costs four times the training on top. 0: none",
-    )
+    replicates: Annotated[int, Field(ge=1, le=1000), WHOLE] = 1
+    """heads per combination, with the run's `seed` and the seeds after it: other initial heads,
+    batches and masks on the same images"""
+    validation_folds: Annotated[Integer, OneOf((0, 5))] = 0
+    """5: five-fold cross-validation on the training images, so that nothing need be selected on the
+    test images; it costs four times the training on top. 0: none"""
 
     def values(self) -> dict[str, list[Any]]:
         """Return each hyperparameter's values, in the order of the table's columns."""

@@ -41,49 +41,37 @@ class Split(Model):
 class Entry(Model):
     """What must be known of a data set, whatever its kind."""
 
-    kind: str = Field(description="who reads it")
-    classes: Annotated[int, Field(ge=2), WHOLE] = Field(
-        description="number of classes; checked before anything is trained"
-    )
-    images: Images | None = Field(
-        default=None,
-        description="images in `train` and `test`, or in `pool`, as published; checked",
-    )
-    partial: bool = Field(
-        default=False,
-        description="work with the part that is there: nothing is downloaded, the counts are not "
-        "checked, and every fragment says so",
-    )
-    transform: Transform = Field(
-        default="colour",
-        description="`grey`: one luminance channel three times, resized to 224 × 224. `colour`: "
-        "RGB, shorter side resized to 256, centre crop of 224",
-    )
-    sampling: Sampling | None = Field(
-        default=None, description="how its subset is drawn, if not as the run's `sampling` says"
-    )
-    source: str | None = Field(
-        default=None,
-        description="the entry of `sources` that brings its files; absent for data that is "
-        "already there",
-    )
-    family: str | None = Field(
-        default=None,
-        description="data sets of one family share images, or nearly so; an evaluation must hold "
-        "them out together",
-    )
-    licence: str | None = Field(default=None, description="for people")
-    note: str | None = Field(default=None, description="for people")
+    kind: str
+    """who reads it"""
+    classes: Annotated[int, Field(ge=2), WHOLE]
+    """number of classes; checked before anything is trained"""
+    images: Images | None = None
+    """images in `train` and `test`, or in `pool`, as published; checked"""
+    partial: bool = False
+    """work with the part that is there: nothing is downloaded, the counts are not checked, and
+    every fragment says so"""
+    transform: Transform = "colour"
+    """`grey`: one luminance channel three times, resized to 224 × 224. `colour`: RGB, shorter side
+    resized to 256, centre crop of 224"""
+    sampling: Sampling | None = None
+    """how its subset is drawn, if not as the run's `sampling` says"""
+    source: str | None = None
+    """the entry of `sources` that brings its files; absent for data that is already there"""
+    family: str | None = None
+    """data sets of one family share images, or nearly so; an evaluation must hold them out
+    together"""
+    licence: str | None = None
+    """for people"""
+    note: str | None = None
+    """for people"""
 
 
 class Divided(Entry):
     """A data set that may come as one pool."""
 
-    split: Split | None = Field(
-        default=None,
-        description="how one pool is divided: `{rule: stratified, test_fraction: 0.2}` (if not "
-        "said) or `rule: random`; not for data sets with an official split",
-    )
+    split: Split | None = None
+    """how one pool is divided: `{rule: stratified, test_fraction: 0.2}` (if not said) or `rule:
+    random`; not for data sets with an official split"""
 
 
 def _arguments(value: object) -> object:
@@ -104,24 +92,18 @@ class Torchvision(Divided):
     """Any class of `torchvision.datasets`."""
 
     kind: Literal["torchvision"]
-    class_name: str = Field(alias="class", description="the class")
-    train: Part | None = Field(
-        default=None,
-        description="arguments of the training part; several sets, as a list, are joined in their "
-        "order",
-    )
-    test: Part | None = Field(default=None, description="the same of the test part")
-    pool: Part | None = Field(
-        default=None, description="the same of the one pool, where there is no official split"
-    )
-    labels: str | None = Field(
-        default=None,
-        description="the attribute that holds the labels; without it every image is decoded once "
-        "to read them",
-    )
-    first_label: Integer = Field(
-        default=0, description="number of the first class in the data set's own labels"
-    )
+    class_name: str = Field(alias="class")
+    """the class"""
+    train: Part | None = None
+    """arguments of the training part; several sets, as a list, are joined in their order"""
+    test: Part | None = None
+    """the same of the test part"""
+    pool: Part | None = None
+    """the same of the one pool, where there is no official split"""
+    labels: str | None = None
+    """the attribute that holds the labels; without it every image is decoded once to read them"""
+    first_label: Integer = 0
+    """number of the first class in the data set's own labels"""
 
     @model_validator(mode="after")
     def _has_its_parts(self) -> "Torchvision":
@@ -136,46 +118,49 @@ class Folder(Divided):
     """One folder per class."""
 
     kind: Literal["folder"]
-    path: str | None = Field(
-        default=None,
-        description="where it lies, absolute or relative to the data folder; absent: the task_id",
-    )
-    train: str = Field(default="train", description="subfolder of the training part")
-    test: str = Field(default="test", description="subfolder of the test part")
-    omit_classes: Annotated[list[str], DISTINCT] = Field(
-        default=[], description="class folders that are not part of the task"
-    )
-    minimum_class_images: Positive = Field(
-        default=1, description="classes with fewer images are left out"
-    )
+    path: str | None = None
+    """where it lies, absolute or relative to the data folder; absent: the task_id"""
+    train: str = "train"
+    """subfolder of the training part"""
+    test: str = "test"
+    """subfolder of the test part"""
+    omit_classes: Annotated[list[str], DISTINCT] = Field(default=[])
+    """class folders that are not part of the task"""
+    minimum_class_images: Positive = 1
+    """classes with fewer images are left out"""
 
 
 class HuggingFace(Divided):
     """A data set of the Hugging Face Hub; needs `pip install datasets`."""
 
     kind: Literal["huggingface"]
-    path: str = Field(description="its id on the Hub, or a local folder")
-    revision: str = Field(description="commit, tag or branch; a commit never changes")
-    config_name: str | None = Field(
-        default=None, description="the configuration, for data sets that have several"
-    )
-    image_column: str = Field(default="image", description="the column of the pictures")
-    label_column: str = Field(default="label", description="the column of the labels")
-    train: str = Field(default="train", description="split of the training part")
-    test: str = Field(default="test", description="split of the test part")
-    pool: str | None = Field(default=None, description="the one split, in place of both")
-    first_label: Integer = Field(default=0, description="number of the first class in its labels")
+    path: str
+    """its id on the Hub, or a local folder"""
+    revision: str
+    """commit, tag or branch; a commit never changes"""
+    config_name: str | None = None
+    """the configuration, for data sets that have several"""
+    image_column: str = "image"
+    """the column of the pictures"""
+    label_column: str = "label"
+    """the column of the labels"""
+    train: str = "train"
+    """split of the training part"""
+    test: str = "test"
+    """split of the test part"""
+    pool: str | None = None
+    """the one split, in place of both"""
+    first_label: Integer = 0
+    """number of the first class in its labels"""
 
 
 class MedMNIST(Entry):
     """An npz file of MedMNIST."""
 
     kind: Literal["medmnist"]
-    path: str | None = Field(
-        default=None,
-        description="the file, absolute or relative to the data folder; absent: "
-        "`medmnist/`, the task_id in small letters, `.npz`",
-    )
+    path: str | None = None
+    """the file, absolute or relative to the data folder; absent: `medmnist/`, the task_id in small
+    letters, `.npz`"""
 
 
 class Embedded(Divided):
@@ -183,18 +168,17 @@ class Embedded(Divided):
 
     kind: Literal["embedded"]
     class_name: Literal["handwritten_digits", "generated_shapes", "generated_gratings"] = Field(
-        alias="class", description="the generator"
+        alias="class"
     )
+    """the generator"""
 
 
 class STL10(Divided):
     """The binary files of STL-10."""
 
     kind: Literal["stl10"]
-    pretext: Literal["rotation"] | None = Field(
-        default=None,
-        description="a self-supervised task, instead of the data set's own labels",
-    )
+    pretext: Literal["rotation"] | None = None
+    """a self-supervised task, instead of the data set's own labels"""
 
 
 class FER2013(Divided):
@@ -240,23 +224,21 @@ def parse_entry(content: object) -> Entry:
 class SourceFile(Model):
     """A file to download, and what is known of its bytes."""
 
-    name: str = Field(description="file name, relative to the data folder")
-    urls: Annotated[list[str], Field(min_length=1)] = Field(
-        description="mirrors of the same bytes, tried in order"
-    )
-    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(
-        default=None, description="its digest; without one it is fetched from its start each time"
-    )
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
-        default=None, description="the same; both are checked"
-    )
-    bytes: Positive | None = Field(default=None, description="its size; checked")
-    extract_to: str | None = Field(
-        default=None,
-        description="folder, relative to the data folder, that the archive is unpacked into; "
-        "absent for a file that is used as it is",
-    )
-    keep: bool = Field(default=False, description="the archive itself is needed for loading")
+    name: str
+    """file name, relative to the data folder"""
+    urls: Annotated[list[str], Field(min_length=1)]
+    """mirrors of the same bytes, tried in order"""
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
+    """its digest; without one it is fetched from its start each time"""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """the same; both are checked"""
+    bytes: Positive | None = None
+    """its size; checked"""
+    extract_to: str | None = None
+    """folder, relative to the data folder, that the archive is unpacked into; absent for a file
+    that is used as it is"""
+    keep: bool = False
+    """the archive itself is needed for loading"""
 
     def digests(self) -> dict[str, str]:
         """Return the name of each known digest, and the digest."""
@@ -267,32 +249,29 @@ class SourceFile(Model):
 class Nested(Model):
     """Archives inside the archives, unpacked next and then deleted."""
 
-    archive: str = Field(description="glob pattern relative to the data folder")
-    extract_to: str = Field(description="folder, relative to the data folder")
+    archive: str
+    """glob pattern relative to the data folder"""
+    extract_to: str
+    """folder, relative to the data folder"""
 
 
 class Source(Model):
     """Files that are downloaded together; several data sets may share one source."""
 
-    download_mb: Annotated[float, Field(ge=0)] = Field(description="size of the download in MB")
-    extracted_mb: Annotated[float, Field(ge=0)] = Field(
-        description="size on disk after extraction in MB, archives not counted"
-    )
-    status: str | None = Field(default=None, description="what is known of the host")
-    packages: list[str] = Field(
-        default=[], description="Python packages needed to read the files, beyond torchvision's own"
-    )
-    files: list[SourceFile] = Field(
-        default=[], description="what is downloaded; absent where there is no download"
-    )
-    nested: list[Nested] = Field(
-        default=[], description="archives inside the archives, unpacked next and then deleted"
-    )
-    provides: dict[str, Positive] = Field(
-        default={},
-        description="glob pattern relative to the data folder → number of files that must match "
-        "it once the source is complete",
-    )
-    manual: str | None = Field(
-        default=None, description="what to fetch by hand, from where, and where to put it"
-    )
+    download_mb: Annotated[float, Field(ge=0)]
+    """size of the download in MB"""
+    extracted_mb: Annotated[float, Field(ge=0)]
+    """size on disk after extraction in MB, archives not counted"""
+    status: str | None = None
+    """what is known of the host"""
+    packages: list[str] = Field(default=[])
+    """Python packages needed to read the files, beyond torchvision's own"""
+    files: list[SourceFile] = Field(default=[])
+    """what is downloaded; absent where there is no download"""
+    nested: list[Nested] = Field(default=[])
+    """archives inside the archives, unpacked next and then deleted"""
+    provides: dict[str, Positive] = Field(default={})
+    """glob pattern relative to the data folder → number of files that must match it once the source
+    is complete"""
+    manual: str | None = None
+    """what to fetch by hand, from where, and where to put it"""

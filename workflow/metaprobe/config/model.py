@@ -23,7 +23,12 @@ class Model(BaseModel):
     """An object that cannot be changed, of known keys, whose values are of the type they are written in."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re"
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        regex_engine="python-re",
+        use_attribute_docstrings=True,
     )
 
     @classmethod

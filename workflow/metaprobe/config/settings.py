@@ -21,100 +21,64 @@ class PathVars(Model):
 class Settings(Model):
     """What `config.yaml` says."""
 
-    only_datasets: Names | None = Field(
-        default=None, description="data sets to run, in this order; absent: all"
-    )
-    only_configurations: Names | None = Field(
-        default=None, description="configurations to run, in this order; absent: all"
-    )
-    new_dataset: str | None = Field(
-        default=None,
-        description="a folder of class folders that `snakemake recommend --cores 2` ranks the "
-        "configurations for; it enters no table. See "
-        "[docs/recommendation.md](../docs/recommendation.md)",
-    )
-    recommender: Literal["nearest", "metabu", "logme", "global_best"] = Field(
-        default="nearest",
-        description="how it ranks: `nearest` (by the nearest tasks), `metabu` (the same in the "
-        "space that Metabu learns; must be installed), `logme` (architecture by LogME), "
-        "`global_best` (by the mean over all tasks)",
-    )
-    neighbours: Positive = Field(
-        default=10,
-        description="nearest tasks that a recommendation rests on; the l-th counts exp(-l)",
-    )
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE] = Field(
-        default=0,
-        description="every draw of an experiment comes from (seed, data set, purpose); random "
-        "weights from the seed alone. What defines a task (STL-10's rotations, the generated "
-        "pictures) is the same for every seed",
-    )
-    train_images: Positive = Field(
-        default=5000,
-        description="training images drawn per data set; a smaller pool is taken whole",
-    )
-    test_images: Positive = Field(default=1000, description="the same for testing")
-    sampling: Sampling = Field(
-        default="random",
-        description="`random`: without replacement. `stratified`: in proportion to the classes, at "
-        "least one image each while there are as many images as classes",
-    )
-    epochs: Positive = Field(
-        default=EPOCHS, description="epochs of every configuration that does not name its own"
-    )
-    replicates: Positive = Field(
-        default=1,
-        description="heads per experiment, with the run's `seed` and the seeds after it: other "
-        "initial heads, batches and dropout masks on the same images. "
-        "`target_representations.csv` then holds the mean of each metric, `replicates.parquet` "
-        "each value, `experiments.csv` the standard deviation. Changing it runs no backbone",
-    )
-    bootstrap_resamples: Positive = Field(
-        default=50,
-        description="rows per data set in `bootstrap_representations.csv`, which `snakemake "
-        "bootstrap --cores 4` writes; each is of a random half of the training subset",
-    )
-    weights: Literal["imagenet", "random"] = Field(
-        default="imagenet",
-        description="`imagenet`: torchvision's `IMAGENET1K_V1`. `random`: seeded and untrained, "
-        "for demos and tests",
-    )
-    weights_folder: str | None = Field(
-        default=None,
-        description="a folder that already holds torchvision's weight files "
-        "(`resnet18-f37072fd.pth`, …), for machines without internet; then nothing is fetched. "
-        "Without it they are fetched once into `weights` in the data folder",
-    )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        default="auto",
-        description="where backbones run: `auto` (CUDA, else Apple's MPS, else the CPU), `cpu`, "
-        "`cuda`, `mps`. Heads are always trained on the CPU",
-    )
-    engine: Literal["torch", "openvino"] = Field(
-        default="torch",
-        description="what runs the backbones: `torch`, or `openvino`, which is faster on CPUs "
-        "(`pip install openvino`; kept from sending its usage statistics). Features agree to the "
-        "last digits, not beyond, so a change computes them anew, and every fragment says which "
-        "it was",
-    )
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32",
-        description="arithmetic of the backbones: `float32`, or `bfloat16`, which is faster where "
-        "the processor has it and changes some predictions; recorded in every fragment",
-    )
-    data: str = Field(
-        default="data",
-        description="folder of the downloaded data sets, in torchvision's own layout: a folder "
-        "you already have can be used",
-    )
-    delete_archives: bool = Field(
-        default=False,
-        description="delete downloaded archives once their content is unpacked and counted; "
-        "otherwise they stay in `.archives` in the data folder",
-    )
-    verify_experiments: Positive = Field(
-        default=10, description="finished experiments that `metaprobe verify` recomputes"
-    )
-    pathvars: PathVars = Field(
-        default=PathVars(), description="`results` and `logs`: where the run writes"
-    )
+    only_datasets: Names | None = None
+    """data sets to run, in this order; absent: all"""
+    only_configurations: Names | None = None
+    """configurations to run, in this order; absent: all"""
+    new_dataset: str | None = None
+    """a folder of class folders that `snakemake recommend --cores 2` ranks the configurations for;
+    it enters no table. See [docs/recommendation.md](../docs/recommendation.md)"""
+    recommender: Literal["nearest", "metabu", "logme", "global_best"] = "nearest"
+    """how it ranks: `nearest` (by the nearest tasks), `metabu` (the same in the space that Metabu
+    learns; must be installed), `logme` (architecture by LogME), `global_best` (by the mean over all
+    tasks)"""
+    neighbours: Positive = 10
+    """nearest tasks that a recommendation rests on; the l-th counts exp(-l)"""
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE] = 0
+    """every draw of an experiment comes from (seed, data set, purpose); random weights from the
+    seed alone. What defines a task (STL-10's rotations, the generated pictures) is the same for
+    every seed"""
+    train_images: Positive = 5000
+    """training images drawn per data set; a smaller pool is taken whole"""
+    test_images: Positive = 1000
+    """the same for testing"""
+    sampling: Sampling = "random"
+    """`random`: without replacement. `stratified`: in proportion to the classes, at least one image
+    each while there are as many images as classes"""
+    epochs: Positive = EPOCHS
+    """epochs of every configuration that does not name its own"""
+    replicates: Positive = 1
+    """heads per experiment, with the run's `seed` and the seeds after it: other initial heads,
+    batches and dropout masks on the same images. `target_representations.csv` then holds the mean
+    of each metric, `replicates.parquet` each value, `experiments.csv` the standard deviation.
+    Changing it runs no backbone"""
+    bootstrap_resamples: Positive = 50
+    """rows per data set in `bootstrap_representations.csv`, which `snakemake bootstrap --cores 4`
+    writes; each is of a random half of the training subset"""
+    weights: Literal["imagenet", "random"] = "imagenet"
+    """`imagenet`: torchvision's `IMAGENET1K_V1`. `random`: seeded and untrained, for demos and
+    tests"""
+    weights_folder: str | None = None
+    """a folder that already holds torchvision's weight files (`resnet18-f37072fd.pth`, …), for
+    machines without internet; then nothing is fetched. Without it they are fetched once into
+    `weights` in the data folder"""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """where backbones run: `auto` (CUDA, else Apple's MPS, else the CPU), `cpu`, `cuda`, `mps`.
+    Heads are always trained on the CPU"""
+    engine: Literal["torch", "openvino"] = "torch"
+    """what runs the backbones: `torch`, or `openvino`, which is faster on CPUs (`pip install
+    openvino`; kept from sending its usage statistics). Features agree to the last digits, not
+    beyond, so a change computes them anew, and every fragment says which it was"""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """arithmetic of the backbones: `float32`, or `bfloat16`, which is faster where the processor
+    has it and changes some predictions; recorded in every fragment"""
+    data: str = "data"
+    """folder of the downloaded data sets, in torchvision's own layout: a folder you already have
+    can be used"""
+    delete_archives: bool = False
+    """delete downloaded archives once their content is unpacked and counted; otherwise they stay in
+    `.archives` in the data folder"""
+    verify_experiments: Positive = 10
+    """finished experiments that `metaprobe verify` recomputes"""
+    pathvars: PathVars = PathVars()
+    """`results` and `logs`: where the run writes"""
