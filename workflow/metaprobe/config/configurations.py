@@ -82,6 +82,16 @@ class Configuration(Model):
     epochs: Annotated[Positive, Hyperparameter(of_run=True)] = EPOCHS
     """passes over the training images"""
 
+    def parameters(self, *, defaults: bool = True) -> dict[str, Any]:
+        """Return the hyperparameters as JSON has them, sorted by name.
+
+        The table's are all there. Others are there where they are in use, so that one that is new
+        trains no head again.
+        """
+        used = super().parameters(defaults=False)
+        content = super().parameters(defaults=defaults)
+        return {k: v for k, v in content.items() if k in used or _role(k).target_column}
+
     @field_validator(*OF_SOME_OPTIMIZERS)
     @classmethod
     def _means_something(cls, value: float, info: ValidationInfo) -> float:

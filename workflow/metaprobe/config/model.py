@@ -36,9 +36,11 @@ class Model(BaseModel):
         """Return the fields by the key that stands in files."""
         return {field.alias or name: field for name, field in cls.model_fields.items()}
 
-    def parameters(self) -> dict[str, Any]:
-        """Return what is not left out, defaults included, as JSON has it, sorted by key."""
-        content = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+    def parameters(self, *, defaults: bool = True) -> dict[str, Any]:
+        """Return what is not left out as JSON has it, sorted by key; with or without defaults."""
+        content = self.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude_defaults=not defaults
+        )
         return dict(sorted(content.items()))
 
 

@@ -110,12 +110,13 @@ class Workflow:
         return self.entries[task_id].sampling or self.run.settings.sampling
 
     def reading(self, task_id: str) -> dict[str, Any]:
-        """Return what of a data set's entry decides which labels and pixels are read.
+        """Return what of a data set's entry decides which labels and pixels are read, where it is
+        not the default: a key that is new reads no data set again.
 
         Of a path outside the data folder only the last part counts, as the same folder may lie
         elsewhere on another machine; but all of a new data set's, as two may have one name.
         """
-        entry = self.entries[task_id].parameters()
+        entry = self.entries[task_id].parameters(defaults=False)
         read = {key: value for key, value in entry.items() if key not in NOT_READ}
         outside = Path(read.get("path", "")).expanduser().is_absolute()
         if outside and task_id != self.new:
