@@ -1,18 +1,20 @@
 """Every entry of a grid on one features file, in chunks that outlive an interruption."""
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaprobe.config.configurations import Grid
+from metaprobe.config.configurations import IN_GRID, OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS, Grid
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, read_arrays, read_json, write_json
 from metaprobe.training import many_heads
-from metaprobe.training.grid import Configuration, distinct, expand
 from metaprobe.training.heads import LabelledFeatures
-from metaprobe.training.outcomes import Outcome, Task, train_and_measure
+from metaprobe.training.outcomes import Configuration, Outcome, Task, train_and_measure
 
+# An architecture is trained by a job of its own: its features are other inputs.
+HYPERPARAMETERS = tuple(name for name in IN_GRID if name != "architecture")
 CHUNK_BLOCKS = 4  # some seconds of training: what an interruption costs at most
 
 
@@ -34,7 +36,7 @@ def sweep(
         code: optimiser → fingerprint of the code; chunks of other code are not looked at.
 
     Returns:
-        A row per entry and replicate, in the order of `grid.expand`; `sweep_table.SCHEMA` says
+        A row per entry and replicate, in the order of `expand`; `sweep_table.SCHEMA` says
         what is in it.
 
     Raises:
@@ -119,3 +121,24 @@ def read_chunk(path: Path, inputs: dict[str, Any]) -> list[Outcome] | None:
         pass  # told below
     print(f"{path} is broken; its heads are trained again")
     return None
+
+
+def expand(grid: Grid) -> list[Configuration]:
+    """Return every combination of the values of HYPERPARAMETERS, the last varying fastest."""
+    products = itertools.product(*(grid.values()[name] for name in HYPERPARAMETERS))
+    return [dict(zip(HYPERPARAMETERS, chosen, strict=True)) for chosen in products]
+
+
+def distinct(entries: Sequence[Configuration]) -> tuple[list[Configuration], list[int]]:
+    """Return the entries that train differently, and for each entry the index of its training among them."""
+    effective = [without_effectless(entry) for entry in entries]
+    keys = [json.dumps(one, sort_keys=True) for one in effective]
+    trainings = dict(zip(keys, effective, strict=True))
+    indices = {key: index for index, key in enumerate(trainings)}
+    return list(trainings.values()), [indices[key] for key in keys]
+
+
+def without_effectless(configuration: Configuration) -> Configuration:
+    """Return the configuration with what means nothing to its optimiser at 0: it trains the same head."""
+    own = OPTIMIZER_OPTIONS[configuration["optimizer"]]
+    return configuration | {name: 0.0 for name in OF_SOME_OPTIMIZERS if name not in own}
