@@ -1,4 +1,4 @@
-"""The description of one data set, and those of its half-samples, from cached files alone."""
+"""The description of one data set, or those of its half-samples, from cached files alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,30 +22,17 @@ def describe_dataset(
     subset_path: str,
     pictures_path: str,
     features_paths: Paths,
+    resamples: int | None = None,
 ) -> dict[str, Any]:
     """Return the values of a data set's columns, and where they come from.
 
     Args:
         features_paths: architecture → features file; the embedding is that of the first.
+        resamples: number of seeded half-samples of the training subset, without replacement, to be
+            described instead of the whole.
 
     Raises:
         UserError: a file is broken, or the files do not belong together.
-    """
-    measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
-    values = describe(measured, generator(seed, task_id, "description folds"))
-    return {**metadata, "rows": [values]}
-
-
-def describe_resamples(
-    *,
-    task_id: str,
-    seed: int,
-    resamples: int,
-    subset_path: str,
-    pictures_path: str,
-    features_paths: Paths,
-) -> dict[str, Any]:
-    """Return the same values over seeded half-samples of the training subset, without replacement.
 
     A mean over half of N images without replacement varies as one over N with replacement does
     (Efron 1982, chapter 8; Buja and Stuetzle 2006), but no image occurs twice. A second copy of an
@@ -53,6 +40,9 @@ def describe_resamples(
     accuracy would be wrong.
     """
     measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
+    if resamples is None:
+        draws = generator(seed, task_id, "description folds")
+        return {**metadata, "rows": [describe(measured, draws)]}
     rows = []
     for number in range(resamples):
         draws = generator(seed, task_id, f"half-sample {number}")
