@@ -1,7 +1,8 @@
 """The readers: one module per `kind` of data set, each with one function `read`.
 
 `read(task_id, entry, data)` opens the files below the folder `data` as the entry, of the kind's model
-in `config/datasets.py`, says and returns a `Dataset`.
+in `config/datasets.py`, says and returns a `Dataset`. It raises a UserError that names the file if one is
+missing, damaged, or does not fit the others, or a package that is not installed.
 """
 
 import importlib

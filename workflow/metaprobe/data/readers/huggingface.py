@@ -16,9 +16,6 @@ def read(task_id: str, entry: HuggingFace, data: Path) -> Dataset:
 
     Its splits named by `train` and `test` (by default so called), or the one named by `pool`. The
     first reading downloads it.
-
-    Raises:
-        UserError: the package is missing, or the data set, a split or a column cannot be had.
     """
     hub = optional_package(task_id, "datasets")
     names = (
@@ -43,9 +40,7 @@ def _load(task_id: str, hub: Any, entry: HuggingFace, data: Path, split: str) ->
             revision=entry.revision,
             cache_dir=str(data / "huggingface"),
         )
-    except (
-        Exception
-    ) as error:  # the network, the Hub and every file format have errors of their own
+    except Exception as error:  # of the network, the Hub, and each file format
         raise UserError(
             f"{task_id}: the split {split} of {entry.path} at revision {entry.revision} cannot "
             f"be loaded ({type(error).__name__}: {error}); correct the entry in datasets.yaml, or "

@@ -28,9 +28,6 @@ def read(task_id: str, entry: STL10, data: Path) -> Dataset:
     """Return the training and test pictures with their classes, or, with `pretext: rotation`, the
     unlabelled pictures each turned by 0, 90, 180 or 270 degrees, which is its class
     (Gidaris, Singh and Komodakis, ICLR 2018).
-
-    Raises:
-        UserError: a file is missing or truncated.
     """
     root = data / "stl10_binary"
     if entry.pretext == "rotation":
