@@ -72,6 +72,12 @@ def read_measurements(
             raise broken(path, f"its labels are not those of {subset_path}")
         if not np.isfinite(features[name]).all():
             raise broken(path, "it holds numbers that are not finite")
+    pixels = {extraction["pixels_sha256"] for extraction in extractions.values()}
+    if len(pixels) > 1:
+        raise UserError(
+            f"the pictures of {subset['task_id']} changed between its architectures: delete its subset "
+            "and start the run again"
+        )
     measured = Measurements(
         labels=labels,
         class_count=subset["class_count"],
@@ -88,7 +94,7 @@ def read_measurements(
         "train_images": train["images"],
         "described_pictures": len(measured.positions),
         "subset_sha256": subset["sha256"],
-        "pixels_sha256": _common_pixels(subset["task_id"], extractions),
+        "pixels_sha256": pixels.pop(),
         "features_sha256": {name: e["features_sha256"] for name, e in extractions.items()},
         "weights": {name: e["weights"] for name, e in extractions.items()},
         "versions": versions("numpy", "scipy", "scikit-learn"),
@@ -101,14 +107,3 @@ def _check_subset(
 ) -> None:
     if metadata["subset_sha256"] != subset["sha256"]:
         raise broken(path, f"it was made from another subset than {subset_path}")
-
-
-def _common_pixels(task_id: str, extractions: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the digest of the pictures that all backbones have seen."""
-    pixels = {str(metadata["pixels_sha256"]) for metadata in extractions.values()}
-    if len(pixels) > 1:
-        raise UserError(
-            f"the pictures of {task_id} changed between its architectures: delete its subset and "
-            "start the run again"
-        )
-    return pixels.pop()
