@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from metaprobe.core.errors import UserError
 from metaprobe.config.datasets import HuggingFace
@@ -85,9 +84,4 @@ def _pool(
             f"{task_id}: the labels of {entry.path} are not all numbers or words ({error}); "
             "name another column by label_column in datasets.yaml"
         ) from error
-
-    def image(index: int) -> Image.Image:
-        picture: Image.Image = pictures[index][column]
-        return picture
-
-    return Pool(np.array(values, dtype=np.int64), image)
+    return Pool(np.array(values, dtype=np.int64), lambda index: pictures[index][column])

@@ -57,11 +57,9 @@ def _rotated(task_id: str, file: Path) -> Pool:
     pictures = _map_pictures(task_id, file)
     draws = generator(0, "STL10_Unlabeled", "rotation")
     quarter_turns = draws.permutation(np.arange(len(pictures), dtype=np.int64) % 4)
-
-    def image(index: int) -> Image.Image:
-        return _picture(pictures, index).rotate(90 * int(quarter_turns[index]))
-
-    return Pool(quarter_turns, image)
+    return Pool(
+        quarter_turns, lambda i: _picture(pictures, i).rotate(90 * int(quarter_turns[i]))
+    )
 
 
 def _map_pictures(task_id: str, file: Path) -> Pictures:

@@ -106,12 +106,8 @@ def _pool(task_id: str, dataset: Any, entry: Torchvision, data: Path) -> Pool:
             "files that do not belong together"
         )
 
-    def image(index: int) -> Image.Image:
-        picture: Image.Image = dataset[int(kept[index])][0]
-        return picture
-
     names = [os.path.relpath(files[i], data) for i in kept] if files else []
-    return Pool(labels[kept], image, names)
+    return Pool(labels[kept], lambda index: dataset[int(kept[index])][0], names)
 
 
 def _labels(task_id: str, dataset: Any, entry: Torchvision) -> NDArray[np.int64]:
