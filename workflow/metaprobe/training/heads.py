@@ -113,14 +113,7 @@ def train_one_epoch(
 def softmax_gradient(
     logits: Doubles, labels: NDArray[np.int64], smoothing: float
 ) -> tuple[float, Doubles]:
-    """Return the loss of torch's `cross_entropy` with label smoothing, and its derivative by the logits.
-
-    Args:
-        logits: (B, C).
-
-    Returns:
-        The mean loss, and its gradient (B, C).
-    """
+    """Return the mean loss of torch's smoothed `cross_entropy`, and its gradient by the logits (B, C)."""
     count, class_count = logits.shape
     own = np.arange(count), labels
     shifted = logits - logits.max(axis=1, keepdims=True)

@@ -227,8 +227,7 @@ def softmax_gradient(
 
     Args:
         logits: (K, C, B): with the batch last, a softmax over few classes is still vector code.
-        labels: (B,) int64.
-        smoothing: (K,).
+        labels, smoothing: (B,) int64 and (K,).
 
     Returns:
         Mean losses (K,) as of torch's `cross_entropy`, and gradients (K, C, B).

@@ -54,6 +54,14 @@ def sweep(
             f"{task.task_id} has {len(train.labels)} training images, too few for the grid's "
             f"validation_folds: {folds}; 0 is without validation"
         )
+    shared = {
+        "task_id": task.task_id,
+        "architecture": metadata["architecture"],
+        "alpha": 1.0,
+        "weights": metadata["weights"]["id"],
+        "features_sha256": metadata["features_sha256"],
+        "engine": many_heads.ENGINE,
+    }
     entries = expand(grid)
     trainings, training_of_entry = distinct(entries)
     seeds = range(seed, seed + grid.replicates)
@@ -61,14 +69,11 @@ def sweep(
     outcomes: dict[tuple[int, int], Outcome] = {}
     for number, (replicate, chunk) in enumerate(chunks, start=1):
         configurations = [trainings[i] for i in chunk]
-        inputs = {
-            "task_id": task.task_id,
+        inputs = shared | {
             "class_count": task.class_count,
-            "features_sha256": metadata["features_sha256"],
             "seed": replicate,
             "validation_folds": folds,
             "configurations": configurations,
-            "engine": many_heads.ENGINE,
             "code": {one["optimizer"]: code[one["optimizer"]] for one in configurations},
         }
         path = chunk_folder / f"{digest_json(inputs)}.json"
@@ -78,14 +83,6 @@ def sweep(
             finished = train_and_measure(task, configurations, replicate, folds)
             write_chunk(path, inputs, finished)
         outcomes |= {(i, replicate): outcome for i, outcome in zip(chunk, finished, strict=True)}
-    shared = {
-        "task_id": task.task_id,
-        "architecture": metadata["architecture"],
-        "alpha": 1.0,
-        "weights": metadata["weights"]["id"],
-        "features_sha256": metadata["features_sha256"],
-        "engine": many_heads.ENGINE,
-    }
     return [
         shared | entry | {"seed": replicate} | outcomes[training, replicate]
         for entry, training in zip(entries, training_of_entry, strict=True)

@@ -66,11 +66,7 @@ def _write(path: str | Path, table: pa.Table) -> str:
 
 
 def read_rows(path: str | Path) -> pa.Table:
-    """Read what `write_rows` wrote.
-
-    Raises:
-        UserError: the file is missing or broken.
-    """
+    """Read what `write_rows` wrote; a UserError says if it is missing or broken."""
     try:
         table = pq.read_table(path, partitioning=None)
     except FileNotFoundError:

@@ -64,11 +64,7 @@ def numbered_classes(count: int) -> list[str]:
 
 
 def optional_package(task_id: str, name: str) -> Any:
-    """Import a package that only some data sets need.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """Import a package that only some data sets need; a UserError says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
