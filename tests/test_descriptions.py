@@ -14,7 +14,7 @@ from entries import draw_subset, open_dataset, typed
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_arrays, write_arrays, write_json
 from metaprobe.metafeatures.columns import columns
-from metaprobe.metafeatures.description import describe_dataset, describe_resamples
+from metaprobe.metafeatures.description import describe_dataset
 from metaprobe.metafeatures.image_statistics import measure_pictures
 from metaprobe.metafeatures.table import cell, write_basic_table
 from PIL import Image
@@ -170,8 +170,8 @@ def test_features_that_are_not_finite_are_refused(files: Files) -> None:
 
 def test_half_samples_differ_and_can_be_repeated(files: Files) -> None:
     """Resamples that are all one, or that depend on how many there are."""
-    three = describe_resamples(resamples=3, **files.arguments())
-    two = describe_resamples(resamples=2, **files.arguments())
+    three = describe_dataset(resamples=3, **files.arguments())
+    two = describe_dataset(resamples=2, **files.arguments())
     assert len({row["embedding_mean"] for row in three["rows"]}) == 3
     assert two["rows"] == three["rows"][:2]
     assert all(list(row) == columns(ARCHITECTURES) for row in three["rows"])
@@ -181,7 +181,7 @@ def test_half_samples_differ_and_can_be_repeated(files: Files) -> None:
 
 def test_half_samples_vary_as_bootstraps_do(files: Files) -> None:
     """Resamples that say a data set is known better or worse than it is."""
-    rows = describe_resamples(resamples=150, **files.arguments())["rows"]
+    rows = describe_dataset(resamples=150, **files.arguments())["rows"]
     features = read_arrays(files.folder / "ResNet18")[0]["train_features"]
     bootstrap = features.mean(axis=1).std() / len(features) ** 0.5
     assert np.std([row["embedding_mean"] for row in rows]) == pytest.approx(bootstrap, rel=0.2)

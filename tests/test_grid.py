@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metaprobe.config.configurations import OPTIMIZER_OPTIONS, Grid
 from metaprobe.config.load import read_strictly
-from metaprobe.training.grid import HYPERPARAMETERS, distinct, expand
+from metaprobe.training.sweep import HYPERPARAMETERS, distinct, expand
 
 CONFIG = Path(__file__).parent.parent / "config"
 VALUES = {name: st.sampled_from([0.0, 0.1, 0.5]) for name in HYPERPARAMETERS} | {

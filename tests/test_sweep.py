@@ -1,7 +1,6 @@
 """The sweep of one features file: equal to single heads, whatever interrupts it."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,11 +13,11 @@ from metaprobe.config.load import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, read_arrays, write_arrays
 from metaprobe.training import outcomes, sweep, sweep_table
-from metaprobe.training.grid import HYPERPARAMETERS, distinct, expand
 from metaprobe.training.heads import train_on_file
-from metaprobe.training.many_heads import Divergence, TrainedHead
+from metaprobe.training.many_heads import TrainedHead
 from metaprobe.training.measurement import measure
 from metaprobe.training.optimizers import OPTIMIZERS
+from metaprobe.training.sweep import HYPERPARAMETERS, distinct, expand
 
 CONFIG = Path(__file__).parent.parent / "config"
 METRICS = ("train_accuracy", "test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
@@ -237,14 +236,14 @@ def test_a_diverged_entry_is_a_row_without_metrics(features: Path) -> None:
 def test_validation_holds_out_each_training_image_once(features: Path) -> None:
     """Validation on images that were trained on, on the test part, or on too few images."""
     seen = []
-    train_heads = outcomes.Task.train_heads
+    train_heads = outcomes.many_heads.train_heads
 
-    def watched(task, train, test, *rest):
+    def watched(train, test, *rest):
         seen.append((train, test))
-        return train_heads(task, train, test, *rest)
+        return train_heads(train, test, *rest)
 
     grid = GRID | {"optimizer": ["Adam"], "batch_size": [16], "momentum": [0.0]}
-    with patch.object(outcomes.Task, "train_heads", watched):
+    with patch.object(outcomes.many_heads, "train_heads", watched):
         rows = run(features, grid | {"validation_folds": 5})
     arrays, _ = read_arrays(features)
     (_, test), *folds = seen
@@ -267,15 +266,15 @@ def test_validation_holds_out_each_training_image_once(features: Path) -> None:
 
 def test_a_fold_that_diverges_leaves_the_test_metrics(features: Path) -> None:
     """A validation over four folds that passes for five."""
-    train_heads = outcomes.Task.train_heads
+    train_heads = outcomes.many_heads.train_heads
 
-    def breaking(task, train, test, configurations, seed):
-        heads = train_heads(task, train, test, configurations, seed)
+    def breaking(train, test, *rest):
+        heads = train_heads(train, test, *rest)
         if len(test.labels) == 60:  # a fold of 300
-            heads[0] = TrainedHead(None, None, [], 0.0, Divergence(2, 3, math.inf))
+            heads[0] = TrainedHead(None, None, [], 0.0, "epoch 2, step 3")
         return heads
 
-    with patch.object(outcomes.Task, "train_heads", breaking):
+    with patch.object(outcomes.many_heads, "train_heads", breaking):
         rows = run(features, GRID | {"validation_folds": 5, "optimizer": ["SGD"]})
     (broken,) = (row for row in rows if "diverged" in row)
     assert broken["diverged"] == "fold 1, epoch 2, step 3"

@@ -90,9 +90,9 @@ rule describe_resamples:
         architectures=FLOW.architectures,
         resamples=RUN.settings.bootstrap_resamples,
         seed=RUN.settings.seed,
-        code=fingerprint("describe_resamples"),
+        code=fingerprint("describe_dataset"),
     script:
-        "../scripts/describe_resamples.py"
+        "../scripts/describe_dataset.py"
 
 
 rule bootstrap:
@@ -111,6 +111,6 @@ rule bootstrap:
         columns=columns(FLOW.architectures),
         expected=FLOW.expected_of_descriptions,
         resamples=RUN.settings.bootstrap_resamples,
-        code=fingerprint("bootstrap"),
+        code=fingerprint("aggregate_descriptions"),
     script:
-        "../scripts/bootstrap.py"
+        "../scripts/aggregate_descriptions.py"

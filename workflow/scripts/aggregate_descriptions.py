@@ -1,4 +1,4 @@
-"""Put the descriptions of all data sets into basic_representations.csv."""
+"""Put the descriptions of all data sets, or those of their half-samples, into one table."""
 
 from metaprobe.core.jobs import logged
 
@@ -9,4 +9,5 @@ with logged(snakemake.log[0]):
 
     params = snakemake.params
     folder = Path(snakemake.input[0]).parent
-    write_basic_table(snakemake.output[0], folder, params.columns, params.expected)
+    rows_per_task = params.get("resamples", 1)
+    write_basic_table(snakemake.output[0], folder, params.columns, params.expected, rows_per_task)

@@ -1,4 +1,4 @@
-"""Compute the meta-features of one data set from its cached files."""
+"""Compute the meta-features of one data set, or of half-samples of it, from its cached files."""
 
 from metaprobe.core.jobs import logged
 
@@ -13,6 +13,7 @@ with logged(snakemake.log[0]):
         subset_path=snakemake.input.subset,
         pictures_path=snakemake.input.pictures,
         features_paths=dict(zip(params.architectures, snakemake.input.features, strict=True)),
+        resamples=params.get("resamples"),
     )
     write_json(snakemake.output[0], description)
     print(description["rows"][0])

@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 from metaprobe.core.errors import UserError
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+UNPACKING_ERRORS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 BLOCK = 2**20
 
 
@@ -35,11 +36,7 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             kinds = ", ".join((".zip", *TAR_ENDINGS, ".gz"))
             raise UserError(f"{archive} cannot be unpacked: its name ends with none of {kinds}")
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
-        raise UserError(
-            f"{archive} cannot be unpacked ({error}): delete it and start again"
-        ) from None
-    except (EOFError, OSError, RuntimeError) as error:
+    except (*UNPACKING_ERRORS, EOFError, OSError, RuntimeError) as error:
         # Broken bytes are an OSError without a number; a disk that is full has one.
         if getattr(error, "errno", None) is not None:
             raise

@@ -94,19 +94,15 @@ def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
     for split, pool in dataset.pools.items():
         if not len(pool.labels):
             raise UserError(f"{task_id}: there are no {split} images{tree}; complete the files")
-        _check_range(task_id, entry.classes, pool)
+        lowest, highest = pool.labels.min(), pool.labels.max()
+        if lowest < 0 or highest >= entry.classes:
+            raise UserError(
+                f"{task_id}: labels run from {lowest} to {highest}, but classes: {entry.classes} allows "
+                f"0 to {entry.classes - 1}; correct classes or first_label in datasets.yaml"
+            )
     _check_classes(task_id, entry.classes, dataset, tree, entry.partial)
     if not entry.partial and entry.images:
         _check_counts(task_id, entry.images.parameters(), dataset, tree)
-
-
-def _check_range(task_id: str, declared: int, pool: Pool) -> None:
-    lowest, highest = pool.labels.min(), pool.labels.max()
-    if lowest < 0 or highest >= declared:
-        raise UserError(
-            f"{task_id}: labels run from {lowest} to {highest}, but classes: {declared} allows "
-            f"0 to {declared - 1}; correct classes or first_label in datasets.yaml"
-        )
 
 
 def _check_classes(task_id: str, declared: int, dataset: Dataset, tree: str, partial: bool) -> None:

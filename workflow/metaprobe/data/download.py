@@ -85,11 +85,7 @@ def count_files(pattern: str, *folders: Path) -> int:
 
 
 def _is_complete(source: str, entry: Source, data: Path) -> bool:
-    """Return whether nothing has to be fetched.
-
-    Raises:
-        UserError: what is there is not what it should be, and a download cannot correct it.
-    """
+    """Return whether nothing has to be fetched."""
     missing = missing_files(entry, data)
     for pattern, expected in entry.provides.items():
         if (found := count_files(pattern, data)) > expected and entry.files:
@@ -128,11 +124,7 @@ def _alone(source: str, data: Path) -> Iterator[None]:
 
 
 def _fetch(source: str, entry: Source, data: Path, policy: RetryPolicy) -> None:
-    """Bring the files of `source`, unpack and count them, and only then move them into place.
-
-    Raises:
-        UserError: a file cannot be had or unpacked, or does not hold what it should.
-    """
+    """Bring the files of `source`, unpack and count them, and only then move them into place."""
     work = data / PARTIAL / source
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
@@ -207,9 +199,6 @@ def _check_space(source: str, entry: Source, data: Path, there: int) -> None:
 
     Args:
         there: bytes of the download that are on the disk already.
-
-    Raises:
-        UserError: they do not fit.
     """
     download = entry.download_mb * 1e6
     nested = download if entry.nested else 0
@@ -226,11 +215,7 @@ def _check_space(source: str, entry: Source, data: Path, there: int) -> None:
 def _download(
     source: str, entry: Source, file: SourceFile, data: Path, policy: RetryPolicy
 ) -> Path:
-    """Fetch one file from the first of its mirrors that delivers it; return where it is then.
-
-    Raises:
-        UserError: none of them does; the message says why, mirror by mirror.
-    """
+    """Fetch one file from the first of its mirrors that delivers it; return where it is then."""
     places, part = _places(source, file, data), _part(source, file, data)
     reasons = ""
     for url in file.urls:
@@ -252,11 +237,7 @@ def _download(
 
 
 def _deliver(url: str, file: SourceFile, part: Path, policy: RetryPolicy) -> None:
-    """Complete `part` from one mirror and check it; leave no `part` that is whole and wrong.
-
-    Raises:
-        TransferError: the mirror does not deliver, or something else than the file.
-    """
+    """Complete `part` from one mirror and check it; leave no `part` that is whole and wrong."""
     if not file.digests():
         # Nothing would tell whether the bytes of another mirror or day fit the rest of this one's.
         part.unlink(missing_ok=True)

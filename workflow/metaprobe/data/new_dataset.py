@@ -5,6 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from metaprobe.config.datasets import Entry, Folder
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, folder
@@ -47,15 +49,15 @@ def _check_size(name: str, root: Path, dataset: Dataset) -> None:
     for split, pool in dataset.pools.items():
         if split == "test":
             continue
-        counts = [int((pool.labels == label).sum()) for label in range(len(dataset.class_names))]
-        fewest = min(range(len(counts)), key=counts.__getitem__)
+        counts = np.bincount(pool.labels, minlength=len(dataset.class_names))
+        fewest = counts.argmin()
         if counts[fewest] < FEWEST_CLASS_IMAGES:
             raise UserError(
                 f"{name}: class {dataset.class_names[fewest]} has {counts[fewest]} pictures to "
                 f"train on; at least {FEWEST_CLASS_IMAGES} are needed: add some, or remove the class"
             )
-        if sum(counts) < FEWEST_IMAGES:
+        if counts.sum() < FEWEST_IMAGES:
             raise UserError(
-                f"{name}: {root} has {sum(counts)} pictures to train on; "
+                f"{name}: {root} has {counts.sum()} pictures to train on; "
                 f"at least {FEWEST_IMAGES} are needed to describe a data set"
             )

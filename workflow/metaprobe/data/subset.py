@@ -81,14 +81,13 @@ def describe_split(
 ) -> dict[str, Any]:
     """Return one split of a subset as it stands in the JSON."""
     labels = pool_labels[indices]
-    counts = np.bincount(labels, minlength=len(class_names))
+    numbers = np.bincount(labels, minlength=len(class_names)).tolist()
+    counts = dict(zip(class_names, numbers, strict=True))
     return {
         "pool": pool,
         "images": len(indices),
-        "counts_per_class": {name: int(n) for name, n in zip(class_names, counts, strict=True)},
-        "classes_without_images": [
-            n for n, count in zip(class_names, counts, strict=True) if not count
-        ],
+        "counts_per_class": counts,
+        "classes_without_images": [name for name, count in counts.items() if not count],
         "indices": indices.tolist(),
         "labels": labels.tolist(),
     }

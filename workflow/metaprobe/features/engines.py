@@ -39,28 +39,13 @@ class Engine(Protocol):
     Attributes:
         metadata: its name and version.
         batch_images: how many images it is best given at once; may be lowered.
+
+    An engine is made of a network without its head, its backbone, the device, the precision
+    (`float32` or `bfloat16`) and the number of CPU threads; a UserError says what it cannot do.
     """
 
     metadata: dict[str, str]
     batch_images: int
-
-    def __init__(
-        self,
-        network: "torch.nn.Module",
-        backbone: Backbone,
-        device: "torch.device",
-        precision: str,
-        threads: int,
-    ) -> None:
-        """Make a network without its head ready.
-
-        Args:
-            precision: `float32` or `bfloat16`.
-            threads: of the CPU.
-
-        Raises:
-            UserError: the engine is not installed, or does not run on the device.
-        """
 
     def __call__(self, pixels: Pixels) -> Features:
         """Return the features (N, feature_width) of images (N, 3, 224, 224).
@@ -146,11 +131,7 @@ class OpenVINOEngine:
 
 
 def import_openvino() -> Any:
-    """Return the package, kept from sending its usage statistics.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """Return the package, kept from sending its usage statistics; a UserError if there is none."""
     # An import of it then fails, and openvino does without. Its own switch is a file in the user's
     # home, which is not ours to write.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
@@ -163,7 +144,7 @@ def import_openvino() -> Any:
     return openvino
 
 
-ENGINES: dict[str, type[Engine]] = {"torch": TorchEngine, "openvino": OpenVINOEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {"torch": TorchEngine, "openvino": OpenVINOEngine}
 
 
 def choose_device(name: str) -> "torch.device":

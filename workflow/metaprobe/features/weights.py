@@ -79,11 +79,7 @@ def load_weights(
 
 
 def read_receipt(path: str | Path) -> dict[str, Any]:
-    """Return the metadata that `fetch_imagenet` returned.
-
-    Raises:
-        UserError: the file is missing or is no receipt.
-    """
+    """Return the metadata that `fetch_imagenet` returned; a UserError says if the file is no receipt."""
     metadata: dict[str, Any] = read_json(path)
     if not isinstance(metadata, dict) or not metadata.keys() >= {"id", "file", "sha256"}:
         raise broken(path, "it is no receipt of weights")

@@ -1,4 +1,4 @@
-"""The description of one data set, and those of its half-samples, from cached files alone."""
+"""The description of one data set, or those of its half-samples, from cached files alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,30 +22,17 @@ def describe_dataset(
     subset_path: str,
     pictures_path: str,
     features_paths: Paths,
+    resamples: int | None = None,
 ) -> dict[str, Any]:
     """Return the values of a data set's columns, and where they come from.
 
     Args:
         features_paths: architecture → features file; the embedding is that of the first.
+        resamples: number of seeded half-samples of the training subset, without replacement, to be
+            described instead of the whole.
 
     Raises:
         UserError: a file is broken, or the files do not belong together.
-    """
-    measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
-    values = describe(measured, generator(seed, task_id, "description folds"))
-    return {**metadata, "rows": [values]}
-
-
-def describe_resamples(
-    *,
-    task_id: str,
-    seed: int,
-    resamples: int,
-    subset_path: str,
-    pictures_path: str,
-    features_paths: Paths,
-) -> dict[str, Any]:
-    """Return the same values over seeded half-samples of the training subset, without replacement.
 
     A mean over half of N images without replacement varies as one over N with replacement does
     (Efron 1982, chapter 8; Buja and Stuetzle 2006), but no image occurs twice. A second copy of an
@@ -53,6 +40,9 @@ def describe_resamples(
     accuracy would be wrong.
     """
     measured, metadata = read_measurements(subset_path, pictures_path, features_paths)
+    if resamples is None:
+        draws = generator(seed, task_id, "description folds")
+        return {**metadata, "rows": [describe(measured, draws)]}
     rows = []
     for number in range(resamples):
         draws = generator(seed, task_id, f"half-sample {number}")
@@ -82,6 +72,12 @@ def read_measurements(
             raise broken(path, f"its labels are not those of {subset_path}")
         if not np.isfinite(features[name]).all():
             raise broken(path, "it holds numbers that are not finite")
+    pixels = {extraction["pixels_sha256"] for extraction in extractions.values()}
+    if len(pixels) > 1:
+        raise UserError(
+            f"the pictures of {subset['task_id']} changed between its architectures: delete its subset "
+            "and start the run again"
+        )
     measured = Measurements(
         labels=labels,
         class_count=subset["class_count"],
@@ -98,7 +94,7 @@ def read_measurements(
         "train_images": train["images"],
         "described_pictures": len(measured.positions),
         "subset_sha256": subset["sha256"],
-        "pixels_sha256": _common_pixels(subset["task_id"], extractions),
+        "pixels_sha256": pixels.pop(),
         "features_sha256": {name: e["features_sha256"] for name, e in extractions.items()},
         "weights": {name: e["weights"] for name, e in extractions.items()},
         "versions": versions("numpy", "scipy", "scikit-learn"),
@@ -111,14 +107,3 @@ def _check_subset(
 ) -> None:
     if metadata["subset_sha256"] != subset["sha256"]:
         raise broken(path, f"it was made from another subset than {subset_path}")
-
-
-def _common_pixels(task_id: str, extractions: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the digest of the pictures that all backbones have seen."""
-    pixels = {str(metadata["pixels_sha256"]) for metadata in extractions.values()}
-    if len(pixels) > 1:
-        raise UserError(
-            f"the pictures of {task_id} changed between its architectures: delete its subset and "
-            "start the run again"
-        )
-    return pixels.pop()

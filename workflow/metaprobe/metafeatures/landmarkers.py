@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from metaprobe.metafeatures.separability import class_sums
+from metaprobe.metafeatures.separability import class_means
 
 COLUMNS = ("nearest_mean_accuracy", "nearest_neighbour_accuracy")
 FOLDS = 5
@@ -36,8 +36,7 @@ def nearest_mean_accuracy(features: Features, labels: Labels, folds: Folds) -> f
     right = 0
     for test, train in _parts(folds):
         present, members = np.unique(labels[train], return_inverse=True)
-        sums = class_sums(precise[train], members, len(present))
-        means = sums / np.bincount(members)[:, None]
+        means = class_means(precise[train], members)
         scores = precise[test] @ means.T - np.square(means).sum(axis=1) / 2
         right += int((present[scores.argmax(axis=1)] == labels[test]).sum())
     return right / len(labels)

@@ -33,21 +33,18 @@ def between_class_share(features: Features, labels: Labels) -> float:
     total = float(np.square(precise - precise.mean(axis=0)).sum())
     if images == classes or total <= 0:
         return 0.0
-    sums = class_sums(precise, members, classes)
-    means = sums / np.bincount(members)[:, None]
+    means = class_means(precise, members)
     within = float(np.square(precise - means[members]).sum())
     return 1 - (within / (images - classes)) / (total / (images - 1))
 
 
-def class_sums(
-    features: NDArray[np.float64], members: NDArray[np.intp], classes: int
-) -> NDArray[np.float64]:
-    """Return sums of the features of each class, (classes, D); `members` are classes from 0."""
+def class_means(features: NDArray[np.float64], members: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the mean features of each class, (classes, D); `members` are classes from 0, none empty."""
     from scipy.sparse import csr_array
 
     images = len(members)
-    indicator = csr_array((np.ones(images), (members, np.arange(images))), shape=(classes, images))
-    return np.asarray(indicator @ features)
+    indicator = csr_array((np.ones(images), (members, np.arange(images))))
+    return np.asarray(indicator @ features) / np.bincount(members)[:, None]
 
 
 def silhouette(distances: NDArray[np.float32], labels: Labels) -> float:

@@ -71,17 +71,10 @@ def train_head(
         start = time.perf_counter()
         train_loss = train_one_epoch(head, optimizer, train, hyperparameters, draws, epoch)
         seconds += time.perf_counter() - start
-        test_loss, test_accuracy = evaluate(head, test)
-        if not test_loss <= LARGEST:
-            raise diverged(f"epoch {epoch}", f"the test loss is {test_loss}")
-        curve.append(
-            {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "test_loss": test_loss,
-                "test_accuracy": test_accuracy,
-            }
-        )
+        tested = evaluate(head, test)
+        if not tested["test_loss"] <= LARGEST:
+            raise diverged(f"epoch {epoch}", f"the test loss is {tested['test_loss']}")
+        curve.append({"epoch": epoch, "train_loss": train_loss, **tested})
     return head, curve, seconds
 
 
@@ -120,14 +113,7 @@ def train_one_epoch(
 def softmax_gradient(
     logits: Doubles, labels: NDArray[np.int64], smoothing: float
 ) -> tuple[float, Doubles]:
-    """Return the loss of torch's `cross_entropy` with label smoothing, and its derivative by the logits.
-
-    Args:
-        logits: (B, C).
-
-    Returns:
-        The mean loss, and its gradient (B, C).
-    """
+    """Return the mean loss of torch's smoothed `cross_entropy`, and its gradient by the logits (B, C)."""
     count, class_count = logits.shape
     own = np.arange(count), labels
     shifted = logits - logits.max(axis=1, keepdims=True)
@@ -155,10 +141,13 @@ def diverged(where: str, what: str) -> UserError:
 
 
 @np.errstate(all="ignore")
-def evaluate(head: Head, split: LabelledFeatures) -> tuple[float, float]:
+def evaluate(head: Head, test: LabelledFeatures) -> dict[str, float]:
     """Return plain cross-entropy and accuracy of a head, without dropout."""
-    logits = metrics.logits(split.features, head.weight, head.bias)
-    return metrics.cross_entropy(logits, split.labels), metrics.accuracy(logits, split.labels)
+    logits = metrics.logits(test.features, head.weight, head.bias)
+    return {
+        "test_loss": metrics.cross_entropy(logits, test.labels),
+        "test_accuracy": metrics.accuracy(logits, test.labels),
+    }
 
 
 def train_on_file(

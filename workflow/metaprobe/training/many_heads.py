@@ -6,7 +6,6 @@ here. The bias is the weight of a feature that is always 1.
 """
 
 import json
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import pad
 
-from metaprobe.core.errors import UserError
 from metaprobe.core.randomness import Draws
-from metaprobe.training.heads import LabelledFeatures, diverged
+from metaprobe.training.heads import LabelledFeatures
 from metaprobe.training.optimizers import OPTIMIZERS, Arithmetic, Factor, Optimizer
 
 ENGINE = "torch"
@@ -32,6 +30,7 @@ TEST_BATCH = 256
 CLIP_EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 
 SHARED = ("optimizer", "batch_size", "dropout_rate", "epochs")
+Tensors = tuple[torch.Tensor, torch.Tensor]
 COLUMNS = ("learning_rate", "weight_decay", "momentum", "label_smoothing", "grad_clip")
 
 
@@ -39,35 +38,16 @@ COLUMNS = ("learning_rate", "weight_decay", "momentum", "label_smoothing", "grad
 class TrainedHead:
     """What `heads.train_head` returns of one head, or where its training ran away.
 
-    `weight` (C, D) and `bias` (C,) are None if the head diverged; `learning_curve` then
-    ends with the last epoch that was finite. `seconds` is the head's share of its block's training,
-    evaluations left out.
+    `weight` (C, D) and `bias` (C,) are None if the head diverged; `learning_curve` then ends with the
+    last epoch that was finite, and `diverged` is the epoch, and the step if it was in one, of the
+    first loss that was not. `seconds` is the head's share of its block's training, evaluations left out.
     """
 
     weight: NDArray[np.float32] | None
     bias: NDArray[np.float32] | None
     learning_curve: list[dict[str, float]]
     seconds: float
-    divergence: "Divergence | None" = None
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first loss that was infinite or not a number; without a step it is the test loss."""
-
-    epoch: int
-    step: int | None
-    loss: float
-
-    @property
-    def where(self) -> str:
-        """Return the epoch, and the step if it was in one."""
-        return f"epoch {self.epoch}" + (f", step {self.step}" if self.step is not None else "")
-
-    def error(self) -> UserError:
-        """Return the error that `heads.train_head` raises."""
-        loss = "test" if self.step is None else "training"
-        return diverged(self.where, f"the {loss} loss is {self.loss}")
+    diverged: str | None = None
 
 
 def train_heads(
@@ -85,7 +65,7 @@ def train_heads(
         configurations: hyperparameters as in `config.Run.configurations`; equal ones are trained
             as often as they stand there.
     """
-    tested = Tensors.of(test)
+    tested = tensors(test)
     heads: dict[int, TrainedHead] = {}
     for block in blocks(configurations, class_count):
         chosen = [configurations[i] for i in block]
@@ -94,18 +74,10 @@ def train_heads(
     return [heads[i] for i in range(len(configurations))]
 
 
-@dataclass(frozen=True)
-class Tensors:
-    """Features with a 1 at the end, whose weight is the bias (N, D + 1), and labels (N,) int64."""
-
-    features: torch.Tensor
-    labels: torch.Tensor
-
-    @classmethod
-    def of(cls, split: LabelledFeatures) -> "Tensors":
-        """Return the same in torch."""
-        features = pad(torch.from_numpy(split.features), (0, 1), value=1.0)
-        return cls(features, torch.from_numpy(split.labels))
+def tensors(split: LabelledFeatures) -> Tensors:
+    """Return features with a 1 at the end, whose weight is the bias (N, D + 1), and labels (N,) int64."""
+    features = pad(torch.from_numpy(split.features), (0, 1), value=1.0)
+    return features, torch.from_numpy(split.labels)
 
 
 def blocks(configurations: Sequence[dict[str, Any]], class_count: int) -> Iterator[list[int]]:
@@ -115,13 +87,9 @@ def blocks(configurations: Sequence[dict[str, Any]], class_count: int) -> Iterat
     depend on the order of the configurations, so that rounding does not either.
     """
     groups: dict[tuple[Any, ...], list[int]] = {}
-    order = sorted(
-        range(len(configurations)), key=lambda i: json.dumps(configurations[i], sort_keys=True)
-    )
-    for i in order:
-        chosen = configurations[i]
-        shared = tuple(chosen[name] for name in SHARED)
-        groups.setdefault(shared, []).append(i)
+    texts = [json.dumps(configuration, sort_keys=True) for configuration in configurations]
+    for i in sorted(range(len(texts)), key=texts.__getitem__):
+        groups.setdefault(tuple(configurations[i][name] for name in SHARED), []).append(i)
     size = max(1, BLOCK_ROWS // class_count)
     for group in groups.values():
         yield from (group[start : start + size] for start in range(0, len(group), size))
@@ -156,7 +124,7 @@ def train_block(
         weights.view(len(weights), -1), columns, TORCH
     )
     curves: list[list[dict[str, float]]] = [[] for _ in configurations]
-    divergences: dict[int, Divergence] = {}
+    diverged: dict[int, str] = {}
     seconds = 0.0
     for epoch in range(1, configurations[0]["epochs"] + 1):
         began = time.perf_counter()
@@ -166,10 +134,10 @@ def train_block(
         seconds += time.perf_counter() - began
         test_losses, accuracies = evaluate(weights, test)
         for k in range(len(configurations)):
-            if k in divergences:
+            if k in diverged:
                 continue
-            if found := find_divergence(epoch, losses[:, k], float(test_losses[k])):
-                divergences[k] = found
+            if found := find_divergence(epoch, losses[:, k], test_losses[k]):
+                diverged[k] = found
                 continue
             curves[k].append(
                 {
@@ -179,16 +147,16 @@ def train_block(
                     "test_accuracy": float(accuracies[k]),
                 }
             )
-        if len(divergences) == len(configurations):
+        if len(diverged) == len(configurations):
             break
     trained = weights.numpy()
     return [
         TrainedHead(
-            None if k in divergences else np.ascontiguousarray(trained[k, :, :-1]),
-            None if k in divergences else trained[k, :, -1].copy(),
+            None if k in diverged else np.ascontiguousarray(trained[k, :, :-1]),
+            None if k in diverged else trained[k, :, -1].copy(),
             curves[k],
             seconds / len(configurations),
-            divergences.get(k),
+            diverged.get(k),
         )
         for k in range(len(configurations))
     ]
@@ -233,13 +201,11 @@ def train_one_epoch(
     losses = []
     for batch in batches:
         seen = draws.dropout(train.features[batch], shared["dropout_rate"])
-        tensors = Tensors.of(LabelledFeatures(seen, train.labels[batch]))
-        logits = (rows @ tensors.features.T).view(*weights.shape[:2], len(batch))
-        loss, by_logits = softmax_gradient(
-            logits, tensors.labels, columns["label_smoothing"].flatten()
-        )
+        features, labels = tensors(LabelledFeatures(seen, train.labels[batch]))
+        logits = (rows @ features.T).view(*weights.shape[:2], len(batch))
+        loss, by_logits = softmax_gradient(logits, labels, columns["label_smoothing"].flatten())
         losses.append(loss)
-        torch.mm(by_logits.view(len(rows), -1), tensors.features, out=gradient.view(*rows.shape))
+        torch.mm(by_logits.view(len(rows), -1), features, out=gradient.view(*rows.shape))
         if clipped:
             clip_norms(gradient, columns["grad_clip"])
         optimizer.step(gradient)
@@ -261,8 +227,7 @@ def softmax_gradient(
 
     Args:
         logits: (K, C, B): with the batch last, a softmax over few classes is still vector code.
-        labels: (B,) int64.
-        smoothing: (K,).
+        labels, smoothing: (B,) int64 and (K,).
 
     Returns:
         Mean losses (K,) as of torch's `cross_entropy`, and gradients (K, C, B).
@@ -286,15 +251,12 @@ def evaluate(
     rows = weights.view(-1, weights.shape[2])
     losses = torch.zeros(len(weights), dtype=torch.float64)
     correct = torch.zeros_like(losses)
-    for start in range(0, len(split.labels), TEST_BATCH):
-        features, labels = (
-            whole[start : start + TEST_BATCH] for whole in (split.features, split.labels)
-        )
+    for features, labels in zip(*(torch.split(whole, TEST_BATCH) for whole in split), strict=True):
         logits = (rows @ features.T).view(*weights.shape[:2], len(labels))
         index = labels.expand(len(weights), 1, len(labels))
         losses -= torch.log_softmax(logits, 1).gather(1, index).double().sum((1, 2))
         correct += (first_maximum(logits) == labels).sum(1)
-    count = len(split.labels)
+    count = len(split[1])
     return (losses / count).numpy(), (correct / count).numpy()
 
 
@@ -306,11 +268,8 @@ def first_maximum(logits: torch.Tensor) -> torch.Tensor:
     return torch.where(largest, classes, class_count).amin(1)
 
 
-def find_divergence(epoch: int, losses: NDArray[np.float64], test_loss: float) -> Divergence | None:
-    """Return the first of an epoch's losses (S,), or the test loss after it, that is not finite."""
-    broken = np.flatnonzero(~np.isfinite(losses))
-    if len(broken):
-        return Divergence(epoch, int(broken[0]) + 1, float(losses[broken[0]]))
-    if not math.isfinite(test_loss):
-        return Divergence(epoch, None, test_loss)
-    return None
+def find_divergence(epoch: int, losses: NDArray[np.float64], test_loss: float) -> str | None:
+    """Return where the first of an epoch's losses (S,) is not finite, or its test loss; None if all are."""
+    if np.isfinite(losses).all():
+        return None if np.isfinite(test_loss) else f"epoch {epoch}"
+    return f"epoch {epoch}, step {np.isfinite(losses).argmin() + 1}"

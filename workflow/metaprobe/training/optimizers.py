@@ -78,7 +78,7 @@ class Optimizer:
 class SGD(Optimizer):
     """torch.optim.SGD, with heavy-ball momentum."""
 
-    STATE = ("velocity",)
+    STATE: ClassVar[tuple[str, ...]] = ("velocity",)
     velocity: Array
 
     def descend(self, gradient: Array) -> None:
@@ -120,13 +120,12 @@ class AdamW(Adam):
         self.descend(gradient)
 
 
-class RMSprop(Optimizer):
+class RMSprop(SGD):
     """torch.optim.RMSprop: alpha 0.99, eps 1e-8, not centred."""
 
     ALPHA, EPS = 0.99, 1e-8
     STATE = ("square", "velocity")
     square: Array
-    velocity: Array
 
     def descend(self, gradient: Array) -> None:
         """See `Optimizer`."""
@@ -135,9 +134,7 @@ class RMSprop(Optimizer):
         root = self.arithmetic.library.sqrt(self.square)
         root += self.EPS
         gradient /= root
-        self.velocity *= self.momentum
-        self.velocity += gradient
-        self.arithmetic.add(self.parameters, self.velocity, -self.learning_rate)
+        super().descend(gradient)
 
 
 class Adagrad(Optimizer):

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from metaprobe.core.randomness import generator
 from metaprobe.training import many_heads, metrics
-from metaprobe.training.grid import Configuration
 from metaprobe.training.heads import LabelledFeatures
 from metaprobe.training.many_heads import TrainedHead
 
 CURVES = ("train_loss", "test_loss", "test_accuracy")
 LOGITS_COLUMNS = 1000  # heads times classes of one product
+Configuration = dict[str, Any]
 Outcome = dict[str, Any]
 
 
@@ -27,39 +27,26 @@ class Task:
     train: LabelledFeatures
     test: LabelledFeatures
 
-    def train_heads(
-        self,
-        train: LabelledFeatures,
-        test: LabelledFeatures,
-        configurations: Sequence[Configuration],
-        seed: int,
-    ) -> list[TrainedHead]:
-        """Return a head per configuration, trained on one part and followed on the other."""
-        return many_heads.train_heads(
-            train, test, self.class_count, configurations, seed, self.task_id
-        )
-
 
 def train_and_measure(
     task: Task, configurations: Sequence[Configuration], seed: int, validation_folds: int
 ) -> list[Outcome]:
     """Train a head per configuration and measure it as `fragments.measure` does.
 
-    Of a head that diverged nothing is measured, and `diverged` says where. Without folds nothing is
-    validated.
+    Of a head that diverged nothing is measured, and `diverged` says where.
     """
-    heads = task.train_heads(task.train, task.test, configurations, seed)
+    heads = many_heads.train_heads(
+        task.train, task.test, task.class_count, configurations, seed, task.task_id
+    )
     train_logits, test_logits = (logits_of_each(heads, split) for split in (task.train, task.test))
-    validated: list[Outcome] = [{} for _ in configurations]
-    if validation_folds:
-        validated = cross_validate(task, configurations, seed, validation_folds)
+    validated = cross_validate(task, configurations, seed, validation_folds)
     outcomes = []
     for head, validation in zip(heads, validated, strict=True):
         outcome: Outcome = {"seconds": head.seconds}
         for name in CURVES:
             outcome[f"epoch_{name}"] = [point[name] for point in head.learning_curve]
-        if head.divergence:
-            outcome["diverged"] = head.divergence.where
+        if head.diverged:
+            outcome["diverged"] = head.diverged
         else:
             test = next(test_logits)
             outcome["train_accuracy"] = metrics.accuracy(next(train_logits), task.train.labels)
@@ -75,27 +62,32 @@ def cross_validate(
 ) -> list[Outcome]:
     """Return accuracy and loss per configuration over the training images, each held out once.
 
-    A configuration that diverged in a fold has neither, and `diverged` says where.
+    A configuration that diverged in a fold has neither, and `diverged` says where. Without folds
+    there is nothing to return of any.
     """
+    if not fold_count:
+        return [{} for _ in configurations]
     images = np.arange(len(task.train.labels))
     shuffled = generator(seed, task.task_id, "validation folds").permutation(images)
     accuracies, losses = np.zeros((2, len(configurations)))
-    divergences: dict[int, str] = {}
+    diverged: dict[int, str] = {}
     for number, fold in enumerate(np.array_split(shuffled, fold_count), start=1):
         held_out, rest = (task.train.select(i) for i in (fold, np.setdiff1d(images, fold)))
-        heads = task.train_heads(rest, held_out, configurations, seed)
+        heads = many_heads.train_heads(
+            rest, held_out, task.class_count, configurations, seed, task.task_id
+        )
         fold_logits = logits_of_each(heads, held_out)
         share = len(fold) / len(images)
         for k, head in enumerate(heads):
-            if head.divergence:
-                divergences.setdefault(k, f"fold {number}, {head.divergence.where}")
+            if head.diverged:
+                diverged.setdefault(k, f"fold {number}, {head.diverged}")
                 continue
             logits = next(fold_logits)
             accuracies[k] += share * metrics.accuracy(logits, held_out.labels)
             losses[k] += share * metrics.cross_entropy(logits, held_out.labels)
     return [
-        {"diverged": divergences[k]}
-        if k in divergences
+        {"diverged": diverged[k]}
+        if k in diverged
         else {"validation_accuracy": float(accuracies[k]), "validation_loss": float(losses[k])}
         for k in range(len(configurations))
     ]

@@ -1,18 +1,20 @@
 """Every entry of a grid on one features file, in chunks that outlive an interruption."""
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaprobe.config.configurations import Grid
+from metaprobe.config.configurations import IN_GRID, OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS, Grid
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, read_arrays, read_json, write_json
 from metaprobe.training import many_heads
-from metaprobe.training.grid import Configuration, distinct, expand
 from metaprobe.training.heads import LabelledFeatures
-from metaprobe.training.outcomes import Outcome, Task, train_and_measure
+from metaprobe.training.outcomes import Configuration, Outcome, Task, train_and_measure
 
+# An architecture is trained by a job of its own: its features are other inputs.
+HYPERPARAMETERS = tuple(name for name in IN_GRID if name != "architecture")
 CHUNK_BLOCKS = 4  # some seconds of training: what an interruption costs at most
 
 
@@ -34,7 +36,7 @@ def sweep(
         code: optimiser → fingerprint of the code; chunks of other code are not looked at.
 
     Returns:
-        A row per entry and replicate, in the order of `grid.expand`; `sweep_table.SCHEMA` says
+        A row per entry and replicate, in the order of `expand`; `sweep_table.SCHEMA` says
         what is in it.
 
     Raises:
@@ -52,6 +54,14 @@ def sweep(
             f"{task.task_id} has {len(train.labels)} training images, too few for the grid's "
             f"validation_folds: {folds}; 0 is without validation"
         )
+    shared = {
+        "task_id": task.task_id,
+        "architecture": metadata["architecture"],
+        "alpha": 1.0,
+        "weights": metadata["weights"]["id"],
+        "features_sha256": metadata["features_sha256"],
+        "engine": many_heads.ENGINE,
+    }
     entries = expand(grid)
     trainings, training_of_entry = distinct(entries)
     seeds = range(seed, seed + grid.replicates)
@@ -59,14 +69,11 @@ def sweep(
     outcomes: dict[tuple[int, int], Outcome] = {}
     for number, (replicate, chunk) in enumerate(chunks, start=1):
         configurations = [trainings[i] for i in chunk]
-        inputs = {
-            "task_id": task.task_id,
+        inputs = shared | {
             "class_count": task.class_count,
-            "features_sha256": metadata["features_sha256"],
             "seed": replicate,
             "validation_folds": folds,
             "configurations": configurations,
-            "engine": many_heads.ENGINE,
             "code": {one["optimizer"]: code[one["optimizer"]] for one in configurations},
         }
         path = chunk_folder / f"{digest_json(inputs)}.json"
@@ -76,14 +83,6 @@ def sweep(
             finished = train_and_measure(task, configurations, replicate, folds)
             write_chunk(path, inputs, finished)
         outcomes |= {(i, replicate): outcome for i, outcome in zip(chunk, finished, strict=True)}
-    shared = {
-        "task_id": task.task_id,
-        "architecture": metadata["architecture"],
-        "alpha": 1.0,
-        "weights": metadata["weights"]["id"],
-        "features_sha256": metadata["features_sha256"],
-        "engine": many_heads.ENGINE,
-    }
     return [
         shared | entry | {"seed": replicate} | outcomes[training, replicate]
         for entry, training in zip(entries, training_of_entry, strict=True)
@@ -119,3 +118,24 @@ def read_chunk(path: Path, inputs: dict[str, Any]) -> list[Outcome] | None:
         pass  # told below
     print(f"{path} is broken; its heads are trained again")
     return None
+
+
+def expand(grid: Grid) -> list[Configuration]:
+    """Return every combination of the values of HYPERPARAMETERS, the last varying fastest."""
+    products = itertools.product(*(grid.values()[name] for name in HYPERPARAMETERS))
+    return [dict(zip(HYPERPARAMETERS, chosen, strict=True)) for chosen in products]
+
+
+def distinct(entries: Sequence[Configuration]) -> tuple[list[Configuration], list[int]]:
+    """Return the entries that train differently, and for each entry the index of its training among them."""
+    effective = [without_effectless(entry) for entry in entries]
+    keys = [json.dumps(one, sort_keys=True) for one in effective]
+    trainings = dict(zip(keys, effective, strict=True))
+    indices = {key: index for index, key in enumerate(trainings)}
+    return list(trainings.values()), [indices[key] for key in keys]
+
+
+def without_effectless(configuration: Configuration) -> Configuration:
+    """Return the configuration with what means nothing to its optimiser at 0: it trains the same head."""
+    own = OPTIMIZER_OPTIONS[configuration["optimizer"]]
+    return configuration | {name: 0.0 for name in OF_SOME_OPTIMIZERS if name not in own}

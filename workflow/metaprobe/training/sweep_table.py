@@ -9,28 +9,22 @@ import pyarrow.parquet as pq
 
 from metaprobe.config.configurations import TYPES
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, replacing
+from metaprobe.core.files import broken, missing, replacing
 
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+PER_EPOCH = ("epoch_train_loss", "epoch_test_loss", "epoch_test_accuracy")
 # Per-epoch columns have an item per finished epoch; null is what was not measured.
 SCHEMA = pa.schema(
     {
         "task_id": pa.string(),
         **{name: ARROW[kind] for name, kind in TYPES.items()},
         "seed": pa.int64(),
-        "test_accuracy": pa.float64(),
-        "train_accuracy": pa.float64(),
-        "test_loss": pa.float64(),
-        "validation_accuracy": pa.float64(),
-        "validation_loss": pa.float64(),
-        "epoch_train_loss": pa.list_(pa.float64()),
-        "epoch_test_loss": pa.list_(pa.float64()),
-        "epoch_test_accuracy": pa.list_(pa.float64()),
+        **dict.fromkeys(("test_accuracy", "train_accuracy", "test_loss"), pa.float64()),
+        **dict.fromkeys(("validation_accuracy", "validation_loss"), pa.float64()),
+        **dict.fromkeys(PER_EPOCH, pa.list_(pa.float64())),
         "seconds": pa.float64(),
         "diverged": pa.string(),
-        "engine": pa.string(),
-        "weights": pa.string(),
-        "features_sha256": pa.string(),
+        **dict.fromkeys(("engine", "weights", "features_sha256"), pa.string()),
     }
 )
 
@@ -72,15 +66,11 @@ def _write(path: str | Path, table: pa.Table) -> str:
 
 
 def read_rows(path: str | Path) -> pa.Table:
-    """Read what `write_rows` wrote.
-
-    Raises:
-        UserError: the file is missing or broken.
-    """
+    """Read what `write_rows` wrote; a UserError says if it is missing or broken."""
     try:
         table = pq.read_table(path, partitioning=None)
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: start the run again to make it") from None
+        raise missing(path) from None
     except (pa.ArrowException, OSError) as error:
         raise broken(path, str(error)) from None
     if table.schema != SCHEMA:

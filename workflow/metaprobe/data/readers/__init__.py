@@ -1,7 +1,8 @@
 """The readers: one module per `kind` of data set, each with one function `read`.
 
 `read(task_id, entry, data)` opens the files below the folder `data` as the entry, of the kind's model
-in `config/datasets.py`, says and returns a `Dataset`.
+in `config/datasets.py`, says and returns a `Dataset`. It raises a UserError that names the file if one is
+missing, damaged, or does not fit the others, or a package that is not installed.
 """
 
 import importlib
@@ -63,11 +64,7 @@ def numbered_classes(count: int) -> list[str]:
 
 
 def optional_package(task_id: str, name: str) -> Any:
-    """Import a package that only some data sets need.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """Import a package that only some data sets need; a UserError says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -22,10 +22,6 @@ def read(task_id: str, entry: Folder, data: Path) -> Dataset:
     Classes and pictures are sorted by name, so that every machine numbers them alike. Files that
     are not pictures by their suffix, hidden files, and class folders without pictures are passed
     over; class folders may be symbolic links.
-
-    Raises:
-        UserError: a folder is missing or holds no class folders with pictures, the test part has
-            a class that the training part has not, or a name is not UTF-8.
     """
     root = data / Path(entry.path or task_id).expanduser()
     folders = _parts(root, entry)
@@ -116,11 +112,7 @@ def _no_classes(task_id: str, folder: Path, fewest: int) -> UserError:
 
 
 def _check_names(task_id: str, folder: Path, tree: Tree) -> None:
-    """See that all names can be written down; those of old archives sometimes cannot.
-
-    Raises:
-        UserError: a name is not UTF-8.
-    """
+    """See that all names can be written down; those of old archives sometimes cannot."""
     for name, files in tree.items():
         try:
             "/".join([name, *files]).encode()

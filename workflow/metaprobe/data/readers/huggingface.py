@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from metaprobe.core.errors import UserError
 from metaprobe.config.datasets import HuggingFace
@@ -16,9 +15,6 @@ def read(task_id: str, entry: HuggingFace, data: Path) -> Dataset:
 
     Its splits named by `train` and `test` (by default so called), or the one named by `pool`. The
     first reading downloads it.
-
-    Raises:
-        UserError: the package is missing, or the data set, a split or a column cannot be had.
     """
     hub = optional_package(task_id, "datasets")
     names = (
@@ -43,9 +39,7 @@ def _load(task_id: str, hub: Any, entry: HuggingFace, data: Path, split: str) ->
             revision=entry.revision,
             cache_dir=str(data / "huggingface"),
         )
-    except (
-        Exception
-    ) as error:  # the network, the Hub and every file format have errors of their own
+    except Exception as error:  # of the network, the Hub, and each file format
         raise UserError(
             f"{task_id}: the split {split} of {entry.path} at revision {entry.revision} cannot "
             f"be loaded ({type(error).__name__}: {error}); correct the entry in datasets.yaml, or "
@@ -90,9 +84,4 @@ def _pool(
             f"{task_id}: the labels of {entry.path} are not all numbers or words ({error}); "
             "name another column by label_column in datasets.yaml"
         ) from error
-
-    def image(index: int) -> Image.Image:
-        picture: Image.Image = pictures[index][column]
-        return picture
-
-    return Pool(np.array(values, dtype=np.int64), image)
+    return Pool(np.array(values, dtype=np.int64), lambda index: pictures[index][column])

@@ -18,9 +18,6 @@ def read(task_id: str, entry: MedMNIST, data: Path) -> Dataset:
     """Return the official training and test part of `medmnist/<task_id in small letters>.npz`, or `path`.
 
     The official validation part is not used. Pictures are unpacked when the first one is asked for.
-
-    Raises:
-        UserError: the file is missing, damaged, or its pictures have several labels each.
     """
     file = data / Path(entry.path or f"medmnist/{task_id.lower()}.npz").expanduser()
     if not file.is_file():

@@ -17,11 +17,7 @@ TRAINING_DRAWERS = 16
 
 
 def read(task_id: str, entry: Omniglot, data: Path) -> Dataset:
-    """List `omniglot-py/images_background/<alphabet>/<character>/<number>_<drawer>.png`.
-
-    Raises:
-        UserError: there are no pictures, or one whose name does not tell its drawer.
-    """
+    """List `omniglot-py/images_background/<alphabet>/<character>/<number>_<drawer>.png`."""
     root = data / "omniglot-py" / "images_background"
     files = sorted(root.glob("[!.]*/character*/[!.]*.png"))
     if not files:
@@ -40,13 +36,8 @@ def read(task_id: str, entry: Omniglot, data: Path) -> Dataset:
             [files[i].relative_to(root).as_posix() for i in chosen],
         )
 
-    return Dataset(
-        class_names,
-        {
-            "train": pool(np.flatnonzero(for_training).tolist()),
-            "test": pool(np.flatnonzero(~for_training).tolist()),
-        },
-    )
+    parts = {"train": for_training, "test": ~for_training}
+    return Dataset(class_names, {s: pool(np.flatnonzero(p).tolist()) for s, p in parts.items()})
 
 
 def _drawer(task_id: str, file: Path) -> int:

@@ -28,9 +28,6 @@ def read(task_id: str, entry: STL10, data: Path) -> Dataset:
     """Return the training and test pictures with their classes, or, with `pretext: rotation`, the
     unlabelled pictures each turned by 0, 90, 180 or 270 degrees, which is its class
     (Gidaris, Singh and Komodakis, ICLR 2018).
-
-    Raises:
-        UserError: a file is missing or truncated.
     """
     root = data / "stl10_binary"
     if entry.pretext == "rotation":
@@ -60,11 +57,9 @@ def _rotated(task_id: str, file: Path) -> Pool:
     pictures = _map_pictures(task_id, file)
     draws = generator(0, "STL10_Unlabeled", "rotation")
     quarter_turns = draws.permutation(np.arange(len(pictures), dtype=np.int64) % 4)
-
-    def image(index: int) -> Image.Image:
-        return _picture(pictures, index).rotate(90 * int(quarter_turns[index]))
-
-    return Pool(quarter_turns, image)
+    return Pool(
+        quarter_turns, lambda i: _picture(pictures, i).rotate(90 * int(quarter_turns[i]))
+    )
 
 
 def _map_pictures(task_id: str, file: Path) -> Pictures:

@@ -26,10 +26,6 @@ def read(task_id: str, entry: Torchvision, data: Path) -> Dataset:
 
     Pictures that the class lists but that are not there are an error, or, with `partial`, left
     out; hidden files that it takes for pictures are left out.
-
-    Raises:
-        UserError: the class does not exist or refuses the arguments, its files are missing or
-            damaged, or its parts do not fit together.
     """
     pools: dict[str, Pool] = {}
     class_lists = set()
@@ -110,12 +106,8 @@ def _pool(task_id: str, dataset: Any, entry: Torchvision, data: Path) -> Pool:
             "files that do not belong together"
         )
 
-    def image(index: int) -> Image.Image:
-        picture: Image.Image = dataset[int(kept[index])][0]
-        return picture
-
     names = [os.path.relpath(files[i], data) for i in kept] if files else []
-    return Pool(labels[kept], image, names)
+    return Pool(labels[kept], lambda index: dataset[int(kept[index])][0], names)
 
 
 def _labels(task_id: str, dataset: Any, entry: Torchvision) -> NDArray[np.int64]:
@@ -164,9 +156,6 @@ def _usable(task_id: str, files: list[str], entry: Torchvision) -> NDArray[np.in
     """Return indices of the files that are there, those of hidden ones left out.
 
     Folders are listed instead of asking for every file, which is slow on network disks.
-
-    Raises:
-        UserError: pictures are missing and the entry is not `partial`.
     """
     folders = {os.path.dirname(file) for file in files}
     listed = {folder: set(os.listdir(folder)) for folder in folders if os.path.isdir(folder)}
