@@ -14,7 +14,7 @@ from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_json, read_metadata
+from metaprobe.core.files import read_facts, read_json
 from metaprobe.operations.workflow import Workflow
 
 Content = Mapping[str, Any]
@@ -125,7 +125,7 @@ class Reader:
         """Return the content of a JSON file, or the metadata of another; None if it has none."""
         if key not in self.contents:
             path = self.path(key)
-            read = read_json if path.suffix == ".json" else read_metadata
+            read = read_json if path.suffix == ".json" else read_facts
             try:
                 content = read(path) if path.is_file() else None
             except UserError:
