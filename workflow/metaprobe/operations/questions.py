@@ -40,23 +40,18 @@ def plan(
     run = flow.run
     size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
     how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
-    print(
-        report(
-            Plan(
-                states=read_states(flow.stages, flow.expected_of_fragments),
-                jobs=jobs_to_run(checkout, configfiles, overrides),
-                findings=doctor.examine(run.datasets, run.sources, flow.data),
-                sources=run.sources,
-                per_unit=costs.known(flow.results, flow.logs, size_of, **how),
-                size_of=size_of,
-                cores=cores,
-                free={
-                    "data": doctor.free_megabytes(flow.data),
-                    "results": doctor.free_megabytes(flow.results),
-                },
-            )
-        )
+    folders = {"data": flow.data, "results": flow.results}
+    found = Plan(
+        states=read_states(flow.stages, flow.expected_of_fragments),
+        jobs=jobs_to_run(checkout, configfiles, overrides),
+        findings=doctor.examine(run.datasets, run.sources, flow.data),
+        sources=run.sources,
+        per_unit=costs.known(flow.results, flow.logs, size_of, **how),
+        size_of=size_of,
+        cores=cores,
+        free={name: doctor.free_megabytes(folder) for name, folder in folders.items()},
     )
+    print(report(found))
     return 0
 
 
