@@ -5,8 +5,9 @@ from functools import cache
 from metaprobe.operations.arrived import restore_order
 from metaprobe.operations.outdated import find_outdated, in_words
 
-TABLES_IN_ORDER = """aggregate aggregate_descriptions compare_configurations check_table validate
-    export_metabu evaluate_recommenders report""".split()
+TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
+TABLES_IN_ORDER += "check_table validate export_metabu".split()
+TABLES_IN_ORDER += "evaluate_recommenders report".split()
 
 
 @cache
@@ -22,9 +23,7 @@ def compare_with_settings():
         print(in_words(found), file=sys.stderr)
         snakemake_coupling.run_again(workflow, map(str, found))
     else:
-        made = [
-            file for name in TABLES_IN_ORDER for file in getattr(rules, name).output
-        ]
+        made = [f for name in TABLES_IN_ORDER for f in getattr(rules, name).output]
         restore_order(FLOW, [*map(FLOW.path, made)], snakemake_coupling.has_record)
 
 

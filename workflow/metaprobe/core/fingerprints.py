@@ -98,8 +98,7 @@ def _definition(module: str, name: str, key: str | None = None) -> Definition:
 
 
 def _entry(statements: list[ast.stmt], name: str, key: str) -> ast.expr:
-    for statement in statements:
-        value = getattr(statement, "value", None)
+    for value in (getattr(statement, "value", None) for statement in statements):
         if isinstance(value, ast.Dict):
             for one, entry in zip(value.keys, value.values, strict=True):
                 if isinstance(one, ast.Constant) and one.value == key:

@@ -144,14 +144,12 @@ def totals(plan: Plan) -> list[str]:
     tasks = dict.fromkeys(task_id for task_id, _ in plan.states)
     features = sum(plan.features_megabytes(task_id) for task_id in tasks) / 1000
     lines = [f"to download: {download:.1f} GB" if download else "nothing to download"]
-    needed = {"data": unpacked, "results": features}
-    what = {"data": "data with their archives", "results": "features"}
-    for place, gigabytes in needed.items():
-        if not gigabytes:
-            continue
+    needed = ("data", "data with their archives", unpacked), ("results", "features", features)
+    for place, what, gigabytes in needed:
         free = plan.free[place] / 1000
         room = "; that is too little room" if gigabytes > free else ""
-        lines += [f"disk: {gigabytes:.1f} GB of {what[place]}; free there: {free:.1f} GB{room}"]
+        if gigabytes:
+            lines += [f"disk: {gigabytes:.1f} GB of {what}; free there: {free:.1f} GB{room}"]
     timed = [job for job in plan.jobs if job.rule != "download"]
     known = [job for job in timed if job.kind in plan.per_unit]
     if known:

@@ -171,7 +171,7 @@ def report(comparisons: Sequence[Comparison]) -> str:
         "largest difference: " + ", ".join(f"{m} {largest[m]:.2g}" for m in METRICS),
         "rank agreement of the test accuracies (Kendall's tau-b): "
         + ("none, as they are all equal" if tau is None else f"{tau:.3f}"),
-        *(_origins(comparisons)),
+        *_origins(comparisons),
         f"verdict: {overall(comparisons)}",
     ]
     return "\n".join(line.rstrip() for line in lines)
@@ -183,15 +183,14 @@ def overall(comparisons: Sequence[Comparison]) -> str:
     return min((one.verdict() for one in comparisons), key=worst.index)
 
 
-def _origins(comparisons: Sequence[Comparison]) -> Iterator[str]:
+def _origins(comparisons: Sequence[Comparison]) -> list[str]:
     """Where device or versions differ, as that is where differences may come from."""
     found = set()
     for one in comparisons:
-        before = {"device": one.table["device"]} | one.table["versions"]
-        now = {"device": one.again["device"]} | one.again["versions"]
-        found |= {f"{key}: {before.get(key)} then, {now[key]} now" for key in now}
-        found -= {f"{key}: {now[key]} then, {now[key]} now" for key in now}
-    yield from sorted(found)
+        then, now = ({"device": f["device"]} | f["versions"] for f in (one.table, one.again))
+        changed = [key for key in now if then.get(key) != now[key]]
+        found |= {f"{key}: {then.get(key)} then, {now[key]} now" for key in changed}
+    return sorted(found)
 
 
 def verify(fragments: Sequence[Fragment], flow: Workflow, processes: int) -> list[Comparison]:
