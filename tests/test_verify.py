@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 from checkouts import SETTINGS, copy_workflow, snakemake
+from metaprobe.config.load import load_run
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import with_checksum, write_json
 from metaprobe.operations.verify import (
     Comparison,
-    Settings,
     agreement,
     choose,
     overall,
     report,
     verify,
 )
+from metaprobe.operations.workflow import Workflow
 
 TINY = ("--configfile", "tiny.yaml", "--config", "verify_experiments=2")
 FRAGMENT: dict[str, Any] = {
@@ -89,11 +90,12 @@ def test_choice_is_seeded() -> None:
     assert choose(fragments[:3], 10, seed=0) == fragments[:3]
 
 
-def test_nothing_to_verify_is_told() -> None:
+def test_nothing_to_verify_is_told(tmp_path) -> None:
     """A traceback in an empty results folder, or a success that checked nothing."""
-    settings = Settings({}, Path(), 0, {}, "random", Path(), "cpu")
+    plain = {"plain": {"architecture": "ResNet18", "learning_rate": 0.1}}
+    run = load_run({"datasets": SETTINGS["datasets"], "configurations": plain}, [])
     with pytest.raises(UserError, match="no finished experiment to verify yet"):
-        verify([], settings, 10, 1)
+        verify([], Workflow(run, tmp_path, tmp_path), 1)
 
 
 def files(folder: Path) -> dict[str, str]:

@@ -5,12 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from metaprobe.core.errors import UserError
-
-if TYPE_CHECKING:
-    from metaprobe.operations.workflow import Workflow
 
 OWN_CHECKOUT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
@@ -181,8 +177,12 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     if options.question == "recommend":
         return recommend(options, checkout)
     from metaprobe.operations import questions
+    from metaprobe.operations.snakemake_coupling import merged_configuration
+    from metaprobe.operations.workflow import read_workflow
 
-    flow = read_workflow(options, checkout)
+    merged = merged_configuration(checkout, options.configfile, options.config)
+    configuration, files, folders = merged
+    flow = read_workflow(configuration, files, folders["results"], folders["logs"])
     if options.question == "status":
         return questions.status(flow)
     if options.question == "doctor":
@@ -194,21 +194,6 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     from metaprobe.report.partial import answer as partial
 
     return partial(flow)
-
-
-def read_workflow(options: argparse.Namespace, checkout: Path) -> "Workflow":
-    """Return the run that a configuration describes, as the Snakefile does.
-
-    Raises:
-        UserError: one line per mistake in the configuration.
-    """
-    from metaprobe.operations import workflow
-    from metaprobe.operations.snakemake_coupling import merged_configuration
-
-    configuration, files, folders = merged_configuration(
-        checkout, options.configfile, options.config
-    )
-    return workflow.read_workflow(configuration, files, folders["results"], folders["logs"])
 
 
 def recommend(options: argparse.Namespace, checkout: Path) -> int:

@@ -21,10 +21,10 @@ def asked_for_experiments():
 
 def report_success():
     """Remove the partial table and report once the whole ones exist."""
-    if asked_for_experiments():
-        if (FLOW.results / "target_representations.csv").is_file():
-            for name in "target_representations.partial.csv", "report.partial.html":
-                (FLOW.results / name).unlink(missing_ok=True)
+    whole = FLOW.results / "target_representations.csv"
+    if asked_for_experiments() and whole.is_file():
+        for name in "target_representations.partial.csv", "report.partial.html":
+            (FLOW.results / name).unlink(missing_ok=True)
 
 
 def repeat_warnings():
@@ -37,16 +37,11 @@ def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
     lines = ["The sweep is not finished; what was trained is kept."]
     if asked_for_experiments():
-        lines = [
-            partial_table.write_finished(
-                FLOW.results, FLOW.experiments, FLOW.expected_of_fragments
-            )
-        ]
+        run = FLOW.results, FLOW.experiments, FLOW.expected_of_fragments
+        lines = [partial_table.write_finished(*run)]
     if failed := jobs.failures(FLOW.logs, STARTED):
-        lines += [
-            "",
-            "What failed, and why (the rest of each log is in the file of that name):",
-        ]
+        why = "What failed, and why (the rest of each log is in the file of that name):"
+        lines += ["", why]
         lines += [f"  {FLOW.logs}/{failure}" for failure in failed]
     lines += ["", "Start the same command again to run only what is missing."]
     print("\n".join(lines), file=sys.stderr)

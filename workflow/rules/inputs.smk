@@ -3,7 +3,7 @@
 from functools import cache
 
 from metaprobe.operations.arrived import restore_order
-from metaprobe.operations.outdated import expected_of, find_outdated, in_words
+from metaprobe.operations.outdated import find_outdated, in_words
 
 TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
 TABLES_IN_ORDER += "check_table validate export_metabu".split()
@@ -19,17 +19,12 @@ def compare_with_settings():
     """
     if workflow.exec_mode.name != "DEFAULT":
         return
-    expected = expected_of(FLOW)
-    if found := find_outdated(expected):
+    if found := find_outdated(FLOW):
         print(in_words(found), file=sys.stderr)
-        snakemake_coupling.run_again(workflow, (str(one.path) for one in found))
+        snakemake_coupling.run_again(workflow, map(str, found))
     else:
-        made = [
-            file for name in TABLES_IN_ORDER for file in getattr(rules, name).output
-        ]
-        restore_order(
-            expected, [FLOW.path(file) for file in made], snakemake_coupling.has_record
-        )
+        made = [f for name in TABLES_IN_ORDER for f in getattr(rules, name).output]
+        restore_order(FLOW, [*map(FLOW.path, made)], snakemake_coupling.has_record)
 
 
 def manifest(wildcards):

@@ -179,16 +179,13 @@ def digest_json(content: Any) -> str:
 
 def with_checksum(content: dict[str, Any]) -> dict[str, Any]:
     """Return `content` with the digest of everything else in it as `sha256`."""
-    return content | {"sha256": _checksum(content)}
+    others = {key: value for key, value in content.items() if key != "sha256"}
+    return content | {"sha256": digest_json(others)}
 
 
 def checksum_matches(content: dict[str, Any]) -> bool:
     """Return whether the content is what `with_checksum` returned."""
-    return bool(content.get("sha256") == _checksum(content))
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return digest_json({key: value for key, value in content.items() if key != "sha256"})
+    return content == with_checksum(content)
 
 
 def digest_file(path: str | Path) -> str:
@@ -215,16 +212,18 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     """Return the facts that `write_arrays` wrote, from the file's header; the arrays are not read.
 
     Raises:
-        UserError: the file has no such header.
+        UserError: the file is missing, or is not what `write_arrays` writes.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-            return facts
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise broken(path, str(error)) from None
+    return facts
 
 
 def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
@@ -235,33 +234,15 @@ def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
-        raise missing(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         text, expected = metadata["facts"], metadata["sha256"]
+    except FileNotFoundError:
+        raise missing(path) from None
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise broken(path, str(error)) from None
     if digest_json([text, digest_arrays(arrays)]) != expected:
         raise broken(path, "its content does not match its digest")
     return arrays, json.loads(text)
-
-
-def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Return the facts that `write_arrays` wrote, from the head of the file; the arrays are not read.
-
-    Raises:
-        UserError: the file is missing, or is not what `write_arrays` writes.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: start the run again to make it") from None
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise broken(path, str(error)) from None
-    return facts

@@ -61,7 +61,8 @@ def fingerprint(script: str, *definitions: str, **chosen: str) -> str:
     Raises:
         KeyError: a named definition, or the key of a registry, does not exist.
     """
-    top = _in_script(script)
+    tree = _parsed(WORKFLOW / "scripts" / f"{script}.py")
+    top = _read(tree.body, f"{script} (script)", _imports_of(tree))
     lines = [f"{SIDE_EFFECTS} {top.digest}"]
     reached = set(top.uses)
     for dotted in definitions:
@@ -87,24 +88,17 @@ def fingerprint(script: str, *definitions: str, **chosen: str) -> str:
 
 
 @cache
-def _in_script(script: str) -> Definition:
-    tree = _parsed(WORKFLOW / "scripts" / f"{script}.py")
-    return _read(tree.body, f"{script} (script)", _imports_of(tree))
-
-
-@cache
 def _definition(module: str, name: str, key: str | None = None) -> Definition:
     """One definition; of a registry the entry of `key` alone."""
     own = _module(module)
     statements = own.statements.get(name, [])
     if key is not None:
-        return _read([ast.Expr(_entry(statements, name, key))], module, own.imports)
+        statements = [ast.Expr(_entry(statements, name, key))]
     return _read(statements, module, own.imports)
 
 
 def _entry(statements: list[ast.stmt], name: str, key: str) -> ast.expr:
-    for statement in statements:
-        value = getattr(statement, "value", None)
+    for value in (getattr(statement, "value", None) for statement in statements):
         if isinstance(value, ast.Dict):
             for one, entry in zip(value.keys, value.values, strict=True):
                 if isinstance(one, ast.Constant) and one.value == key:
@@ -131,9 +125,8 @@ def _module(module: str) -> Module:
 def _is_for_checkers(statement: ast.stmt) -> bool:
     """Whether it is `if TYPE_CHECKING:` or `if __name__ == "__main__":`, or a bare constant."""
     if isinstance(statement, ast.If):
-        return {"TYPE_CHECKING", "__name__"} & {
-            node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)
-        } != set()
+        names = {node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)}
+        return not names.isdisjoint({"TYPE_CHECKING", "__name__"})
     return isinstance(statement, (ast.Pass, ast.Expr)) and not isinstance(
         getattr(statement, "value", None), ast.Call
     )
@@ -261,9 +254,7 @@ class _Reader:
 
 
 def _is_carrier(module: str) -> bool:
-    return any(
-        module == f"{PACKAGE}.{one}" or module.startswith(f"{PACKAGE}.{one}.") for one in CARRIERS
-    )
+    return f"{module}.".startswith(tuple(f"{PACKAGE}.{one}." for one in CARRIERS))
 
 
 @cache
@@ -274,10 +265,8 @@ def _parsed(file: Path) -> ast.Module:
 @cache
 def _file(module: str) -> Path | None:
     """The file of a module of the package; None if there is no such module."""
-    if module != PACKAGE and not module.startswith(f"{PACKAGE}."):
+    if not f"{module}.".startswith(f"{PACKAGE}."):
         return None
     base = WORKFLOW.joinpath(*module.split("."))
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((one for one in candidates if one.is_file()), None)

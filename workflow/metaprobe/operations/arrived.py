@@ -6,25 +6,24 @@ from pathlib import Path
 
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import checksum_matches, read_arrays, read_json
-from metaprobe.operations.outdated import Expected, Reader, comparisons
+from metaprobe.operations.outdated import Reader, comparisons
+from metaprobe.operations.workflow import Workflow
 
 
-def restore_order(
-    expected: Expected, tables: Sequence[Path], recorded: Callable[[Path], bool]
-) -> None:
+def restore_order(flow: Workflow, tables: Sequence[Path], recorded: Callable[[Path], bool]) -> None:
     """Give files that came from elsewhere times in the order in which they were made.
 
     A copy may leave a file older than what it was made from, and Snakemake would make it again.
     Only files that nothing was recorded of are touched, that agree with the run, and that are as
-    they were written; call it with the run's settings after `find_outdated` found nothing.
+    they were written; call it after `find_outdated` found nothing.
 
     Args:
         tables: those of the run, in the order in which they are made.
         recorded: whether Snakemake has a record of the making of a file.
     """
-    read = Reader(expected.results)
+    read = Reader(flow)
     chain = [
-        (read.path(one.key), [read.path(key) for key in one.after]) for one in comparisons(expected)
+        (read.path(one.key), [read.path(key) for key in one.after]) for one in comparisons(flow)
     ]
     chain += [
         (table, [*(path for path, _ in chain), *tables[:number]])

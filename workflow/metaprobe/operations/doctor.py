@@ -68,16 +68,11 @@ def report(findings: list[Finding], sources: Sources, data: Path) -> str:
     needed, download = to_fetch(findings, sources)
     free = free_megabytes(data)
     room = "" if needed <= free else "  That is too little room."
-    return "\n".join(
-        [
-            *aligned(cells),
-            *_by_hand(findings, sources, data),
-            "",
-            counts,
-            f"to download: {download / 1000:.1f} GB; room needed for it: {needed / 1000:.1f} GB; "
-            f"free below {data}: {free / 1000:.1f} GB.{room}",
-        ]
+    disk = (
+        f"to download: {download / 1000:.1f} GB; room needed for it: {needed / 1000:.1f} GB; "
+        f"free below {data}: {free / 1000:.1f} GB.{room}"
     )
+    return "\n".join([*aligned(cells), *_by_hand(findings, sources, data), "", counts, disk])
 
 
 def _by_hand(findings: list[Finding], sources: Sources, data: Path) -> Iterator[str]:
@@ -103,8 +98,7 @@ def free_megabytes(data: Path) -> float:
 
 
 def _state(task_id: str, entry: Entry, sources: Sources, data: Path) -> tuple[str, str]:
-    missing_packages = list(_missing_packages(entry, sources))
-    if missing_packages:
+    if missing_packages := list(_missing_packages(entry, sources)):
         return "broken", f"needs {' and '.join(missing_packages)}: pip install them"
     if has_tree(task_id, entry, data):
         try:

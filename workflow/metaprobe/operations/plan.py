@@ -45,17 +45,15 @@ class Plan:
 
     def fetched(self) -> dict[str, tuple[float, float]]:
         """Data set → megabytes to download, and on disk with what is unpacked; once per source."""
-        found = {}
-        taken = set()
+        first_of: dict[str, Finding] = {}
         for one in self.findings:
-            if Job("download", one.source) not in self.jobs or one.source in taken:
-                continue
-            taken.add(one.source)
-            if one.state == "will download":
-                source = self.sources[one.source]
-                download = source.download_mb
-                found[one.task_id] = download, download + source.extracted_mb
-        return found
+            if Job("download", one.source) in self.jobs:
+                first_of.setdefault(one.source, one)
+        return {
+            one.task_id: (source.download_mb, source.download_mb + source.extracted_mb)
+            for one in first_of.values()
+            if one.state == "will download" and (source := self.sources[one.source])
+        }
 
     def features_megabytes(self, task_id: str) -> float:
         """What the features that will be extracted of a data set take on disk."""
@@ -93,16 +91,12 @@ def report(plan: Plan) -> str:
         lines += ["outdated: of other settings or other code; they will be made again"]
     if plan.jobs:
         by_rule = Counter(job.rule for job in plan.jobs)
-        lines += [
-            "",
-            *wrapped([f"{counted(len(plan.jobs), 'job')} to run:", *by_stage(by_rule)]),
-            "",
-        ]
-        lines += [*table(plan, kinds), "", *totals(plan)]
+        jobs = [f"{counted(len(plan.jobs), 'job')} to run:", *by_stage(by_rule)]
+        lines += ["", *wrapped(jobs), "", *table(plan, kinds), "", *totals(plan)]
     else:
         lines += ["Nothing to do: every table is up to date."]
-    reasons = failures({one: plan.states[one] for one in kinds if kinds[one] in NAMED})
-    reasons = [text for text in reasons if text]
+    named = {one: plan.states[one] for one in kinds if kinds[one] in NAMED}
+    reasons = [text for text in failures(named) if text]
     lines += [cut(text) for text in reasons[:REASONS_SHOWN]]
     if len(reasons) > REASONS_SHOWN:
         lines += [f"and {len(reasons) - REASONS_SHOWN} more: metaprobe status"]
@@ -118,18 +112,10 @@ def by_stage(counts: Mapping[str, int]) -> list[str]:
 
 def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
     """One line per data set that has something to do."""
-    heading: list[str] = [
-        "data set",
-        "done",
-        "to do",
-        "jobs",
-        "GB to fetch",
-        "GB of disk",
-        "time",
-    ]
+    heading = ["data set", "done", "to do", "jobs", "GB to fetch", "GB of disk", "time"]
     tasks = list(dict.fromkeys(task_id for task_id, _ in plan.states))
     fetched = plan.fetched()
-    needs = {one.task_id: one.state for one in plan.findings}
+    needs = {one.task_id: one.state for one in plan.findings if one.state in NEEDS_USER}
     rows: list[list[str]] = []
     for task_id in tasks:
         of_task = [kind for (task, _), kind in kinds.items() if task == task_id]
@@ -139,9 +125,8 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
         done = of_task.count("done")
         download, disk = fetched.get(task_id, (0.0, 0.0))
         disk += plan.features_megabytes(task_id)
-        fetch = to_gigabytes(download)
-        if needs.get(task_id) in NEEDS_USER:
-            fetch = {"manual": "by hand", "broken": "see doctor"}[needs[task_id]]
+        by_user = {"manual": "by hand", "broken": "see doctor"}
+        fetch = by_user[needs[task_id]] if task_id in needs else to_gigabytes(download)
         known = all(job.kind in plan.per_unit for job in jobs)
         time = costs.duration(plan.seconds(jobs)) if known else "?"
         counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
@@ -159,14 +144,12 @@ def totals(plan: Plan) -> list[str]:
     tasks = dict.fromkeys(task_id for task_id, _ in plan.states)
     features = sum(plan.features_megabytes(task_id) for task_id in tasks) / 1000
     lines = [f"to download: {download:.1f} GB" if download else "nothing to download"]
-    needed = {"data": unpacked, "results": features}
-    what = {"data": "data with their archives", "results": "features"}
-    for place, gigabytes in needed.items():
-        if not gigabytes:
-            continue
+    needed = ("data", "data with their archives", unpacked), ("results", "features", features)
+    for place, what, gigabytes in needed:
         free = plan.free[place] / 1000
         room = "; that is too little room" if gigabytes > free else ""
-        lines += [f"disk: {gigabytes:.1f} GB of {what[place]}; free there: {free:.1f} GB{room}"]
+        if gigabytes:
+            lines += [f"disk: {gigabytes:.1f} GB of {what}; free there: {free:.1f} GB{room}"]
     timed = [job for job in plan.jobs if job.rule != "download"]
     known = [job for job in timed if job.kind in plan.per_unit]
     if known:

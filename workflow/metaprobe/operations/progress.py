@@ -58,21 +58,17 @@ def line(run: Run, now: Snapshot) -> str:
     finished = sum(job.rule == "metrics_json" for job in now.seconds)
     waiting = sum(job.rule == "metrics_json" for job in run.todo.values())
     counted = f"{len(now.seconds)} of {len(run.todo)} jobs"
-    parts = [f"{counted} done"]
+    parts, ending = [f"{counted} done"], ""
     if run.experiments:
         done = run.experiments - waiting + finished
-        parts = [f"{done} of {run.experiments} experiments done"]
+        parts, ending = [f"{done} of {run.experiments} experiments done"], f" ({counted})"
         if finished:
             parts.append(rate(finished, now.elapsed))
-        counted = f" ({counted})"
-    else:
-        counted = ""
-    left = seconds_left(run, now)
-    if left:
+    if left := seconds_left(run, now):
         parts.append(f"about {costs.duration(left)} left")
-    failures = len(now.failed)
-    failed = f"; {failures} job{'s' if failures > 1 else ''} failed" if failures else ""
-    return ", ".join(parts) + counted + failed
+    if failures := len(now.failed):
+        ending += f"; {failures} job{'s' if failures > 1 else ''} failed"
+    return ", ".join(parts) + ending
 
 
 def rate(finished: int, elapsed: float) -> str:
@@ -169,7 +165,7 @@ def watch(workflow: Any, flow: Workflow, experiments: int, started: float) -> Wa
         started=started,
         earlier=costs.rates(costs.recorded(flow.logs), size_of),
     )
-    watching = Watch(run, say, period())
+    watching = Watch(run, say, ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE)
     snakemake_coupling.listen(workflow, watching.hear)
     return watching
 
@@ -178,8 +174,3 @@ def say(text: str) -> None:
     """One line to the terminal, whole, whatever else is being printed."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
-
-
-def period() -> float:
-    """Seconds between two lines: fewer where somebody looks on."""
-    return ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE

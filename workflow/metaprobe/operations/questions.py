@@ -40,23 +40,18 @@ def plan(
     run = flow.run
     size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
     how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
-    print(
-        report(
-            Plan(
-                states=read_states(flow.stages, flow.expected_of_fragments),
-                jobs=jobs_to_run(checkout, configfiles, overrides),
-                findings=doctor.examine(run.datasets, run.sources, flow.data),
-                sources=run.sources,
-                per_unit=costs.known(flow.results, flow.logs, size_of, **how),
-                size_of=size_of,
-                cores=cores,
-                free={
-                    "data": doctor.free_megabytes(flow.data),
-                    "results": doctor.free_megabytes(flow.results),
-                },
-            )
-        )
+    folders = {"data": flow.data, "results": flow.results}
+    found = Plan(
+        states=read_states(flow.stages, flow.expected_of_fragments),
+        jobs=jobs_to_run(checkout, configfiles, overrides),
+        findings=doctor.examine(run.datasets, run.sources, flow.data),
+        sources=run.sources,
+        per_unit=costs.known(flow.results, flow.logs, size_of, **how),
+        size_of=size_of,
+        cores=cores,
+        free={name: doctor.free_megabytes(folder) for name, folder in folders.items()},
     )
+    print(report(found))
     return 0
 
 
@@ -66,28 +61,13 @@ def verify(flow: Workflow, processes: int) -> int:
     Raises:
         UserError: there is none, it cannot be computed, or the numbers differ.
     """
-    from metaprobe.features.weights import weights_folder
-    from metaprobe.operations.verify import Settings, overall, report, verify
+    from metaprobe.operations.verify import overall, report, verify
     from metaprobe.tables.collect import read_fragments
 
-    settings = flow.run.settings
     fragments, _ = read_fragments(
         flow.results / "metrics", flow.experiments, flow.expected_of_fragments
     )
-    found = verify(
-        [one.model_dump() for one in fragments],
-        Settings(
-            datasets=flow.run.datasets,
-            data=flow.data,
-            seed=settings.seed,
-            sizes=flow.sizes,
-            weights=settings.weights,
-            weights_folder=weights_folder(settings.weights_folder, settings.data),
-            device=settings.device,
-        ),
-        settings.verify_experiments,
-        processes,
-    )
+    found = verify([one.model_dump() for one in fragments], flow, processes)
     print(report(found), flush=True)
     if overall(found) not in ("identical", "within tolerance"):
         raise UserError("the recomputed numbers are not those of the table; see above.")

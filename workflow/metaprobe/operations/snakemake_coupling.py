@@ -133,12 +133,17 @@ def jobs_to_run(
 
     profile = yaml.safe_load((checkout / "profiles/default/profile.yaml").read_text("utf-8"))
     found: set[Job] = set()
+
+    def note(told: Mapping[str, Any], moment: float) -> None:
+        if str(told.get("event")) == "job_info" and told["log"]:  # `all` has none, and does nothing
+            found.add(job_of(told["rule_name"], told["wildcards"]))
+
     try:
         with SnakemakeApi(OutputSettings(dryrun=True, enable_file_logging=False)) as api:
             logger = api.logger_manager.logger
             for handler in list(logger.handlers):
                 logger.removeHandler(handler)
-            logger.addHandler(_JobsOfDryRun(found))
+            logger.addHandler(_Listener(note))
             workflow = api.workflow(
                 ResourceSettings(cores=1),
                 ConfigSettings(
@@ -165,17 +170,15 @@ def job_of(rule: str, wildcards: Mapping[str, str]) -> Job:
     return Job(rule, "/".join(wildcards.values()))
 
 
-class _JobsOfDryRun(logging.Handler):
-    """Collects the jobs that a dry run lists, but not `all`, which does nothing."""
+class _Listener(logging.Handler):
+    """Calls a function with what Snakemake tells its logger, and when."""
 
-    def __init__(self, found: set[Job]) -> None:
+    def __init__(self, hear: Callable[[Mapping[str, Any], float], None]) -> None:
         super().__init__()
-        self.found = found
+        self.hear = hear
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = vars(record)
-        if str(told.get("event")) == "job_info" and told["log"]:
-            self.found.add(job_of(told["rule_name"], told["wildcards"]))
+        self.hear(vars(record), record.created)
 
 
 def asked(workflow: Any, questions: Collection[str]) -> list[str]:
@@ -252,21 +255,15 @@ def listen(workflow: Any, hear: Hear) -> None:
     A job that Ctrl-C ends counts as failed; its log tells that from a failure. The logs are told of
     failures only.
     """
-    workflow.logger_manager.logger.addHandler(_JobsOfRun(hear))
 
-
-class _JobsOfRun(logging.Handler):
-    def __init__(self, hear: Hear) -> None:
-        super().__init__()
-        self.hear = hear
-
-    def emit(self, record: logging.LogRecord) -> None:
-        told = vars(record)
+    def pass_on(told: Mapping[str, Any], moment: float) -> None:
         event = str(told.get("event"))
         if event in HEARD:
             ids = told[HEARD[event]]
             for number in ids if isinstance(ids, list) else [ids]:
-                self.hear(event, number, record.created, told.get("log", ()))
+                hear(event, number, moment, told.get("log", ()))
+
+    workflow.logger_manager.logger.addHandler(_Listener(pass_on))
 
 
 def speak_for(workflow: Any) -> bool:

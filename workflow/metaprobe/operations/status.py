@@ -37,13 +37,12 @@ def read_experiments(
     states: dict[Experiment, State] = {}
     fragments: dict[Experiment, Fragment] = {}
     for experiment, of_experiment in stages.items():
-        _, fragment = of_experiment[-1]
-        states[experiment] = failure_of(of_experiment)
-        if not Path(fragment).is_file():
+        _, file = of_experiment[-1]
+        if not Path(file).is_file():
+            states[experiment] = failure_of(of_experiment)
             continue
         try:
-            found = read_fragment(fragment, *experiment, expected.get(experiment, {}))
-            fragments[experiment] = found
+            fragments[experiment] = read_fragment(file, *experiment, expected.get(experiment, {}))
             states[experiment] = State("done")
         except UserError as error:
             states[experiment] = State("failed", "fragment", str(error))
@@ -72,8 +71,7 @@ def report(states: Mapping[Experiment, State]) -> str:
     names = list(dict.fromkeys(configuration for _, configuration in states))
     tasks = list(dict.fromkeys(task_id for task_id, _ in states))
     margin = max(map(len, tasks)) + 2
-    columns = range(len(names))
-    numbers = [str(i + 1) for i in columns]
+    numbers = [str(number) for number in range(1, len(names) + 1)]
     cell = max(map(len, numbers)) + 1
     lines = []
     if margin + cell * len(names) <= WIDTH:
@@ -81,7 +79,7 @@ def report(states: Mapping[Experiment, State]) -> str:
         for task_id in tasks:
             signs = (SIGNS[states[task_id, name].name] for name in names)
             lines.append(task_id.ljust(margin) + "".join(sign.rjust(cell) for sign in signs))
-        lines += ["", *wrapped([f"{i + 1} {names[i]}" for i in columns])]
+        lines += ["", *wrapped([*map(" ".join, zip(numbers, names, strict=True))])]
     else:
         for task_id in tasks:
             found = [states[task_id, name].name for name in names]

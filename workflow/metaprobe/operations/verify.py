@@ -1,19 +1,21 @@
 """Recomputing some finished experiments from their images on, and how far the numbers are apart."""
 
 import multiprocessing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from metaprobe.config.configurations import HYPERPARAMETERS
-from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays, write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
+from metaprobe.operations.workflow import Workflow
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
@@ -21,20 +23,8 @@ ACCURACY_TOLERANCE = 0.01
 IMAGES_TOLERANCE = 2  # of a small part; one image of 100 is 0.01 already
 LOSS_TOLERANCE = 0.01  # relative, above 1
 ROUNDING = 1e-9
+FEATURES_KEY = itemgetter("task_id", "architecture")
 Fragment = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What of a run decides its numbers, and where it finds its files; see config/README.md."""
-
-    datasets: Mapping[str, Entry]
-    data: Path
-    seed: int
-    sizes: dict[str, int]
-    weights: str
-    weights_folder: Path
-    device: str
 
 
 @dataclass(frozen=True)
@@ -48,24 +38,21 @@ class Comparison:
         """Metric → absolute difference."""
         return {metric: abs(self.table[metric] - self.again[metric]) for metric in METRICS}
 
-    def tolerances(self) -> dict[str, float]:
-        """Metric → largest difference that another machine or device may make."""
-        tolerances = {
-            f"{part}_accuracy": max(
-                ACCURACY_TOLERANCE, IMAGES_TOLERANCE / self.table[f"{part}_images"]
-            )
-            for part in ("train", "test")
-        }
-        return tolerances | {"test_loss": LOSS_TOLERANCE * max(1.0, self.table["test_loss"])}
+    def tolerance(self, metric: str) -> float:
+        """Return the largest difference that another machine or device may make."""
+        if metric == "test_loss":
+            return LOSS_TOLERANCE * max(1.0, float(self.table[metric]))
+        images: int = self.table[metric.replace("accuracy", "images")]
+        return max(ACCURACY_TOLERANCE, IMAGES_TOLERANCE / images)
 
     def verdict(self) -> str:
         """`identical`, `within tolerance`, `OUTSIDE`, or `OTHER IMAGES`."""
         if any(self.table[key] != self.again[key] for key in SAME_ORIGIN):
             return "OTHER IMAGES"
-        differences, tolerances = self.differences(), self.tolerances()
+        differences = self.differences()
         if not any(differences.values()):
             return "identical"
-        within = all(differences[m] <= tolerances[m] + ROUNDING for m in METRICS)
+        within = all(differences[m] <= self.tolerance(m) + ROUNDING for m in METRICS)
         return "within tolerance" if within else "OUTSIDE"
 
 
@@ -77,42 +64,38 @@ def choose(fragments: Sequence[Fragment], count: int, seed: int) -> list[Fragmen
 
 
 def recompute(
-    fragments: Iterable[Fragment], settings: Settings, processes: int
+    fragments: Iterable[Fragment], flow: Workflow, processes: int
 ) -> Iterator[Comparison]:
     """Recompute each experiment in a temporary place; one backbone pass per data set and architecture.
 
     Raises:
         UserError: the images or the weights are no longer there.
     """
-    ordered = sorted(fragments, key=_features_key)
-    groups = [list(group) for _, group in groupby(ordered, key=_features_key)]
+    ordered = sorted(fragments, key=FEATURES_KEY)
+    groups = [list(group) for _, group in groupby(ordered, key=FEATURES_KEY)]
     with multiprocessing.get_context("fork").Pool(min(processes, len(groups)) or 1) as pool:
-        for comparisons in pool.imap(_recompute_group, [(group, settings) for group in groups]):
+        for comparisons in pool.imap(partial(_recompute_group, flow), groups):
             yield from comparisons
 
 
-def _features_key(fragment: Fragment) -> tuple[str, str]:
-    return fragment["task_id"], fragment["architecture"]
-
-
-def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Comparison]:
+def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparison]:
     """The experiments of one data set and one architecture."""
     from metaprobe.config.backbones import BACKBONES
     from metaprobe.data.dataset import draw_subset, open_dataset
     from metaprobe.features.extraction import extract_features
-    from metaprobe.features.weights import fetch_imagenet
+    from metaprobe.features.weights import fetch_imagenet, weights_folder
 
-    fragments, settings = arguments
-    task_id, architecture = _features_key(fragments[0])
-    entry = settings.datasets[task_id]
-    dataset = open_dataset(task_id, entry, settings.data)
+    settings = flow.run.settings
+    task_id, architecture = FEATURES_KEY(fragments[0])
+    entry, backbone = flow.run.datasets[task_id], BACKBONES[architecture]
+    weights = weights_folder(settings.weights_folder, settings.data)
     subset = draw_subset(
         task_id,
         entry,
-        dataset,
+        open_dataset(task_id, entry, flow.data),
         seed=settings.seed,
         sampling=fragments[0]["sampling"],
-        sizes=settings.sizes,
+        sizes=flow.sizes,
     )
     with TemporaryDirectory(prefix="metaprobe-verify-") as temporary:
         folder = Path(temporary)
@@ -120,20 +103,19 @@ def _recompute_group(arguments: tuple[list[Fragment], Settings]) -> list[Compari
         receipt = None
         if settings.weights == "imagenet":
             receipt = folder / "weights.json"
-            weights = BACKBONES[architecture].weights
-            write_json(receipt, fetch_imagenet(weights, settings.weights_folder, download=False))
+            write_json(receipt, fetch_imagenet(backbone.weights, weights, download=False))
         arrays, extraction = extract_features(
             task_id=task_id,
             entry=entry,
-            data=settings.data,
+            data=flow.data,
             transform=entry.transform,
             subset_path=str(folder / "subset.json"),
             architecture=architecture,
-            backbone=BACKBONES[architecture],
+            backbone=backbone,
             weights=settings.weights,
             seed=settings.seed,
             weights_receipt=receipt,
-            weights_folder=settings.weights_folder,
+            weights_folder=weights,
             device=settings.device,
             engine=fragments[0]["engine"]["name"],
             precision=fragments[0]["precision"],
@@ -189,7 +171,7 @@ def report(comparisons: Sequence[Comparison]) -> str:
         "largest difference: " + ", ".join(f"{m} {largest[m]:.2g}" for m in METRICS),
         "rank agreement of the test accuracies (Kendall's tau-b): "
         + ("none, as they are all equal" if tau is None else f"{tau:.3f}"),
-        *(_origins(comparisons)),
+        *_origins(comparisons),
         f"verdict: {overall(comparisons)}",
     ]
     return "\n".join(line.rstrip() for line in lines)
@@ -201,20 +183,17 @@ def overall(comparisons: Sequence[Comparison]) -> str:
     return min((one.verdict() for one in comparisons), key=worst.index)
 
 
-def _origins(comparisons: Sequence[Comparison]) -> Iterator[str]:
+def _origins(comparisons: Sequence[Comparison]) -> list[str]:
     """Where device or versions differ, as that is where differences may come from."""
     found = set()
     for one in comparisons:
-        before = {"device": one.table["device"]} | one.table["versions"]
-        now = {"device": one.again["device"]} | one.again["versions"]
-        found |= {f"{key}: {before.get(key)} then, {now[key]} now" for key in now}
-        found -= {f"{key}: {now[key]} then, {now[key]} now" for key in now}
-    yield from sorted(found)
+        then, now = ({"device": f["device"]} | f["versions"] for f in (one.table, one.again))
+        changed = [key for key in now if then.get(key) != now[key]]
+        found |= {f"{key}: {then.get(key)} then, {now[key]} now" for key in changed}
+    return sorted(found)
 
 
-def verify(
-    fragments: Sequence[Fragment], settings: Settings, count: int, processes: int
-) -> list[Comparison]:
+def verify(fragments: Sequence[Fragment], flow: Workflow, processes: int) -> list[Comparison]:
     """Choose, recompute and compare.
 
     Raises:
@@ -224,4 +203,6 @@ def verify(
         raise UserError(
             "there is no finished experiment to verify yet: start the run first (snakemake --cores 4)"
         )
-    return list(recompute(choose(fragments, count, settings.seed), settings, processes))
+    settings = flow.run.settings
+    chosen = choose(fragments, settings.verify_experiments, settings.seed)
+    return list(recompute(chosen, flow, processes))
