@@ -1,4 +1,4 @@
-"""All that fragments know, read and validated once, as three tables: what comes after reads only these."""
+"""All that fragments know, read and validated once, as tables: what comes after reads only these."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import pandas as pd
 import pyarrow as pa
 
-from metaprobe.config.configurations import TARGET_COLUMNS
+from metaprobe.config.configurations import BLANK_WHEN_ZERO, TARGET_COLUMNS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_parquet
 from metaprobe.tables.statistics import wilson
@@ -24,6 +24,7 @@ from metaprobe.training.fragment import (
     read_fragment,
 )
 
+DECIMALS = {"test_accuracy": 4, "train_accuracy": 4, "test_loss": 4, "training_time_sec": 1}
 Types = dict[str, pa.DataType]
 TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 IDS: Types = {"task_id": pa.string(), "configuration": pa.string()}
@@ -180,3 +181,13 @@ def curve_rows(fragments: Sequence[Fragment]) -> Iterator[dict[str, Any]]:
 
 def _ids(fragment: Fragment, replicate: int) -> dict[str, Any]:
     return {name: getattr(fragment, name) for name in IDS} | {"replicate": replicate}
+
+
+def target_table(experiments: pd.DataFrame) -> pd.DataFrame:
+    """Return the 16 columns: metrics rounded, hyperparameters not in use blank."""
+    table = experiments[list(TARGET_COLUMNS)].copy()
+    for name, decimals in DECIMALS.items():  # Python rounds exactly, pandas does not
+        table[name] = [round(value, decimals) for value in table[name].tolist()]
+    for name in BLANK_WHEN_ZERO:
+        table[name] = table[name].where(table[name] != 0)
+    return table

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaprobe.core.files import csv_text, write_text
-from metaprobe.tables.collect import read_fragments, tables_of
-from metaprobe.tables.target import target_table
+from metaprobe.tables.collect import read_fragments, tables_of, target_table
 from metaprobe.training.fragment import Expected, Experiment, Fragment
 
 START = "No experiment is finished yet: snakemake --cores 4 starts the run."
