@@ -245,16 +245,13 @@ def _means(outcome: Outcome, seed: int) -> dict[str, float]:
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
     """Return what a reader must know of tables too small to be evaluated."""
-    found = []
-    for protocol in PROTOCOLS:
-        held = {one.tasks for one in outcomes if one.protocol == protocol}
-        count = len(next(iter(held), ()))
-        if count < FEWEST_TASKS:
-            found.append(
-                f"only {count} tasks can be held out by {protocol}: too few to say whether a "
-                f"recommendation helps; at least {FEWEST_TASKS} are needed"
-            )
-    return found
+    held = {one.protocol: len(one.tasks) for one in outcomes}
+    return [
+        f"only {count} tasks can be held out by {protocol}: too few to say whether a recommendation "
+        f"helps; at least {FEWEST_TASKS} are needed"
+        for protocol, count in held.items()
+        if count < FEWEST_TASKS
+    ]
 
 
 def to_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
