@@ -92,25 +92,19 @@ def rows_of(
     The i-th row is the i-th experiment, if its cells are of it; any other is the first experiment of
     its cells that no row has. So two configurations that differ in nothing the table shows stay two.
     """
-    declared = [key_of(task_id, configurations[name]) for task_id, name in experiments]
-    found = {line: key_of(cells["task_id"], cells) for line, cells in lines.items()}
-    places = {
-        line: line - 2 for line, key in found.items() if declared[line - 2 : line - 1] == [key]
-    }
-    free: dict[Key, list[int]] = {}
-    for number, key in enumerate(declared):
-        free.setdefault(key, [])
-        if number not in places.values():
-            free[key].append(number)
-    for line, key in found.items():
-        if line not in places and free.get(key):
-            places[line] = free[key].pop(0)
+    alike: dict[Key, list[int]] = {}
+    for number, (task_id, configuration) in enumerate(experiments):
+        alike.setdefault(key_of(task_id, configurations[configuration]), []).append(number)
+    found = {line: alike.get(key_of(cells["task_id"], cells), []) for line, cells in lines.items()}
+    places = {line: line - 2 for line, numbers in found.items() if line - 2 in numbers}
+    free = set(range(len(experiments))) - set(places.values())
     rows = []
-    for line, cells in lines.items():
-        like = declared.index(found[line]) if found[line] in free else None
-        place = places.get(line, like)
-        name = None if place is None else experiments[place][1]
-        rows.append(Row(line, cells, places.get(line), name))
+    for line, numbers in found.items():
+        place = places.get(line, next((one for one in numbers if one in free), None))
+        free -= {place}
+        like = next(iter(numbers), None) if place is None else place
+        name = None if like is None else experiments[like][1]
+        rows.append(Row(line, lines[line], place, name))
     return rows
 
 
@@ -357,12 +351,14 @@ def in_words(report: dict[str, Any], most: int | None = None) -> str:
     Raises:
         UserError: there are errors; it names them.
     """
-    found = {
-        severity: [one for one in report["checks"] if one["severity"] == severity]
-        for severity in ("error", "warning")
-    }
     errors, warnings = (
-        [line for one in found[severity] for line in _lines(one, most)] for severity in found
+        [
+            line
+            for check in report["checks"]
+            if check["severity"] == severity
+            for line in _lines(check, most)
+        ]
+        for severity in ("error", "warning")
     )
     if errors:
         advice = (
@@ -379,8 +375,8 @@ def in_words(report: dict[str, Any], most: int | None = None) -> str:
 def _lines(check: dict[str, Any], most: int | None) -> Iterator[str]:
     """Yield one line per finding of a check, and how many there are beyond `most`."""
     for one in check["findings"][:most]:
-        where = [str(one[key]) for key in ("task_id", "configuration") if one[key]]
-        where = ([f"line {one['line']}"] if one["line"] else []) + where
-        yield ": ".join([check["name"], *filter(None, [", ".join(where)]), one["message"]])
+        line = one["line"] and f"line {one['line']}"
+        where = ", ".join(filter(None, [line, one["task_id"], one["configuration"]]))
+        yield ": ".join(filter(None, [check["name"], where, one["message"]]))
     if most is not None and (more := len(check["findings"]) - most) > 0:
         yield f"{check['name']}: and {more} more, in validation.json"
