@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 
 from metaprobe.report.data import Comparison, Run
-from metaprobe.report.style import STYLE, Figure, colours, labels, shortened, subplots, to_svg
+from metaprobe.report.style import STYLE, Figure, in_turn, labels, shortened, subplots, to_svg
 from metaprobe.tables.statistics import FEWEST_TASKS
 
 SIGNS = {"done": "", "failed": "x", "missing": "·"}
@@ -144,7 +144,7 @@ def learning_curves(run: Run) -> Figure:
     ids = ["task_id", "configuration", "epoch"]
     means = run.tables.curves.groupby(ids).test_accuracy.mean()
     names = [name for name in run.configurations if name in of]
-    colour = colours(of[name] for name in names)
+    colour = in_turn(of[name] for name in names)
     told = len(names) <= DISTINCT
     dashes: dict[str, Any] = {of[name]: cycle(DASHES if told else "-") for name in names}
     dash = {name: next(dashes[of[name]]) for name in names}

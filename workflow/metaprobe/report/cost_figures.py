@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from metaprobe.report.data import Run, hours
-from metaprobe.report.style import COLOURS, Figure, colours, markers, shortened, subplots, to_svg
+from metaprobe.report.style import COLOURS, MARKERS, Figure, in_turn, shortened, subplots, to_svg
 
 PROTOCOLS = {"task": "one task held out", "family": "its whole family held out"}
 
@@ -21,7 +21,7 @@ def accuracy_against_cost(run: Run) -> Figure:
         seconds=("training_time_sec", fmean),
         accuracy=("test_accuracy", fmean),
     )
-    colour, marker = colours(points.architecture), markers(points.architecture)
+    colour, marker = (in_turn(points.architecture, values) for values in (COLOURS, MARKERS))
     for name, own in points.groupby("architecture", sort=False):
         shape = {"marker": marker[str(name)], "color": colour[str(name)]}
         axes.scatter(own.seconds, own.accuracy, s=40, label=name, **shape)
