@@ -188,13 +188,12 @@ def evaluation_rows(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, An
         baseline = {one.method: one for one in chosen}.get(BASELINE)
         if baseline is None:
             continue
-        compared = [one for one in chosen if one.method not in (BASELINE, RANDOM, PLACEBO)]
         p_values = {
             one.method: wilcoxon(one.metrics["regret_points"], baseline.metrics["regret_points"])
             for one in chosen
             if one.method != BASELINE
         }
-        adjusted = holm({one.method: p_values[one.method] for one in compared})
+        adjusted = holm({k: p for k, p in p_values.items() if k not in (RANDOM, PLACEBO)})
         for one in chosen:
             p = adjusted.get(one.method, p_values.get(one.method))
             rows.append(

@@ -36,12 +36,11 @@ def _size(run: Run, panels: int = 1) -> tuple[float, float]:
 def completeness(run: Run) -> Figure:
     """Draw which experiments are done, failed or missing."""
     figure, axes = subplots(*_size(run))
-    names = [[run.states[t, c].name for c in run.configurations] for t in run.tasks]
+    names = np.array([[run.states[t, c].name for c in run.configurations] for t in run.tasks])
     shades = [[SHADES[name] for name in row] for row in names]
     axes.imshow(shades, cmap="cividis", vmin=-0.4, vmax=1.3, aspect="auto")
-    for i, row in enumerate(names):
-        for j, name in enumerate(row):
-            axes.text(j, i, SIGNS[name], ha="center", va="center", color="white")
+    for (i, j), name in np.ndenumerate(names):
+        axes.text(j, i, SIGNS[name], ha="center", va="center", color="white")
     _grid(axes, run, range(len(run.tasks)), range(len(run.configurations)))
     done, failed, missing = (run.count(name) for name in SIGNS)
     sentence = f"All {done} experiments are done."

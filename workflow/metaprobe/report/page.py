@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
@@ -79,16 +80,13 @@ def spread(run: Run) -> list[float]:
 def findings(run: Run) -> list[tuple[str, str, list[str]]]:
     """Return (name, severity, what was found) of each check that found something."""
     checks = run.validation["checks"] if run.validation else []
+
+    def told(one: dict[str, Any]) -> str:
+        where = ", ".join(filter(None, [one["task_id"], one["configuration"]]))
+        return f"{where}: {one['message']}"
+
     return [
-        (
-            check["name"],
-            check["severity"],
-            [
-                ", ".join(str(part) for part in (one["task_id"], one["configuration"]) if part)
-                + f": {one['message']}"
-                for one in check["findings"]
-            ],
-        )
+        (check["name"], check["severity"], [told(one) for one in check["findings"]])
         for check in checks
         if check["findings"]
     ]
