@@ -14,8 +14,7 @@ from metaprobe.core.files import (
     write_json,
 )
 from metaprobe.data import subset as subsets
-from metaprobe.tables.collect import Tables, tables_of
-from metaprobe.tables.target import target_table
+from metaprobe.tables.collect import Tables, tables_of, target_table
 from metaprobe.training.fragment import Fragment
 from metaprobe.training.measurement import build_fragment
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
-from metaprobe.tables.comparisons import write_comparisons
-from metaprobe.tables.predictions import write_predictions
+from metaprobe.tables.predictions import write_comparisons, write_predictions
 from scipy.stats import binomtest
 
 IMAGES = 50

@@ -13,14 +13,12 @@ from metaprobe.core.files import csv_text
 from metaprobe.core.randomness import generator
 from metaprobe.recommend.evaluation import (
     METRICS,
+    bootstrap_interval,
     evaluate,
+    evaluation_rows,
     expect_at_random,
     hold_out,
     judge,
-)
-from metaprobe.recommend.evaluation_table import (
-    bootstrap_interval,
-    evaluation_rows,
     notes,
     to_json,
     to_table,

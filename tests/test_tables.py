@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_csv
-from metaprobe.tables.collect import collect
+from metaprobe.tables.collect import collect, target_table
 from metaprobe.tables.partial import write_finished
-from metaprobe.tables.target import target_table
 
 HEADER = (
     "task_id,architecture,learning_rate,optimizer,batch_size,weight_decay,momentum,dropout_rate,"

@@ -11,8 +11,14 @@ from fragments import experiment, fragment, target_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
-from metaprobe.tables.checks import CHECKS, accuracy_bounds
-from metaprobe.tables.validation import describe_subset, examine, in_words, read_table
+from metaprobe.tables.checks import (
+    CHECKS,
+    accuracy_bounds,
+    describe_subset,
+    examine,
+    in_words,
+    read_table,
+)
 from metaprobe.training import metrics
 
 CONFIGURATIONS = {

@@ -14,7 +14,6 @@ rule measure_pictures:
         "<logs>/measure_pictures/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem=lambda wildcards, attempt: f"{3 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{20 * attempt}m",
@@ -82,7 +81,6 @@ rule describe_resamples:
         "<logs>/describe_resamples/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",

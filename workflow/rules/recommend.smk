@@ -42,7 +42,6 @@ rule evaluate_recommenders:
         "<logs>/evaluate_recommenders/recommendation_evaluation.tsv"
     conda:
         "../../envs/tables.yaml"
-    threads: 1
     resources:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",

@@ -13,7 +13,6 @@ rule train_head:
     localrule: True
     conda:
         "../../envs/tables.yaml"
-    threads: 1
     resources:
         mem="1GB",
         runtime="20m",
@@ -46,7 +45,6 @@ rule metrics_json:
     localrule: True
     conda:
         "../../envs/tables.yaml"
-    threads: 1
     resources:
         mem="1GB",
         runtime="5m",
@@ -71,7 +69,6 @@ rule sweep_heads:
         "<logs>/sweep_heads/{dataset}/{architecture}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{4 * attempt}h",

@@ -6,8 +6,7 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from metaprobe.core.files import write_csv, write_parquet
-    from metaprobe.tables.collect import collect
-    from metaprobe.tables.target import target_table
+    from metaprobe.tables.collect import collect, target_table
 
     params, output = snakemake.params, snakemake.output
     tables = collect(Path(snakemake.input[0]).parent.parent, params.experiments, params.expected)

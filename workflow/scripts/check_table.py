@@ -4,7 +4,7 @@ from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from metaprobe.core.files import write_json
-    from metaprobe.tables.validation import describe_subset, examine, read_table
+    from metaprobe.tables.checks import describe_subset, examine, read_table
 
     params, files = snakemake.params, snakemake.input
     table = read_table(

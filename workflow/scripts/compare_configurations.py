@@ -5,8 +5,7 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.tables.comparisons import write_comparisons
-    from metaprobe.tables.predictions import write_predictions
+    from metaprobe.tables.predictions import write_comparisons, write_predictions
 
     folder = Path(snakemake.input[0]).parent.parent
     write_predictions(snakemake.output.predictions, folder, snakemake.params.experiments)

@@ -5,16 +5,15 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from metaprobe.core.files import write_csv, write_json
     from metaprobe.core.jobs import WARNING
-    from metaprobe.recommend import evaluation_table
-    from metaprobe.recommend.evaluation import evaluate
+    from metaprobe.recommend.evaluation import evaluate, evaluation_rows, to_json, to_table
     from metaprobe.recommend.meta_table import read_meta_table
 
     params = snakemake.params
     table = read_meta_table(snakemake.input.experiments, snakemake.input.basic)
     outcomes = evaluate(table, method=params.method, neighbours=params.neighbours, seed=params.seed)
-    rows = evaluation_table.evaluation_rows(outcomes, params.seed)
-    details = evaluation_table.to_json(outcomes, rows, neighbours=params.neighbours)
+    rows = evaluation_rows(outcomes, params.seed)
+    details = to_json(outcomes, rows, neighbours=params.neighbours)
     write_json(snakemake.output.details, details)
-    write_csv(snakemake.output.table, evaluation_table.to_table(rows))
+    write_csv(snakemake.output.table, to_table(rows))
     for note in details["notes"]:
         print(f"{WARNING}{note}")

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def standardise_accuracy(accuracy: Floats) -> Floats:
 
 def select_tasks(table: MetaTable, chosen: Sequence[int] | NDArray[np.int64]) -> MetaTable:
     """Return the table of some of its tasks, by their positions."""
-    positions = [int(position) for position in chosen]
+    positions = list(chosen)
     return replace(
         table,
         tasks=tuple(table.tasks[position] for position in positions),
@@ -130,11 +131,7 @@ def read_basic(path: str | Path) -> tuple[tuple[str, ...], dict[str, list[float]
 def check_same_tasks(
     target: Mapping[str, Any], basic: Mapping[str, Any], basic_name: str = "basic_representations"
 ) -> None:
-    """See that both sides have the same task ids.
-
-    Raises:
-        UserError: naming the ids that only one of them has.
-    """
+    """Raise a UserError that names the task ids that only one of both sides has."""
     if lacking := [task_id for task_id in target if task_id not in basic]:
         raise UserError(f"{basic_name} lacks the tasks {', '.join(lacking)}: describe them too")
     if extra := [task_id for task_id in basic if task_id not in target]:
@@ -145,10 +142,7 @@ def check_same_tasks(
 
 
 def _number(cell: str, where: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UserError(f"{where}: {cell!r} is no finite number")
-    return value
+    with suppress(ValueError):
+        if math.isfinite(value := float(cell)):
+            return value
+    raise UserError(f"{where}: {cell!r} is no finite number")

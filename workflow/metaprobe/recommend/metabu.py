@@ -6,6 +6,7 @@ the cloud of its rows; the cost between two tasks is the optimal transport betwe
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,8 @@ def target_form(configurations: dict[str, dict[str, Any]]) -> TargetForm:
     numbers = np.array(list(raw.values()), dtype=np.float64).T
     varies = fit_scaler(numbers).deviation > 0
     scaler = fit_scaler(numbers[:, varies])
-    columns = tuple(name for name, kept in zip(raw, varies, strict=True) if kept)
     coordinates = scaler.apply(numbers[:, varies], np.inf)
-    return TargetForm(columns, coordinates, scaler, least)
+    return TargetForm(tuple(compress(raw, varies)), coordinates, scaler, least)
 
 
 def clouds(table: MetaTable, form: TargetForm) -> Floats:
@@ -123,12 +123,7 @@ def obstacles(table: MetaTable, cost: Floats) -> Iterator[str]:
 
 def flat_tasks(table: MetaTable) -> Iterator[str]:
     """Yield the tasks that say nothing of which configuration is better."""
-    flat = [
-        task_id
-        for task_id, row in zip(table.tasks, table.accuracy, strict=True)
-        if np.ptp(row) == 0
-    ]
-    if flat:
+    if flat := list(compress(table.tasks, np.ptp(table.accuracy, axis=1) == 0)):
         yield (
             f"all configurations score the same on {', '.join(flat)}: nothing can be learnt from "
             "that; leave such tasks out (only_datasets)"
@@ -142,12 +137,8 @@ def export(table: MetaTable, folder: str | Path) -> list[str]:
     warnings = [*obstacles(table, cost_matrix(points)), *flat_tasks(table)]
     basic_scaler = fit_scaler(table.basic)
     varies = basic_scaler.deviation > 0
-    columns = [name for name, kept in zip(table.columns, varies, strict=True) if kept]
+    columns = list(compress(table.columns, varies))
     basic = basic_scaler.apply(table.basic, CLIP)[:, varies]
-    target_rows = [
-        [task_id, *row] for task_id, cloud in zip(table.tasks, points, strict=True) for row in cloud
-    ]
-    basic_rows = [[task_id, *row] for task_id, row in zip(table.tasks, basic, strict=True)]
     scaler = {
         "target": {
             "columns": _scales(form.columns, form.scaler),
@@ -163,8 +154,9 @@ def export(table: MetaTable, folder: str | Path) -> list[str]:
         "configurations": list(table.configurations),
         "warnings": warnings,
     }
-    _write_csv(Path(folder, "target_representations.csv"), [*form.columns, ACCURACY], target_rows)
-    _write_csv(Path(folder, "basic_representations.csv"), columns, basic_rows)
+    target_columns, rows = [*form.columns, ACCURACY], np.concatenate(points)
+    _write_csv(Path(folder, "target_representations.csv"), table.tasks, target_columns, rows)
+    _write_csv(Path(folder, "basic_representations.csv"), table.tasks, columns, basic)
     write_json(Path(folder, "scaler.json"), scaler)
     return warnings
 
@@ -176,8 +168,8 @@ def _scales(columns: Sequence[str], scaler: Scaler) -> dict[str, dict[str, float
     }
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    cells = (
-        [task_id, *(f"{round(value, 10) + 0.0:.10g}" for value in row)] for task_id, *row in rows
-    )
-    write_csv(path, pd.DataFrame(cells, columns=["task_id", *columns]))
+def _write_csv(path: Path, tasks: Sequence[str], columns: Sequence[str], values: Floats) -> None:
+    rounded = np.round(values, 10) + 0.0
+    frame = pd.DataFrame(rounded, columns=list(columns)).map("{:.10g}".format)
+    frame.insert(0, "task_id", np.repeat(tasks, len(values) // len(tasks)))
+    write_csv(path, frame)

@@ -39,11 +39,8 @@ def recommend(
 
     Args:
         basic: (D,) the new task's meta-features.
-        method: a key of `RECOMMENDERS`.
+        method: a key of `RECOMMENDERS`, which may raise a UserError.
         neighbours: tasks that count; fewer where the table has fewer.
-
-    Raises:
-        UserError: see the recommender.
     """
     if task_id in table.tasks:
         raise UserError(f"{task_id} is a task of the table; its accuracies are known")
@@ -92,15 +89,15 @@ def judge_coverage(table: MetaTable, basic: Floats) -> dict[str, Any]:
     Its distance to the nearest task, against the same distance of each task of the table when that
     task is the new one; and the columns in which it exceeds all tasks of the table.
     """
-    distance = float(basic_distances(table, basic, COVERAGE_CLIP).min())
-    others = np.arange(len(table.tasks))
+
+    def to_nearest(one: Floats, tasks: MetaTable) -> float:
+        return float(basic_distances(tasks, one, COVERAGE_CLIP).min())
+
+    every = np.arange(len(table.tasks))
+    distance = to_nearest(basic, table)
     among = [
-        float(
-            basic_distances(
-                select_tasks(table, others[others != task]), table.basic[task], COVERAGE_CLIP
-            ).min()
-        )
-        for task in (others if len(others) > 1 else ())
+        to_nearest(table.basic[task], select_tasks(table, every[every != task]))
+        for task in (every if len(every) > 1 else ())
     ]
     low, high = table.basic.min(axis=0), table.basic.max(axis=0)
     return {

@@ -6,22 +6,15 @@ function here and its name in `RECOMMENDERS` and in `config/settings.py`.
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from metaprobe.core.errors import UserError
 from metaprobe.recommend.meta_table import Floats, MetaTable, fit_scaler, standardise_accuracy
-from metaprobe.recommend.metabu import (
-    ACCURACY,
-    CLIP,
-    clouds,
-    cost_matrix,
-    obstacles,
-    target_form,
-)
+from metaprobe.recommend.metabu import ACCURACY, CLIP, clouds, cost_matrix, obstacles, target_form
 
 METABU_SEEDS = (0, 1, 2)  # its result depends on the seed; the mean of three is steadier
 INSTALL_METABU = (
@@ -29,13 +22,9 @@ INSTALL_METABU = (
 )
 
 
-@dataclass(frozen=True)
-class Advice:
-    """What a recommender says of a new task.
-
-    Attributes:
-        scores: (C,) the higher, the better the configuration.
-        weights: (T,) summing to 1: how much each task counts for what is to be expected.
+class Advice(NamedTuple):
+    """Scores (C,), the higher, the better the configuration; and weights (T,) summing to 1: how much
+    each task counts for what is to be expected.
     """
 
     scores: Floats
@@ -77,9 +66,7 @@ def logme(table: MetaTable, basic: Floats) -> Advice:
             raise UserError(f"basic_representations.csv has no column LogME_{name}: add it")
     keys = [evidence[f"LogME_{name}"] for name in architectures]
     worst_first = np.lexsort((overall.scores, keys))
-    scores = np.empty(len(architectures))
-    scores[worst_first] = np.arange(len(architectures))
-    return Advice(scores, overall.weights)
+    return Advice(np.argsort(worst_first).astype(np.float64), overall.weights)
 
 
 def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
@@ -91,8 +78,6 @@ def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
         UserError: Metabu is not installed, or it could not learn from these tables.
     """
     metabu_class = import_metabu()
-    import pandas as pd
-
     form = target_form(table.configurations)
     points = clouds(table, form)
     if obstacle := next(obstacles(table, cost_matrix(points)), None):
@@ -115,11 +100,7 @@ def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
 
 
 def import_metabu() -> Any:
-    """Return Metabu's class.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """Return Metabu's class; tell how to install it where it is not."""
     try:
         return importlib.import_module("metabu").Metabu
     except ImportError as error:

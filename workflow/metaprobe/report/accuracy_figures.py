@@ -1,12 +1,14 @@
 """The report's pictures of accuracy: what is done, heat map, ranks, learning curves."""
 
+from collections.abc import Iterable
+from itertools import cycle
 from typing import Any
 
 import matplotlib
 import numpy as np
 
 from metaprobe.report.data import Comparison, Run
-from metaprobe.report.style import STYLE, Figure, colours, labels, shortened, subplots, to_svg
+from metaprobe.report.style import STYLE, Figure, in_turn, labels, shortened, subplots, to_svg
 from metaprobe.tables.statistics import FEWEST_TASKS
 
 SIGNS = {"done": "", "failed": "x", "missing": "·"}
@@ -16,32 +18,30 @@ DASHES = ("-", "--", ":", "-.")
 DISTINCT = 12  # curves in one panel that can be told apart
 
 
-def _grid(axes: Any, run: Run, rows: list[int], columns: list[int]) -> None:
+def _grid(axes: Any, run: Run, rows: Iterable[int], columns: Iterable[int]) -> None:
     tasks = [shortened(run.tasks[row]) for row in rows]
     names = [shortened(run.configurations[column]) for column in columns]
-    axes.set_yticks(range(len(rows)), tasks)
-    axes.set_xticks(range(len(columns)), names, rotation=90)
+    axes.set_yticks(range(len(tasks)), tasks)
+    axes.set_xticks(range(len(names)), names, rotation=90)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
 def _size(run: Run, panels: int = 1) -> tuple[float, float]:
-    width = max(
-        2.5, (0.5 if len(run.configurations) <= NUMBERED else 0.2) * len(run.configurations)
-    )
+    count = len(run.configurations)
+    width = max(2.5, (0.5 if count <= NUMBERED else 0.2) * count)
     return 2.4 + panels * width, 2.2 + 0.24 * len(run.tasks)
 
 
 def completeness(run: Run) -> Figure:
     """Draw which experiments are done, failed or missing."""
     figure, axes = subplots(*_size(run))
-    names = [[run.states[t, c].name for c in run.configurations] for t in run.tasks]
+    names = np.array([[run.states[t, c].name for c in run.configurations] for t in run.tasks])
     shades = [[SHADES[name] for name in row] for row in names]
     axes.imshow(shades, cmap="cividis", vmin=-0.4, vmax=1.3, aspect="auto")
-    for i, row in enumerate(names):
-        for j, name in enumerate(row):
-            axes.text(j, i, SIGNS[name], ha="center", va="center", color="white")
-    _grid(axes, run, list(range(len(run.tasks))), list(range(len(run.configurations))))
+    for (i, j), name in np.ndenumerate(names):
+        axes.text(j, i, SIGNS[name], ha="center", va="center", color="white")
+    _grid(axes, run, range(len(run.tasks)), range(len(run.configurations)))
     done, failed, missing = (run.count(name) for name in SIGNS)
     sentence = f"All {done} experiments are done."
     if done < len(run.states):
@@ -57,8 +57,8 @@ def heat_map(run: Run) -> Figure:
     figure, (left, right) = subplots(*_size(run, panels=2), ncols=2, sharey=True)
     accuracy, regret = run.accuracy, run.regret
     whole = run.whole_tasks if run.whole_tasks.any() else np.ones(len(run.tasks), dtype=bool)
-    rows = _order(-_mean(accuracy, 1))
-    columns = _order(_mean(regret[whole], 0))
+    rows = np.argsort(-_mean(accuracy, 1), kind="stable")  # what is NaN comes last
+    columns = np.argsort(_mean(regret[whole], 0), kind="stable")
     largest = np.nanmax(regret, initial=0.01, where=~np.isnan(regret))
     for axes, values, cmap, top in (
         (left, accuracy, "viridis", 1.0),
@@ -87,20 +87,13 @@ def _mean(values: Any, axis: int) -> Any:
     return np.ma.masked_invalid(values).mean(axis=axis).filled(np.nan)
 
 
-def _order(values: Any) -> list[int]:
-    """Return positions from the smallest value up; NaN last."""
-    return [int(i) for i in np.argsort(values, kind="stable")]
-
-
 def _numbers(axes: Any, values: Any, image: Any) -> None:
-    for i, row in enumerate(values):
-        for j, value in enumerate(row):
-            if not np.isnan(value):
-                red, green, blue, _ = image.cmap(image.norm(value))
-                dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
-                colour = "white" if dark else "black"
-                text = f"{value:.2f}".removeprefix("0")
-                axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=7)
+    for (i, j), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            colour = "white" if 0.3 * red + 0.6 * green + 0.1 * blue < 0.5 else "black"
+            text = f"{value:.2f}".removeprefix("0")
+            axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=7)
 
 
 def ranks(run: Run, comparison: Comparison) -> Figure:
@@ -150,18 +143,14 @@ def learning_curves(run: Run) -> Figure:
     ids = ["task_id", "configuration", "epoch"]
     means = run.tables.curves.groupby(ids).test_accuracy.mean()
     names = [name for name in run.configurations if name in of]
-    colour = colours(of[name] for name in names)
+    colour = in_turn(of[name] for name in names)
     told = len(names) <= DISTINCT
-    seen: dict[str, int] = {}
-    dash = {}
-    for name in names:
-        dash[name] = DASHES[seen.get(of[name], 0) % len(DASHES)] if told else "-"
-        seen[of[name]] = seen.get(of[name], 0) + 1
+    dashes: dict[str, Any] = {of[name]: cycle(DASHES if told else "-") for name in names}
+    dash = {name: next(dashes[of[name]]) for name in names}
     rising = []
-    done = {one for one, state in run.states.items() if state.name == "done"}
     for axes, task in zip(panels, tasks, strict=False):
         for name in names:
-            if (task, name) not in done:
+            if run.states[task, name].name != "done":
                 continue
             curve = means.loc[task, name]
             x, y = curve.index, curve.to_numpy()
@@ -185,13 +174,8 @@ def learning_curves(run: Run) -> Figure:
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             labelled.setdefault(label, handle)
-    figure.legend(
-        labelled.values(),
-        labelled.keys(),
-        loc="outside lower center",
-        ncols=min(3, across + 1),
-        fontsize=7,
-    )
+    place = {"loc": "outside lower center", "ncols": min(3, across + 1)}
+    figure.legend(labelled.values(), labelled.keys(), fontsize=7, **place)
     figure.supylabel("test accuracy by epoch", fontsize=8)
     sentence = (
         f"In {sum(rising)} of {len(rising)} experiments the accuracy is highest at the last epoch, so "

@@ -1,10 +1,12 @@
 """The report's pictures of cost and of recommendations."""
 
 import math
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from metaprobe.report.data import Run, hours
-from metaprobe.report.style import COLOURS, Figure, colours, markers, shortened, subplots, to_svg
+from metaprobe.report.style import COLOURS, MARKERS, Figure, in_turn, shortened, subplots, to_svg
 
 PROTOCOLS = {"task": "one task held out", "family": "its whole family held out"}
 
@@ -14,37 +16,31 @@ def accuracy_against_cost(run: Run) -> Figure:
     figure, axes = subplots(6.5, 4)
     whole = [task for task, there in zip(run.tasks, run.whole_tasks, strict=True) if there]
     done = run.experiments[run.experiments.task_id.isin(whole)]
-    points = {
-        str(name): (
-            own.architecture.iloc[0],
-            fmean(own.training_time_sec),
-            fmean(own.test_accuracy),
-        )
-        for name, own in done.groupby("configuration", sort=False)
-    }
-    architectures = [architecture for architecture, _, _ in points.values()]
-    colour, marker = colours(architectures), markers(architectures)
-    drawn = set()
-    for architecture, cost, accuracy in points.values():
-        label = None if architecture in drawn else architecture
-        drawn.add(architecture)
-        shape = {"marker": marker[architecture], "color": colour[architecture]}
-        axes.scatter(cost, accuracy, s=40, label=label, **shape)
+    points = done.groupby("configuration", sort=False).agg(
+        architecture=("architecture", "first"),
+        seconds=("training_time_sec", fmean),
+        accuracy=("test_accuracy", fmean),
+    )
+    colour, marker = (in_turn(points.architecture, values) for values in (COLOURS, MARKERS))
+    for name, own in points.groupby("architecture", sort=False):
+        shape = {"marker": marker[str(name)], "color": colour[str(name)]}
+        axes.scatter(own.seconds, own.accuracy, s=40, label=name, **shape)
     axes.set_xlabel("mean seconds of an experiment alone")
     axes.set_ylabel("mean test accuracy")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    best = max(points, key=lambda name: points[name][2])
-    cheapest = min(points, key=lambda name: points[name][1])
+    best, cheapest = (
+        f"{own.Index} ({own.accuracy:.3f} in {own.seconds:.1f} s)"
+        for own in points.loc[[points.accuracy.idxmax(), points.seconds.idxmin()]].itertuples()
+    )
     sentence = (
-        f"Up is better, left is cheaper. The most accurate on average is {best} "
-        f"({points[best][2]:.3f} in {points[best][1]:.1f} s), the cheapest {cheapest} "
-        f"({points[cheapest][2]:.3f} in {points[cheapest][1]:.1f} s). Times depend on the machine."
+        f"Up is better, left is cheaper. The most accurate on average is {best}, the cheapest "
+        f"{cheapest}. Times depend on the machine."
     )
     return Figure("cost", "Accuracy against cost", sentence, to_svg(figure))
 
 
-def where_the_hours_went(run: Run) -> Figure:
+def hours_by_phase(run: Run) -> Figure:
     """Draw hours by phase."""
     phases = hours(run)
     figure, axes = subplots(6.5, 0.9 + 0.3 * len(phases))
@@ -62,11 +58,8 @@ def where_the_hours_went(run: Run) -> Figure:
     return Figure("hours", "Where the hours went", sentence, to_svg(figure))
 
 
-def recommenders(run: Run) -> Figure | None:
-    """Draw the regret of each recommender with its interval; None without an evaluation."""
-    if not run.evaluation or not run.evaluation["rows"]:
-        return None
-    rows = run.evaluation["rows"]
+def recommenders(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the regret of each recommender with its interval, of the rows of an evaluation."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     protocols = [name for name in PROTOCOLS if any(row["protocol"] == name for row in rows)]
     figure, axes = subplots(6.5, 1.2 + 0.35 * len(methods))
@@ -92,12 +85,13 @@ def recommenders(run: Run) -> Figure | None:
     axes.set_xlabel("regret in accuracy points, mean and 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
-    strict = [row for row in rows if row["protocol"] == protocols[-1]]
-    conclusions = [
-        f"{row['method']}: {row['conclusion']}" for row in strict if row["holm_p"] is not None
-    ]
-    if len({row["conclusion"] for row in strict if row["holm_p"] is not None}) == 1:
-        conclusions = [next(row["conclusion"] for row in strict if row["holm_p"] is not None)]
+    told = {
+        row["method"]: row["conclusion"]
+        for row in rows
+        if row["protocol"] == protocols[-1] and row["holm_p"] is not None
+    }
+    alike = len(set(told.values())) == 1
+    conclusions = set(told.values()) if alike else map(": ".join, told.items())
     sentence = (
         "What following each recommender costs on a data set it has not seen; 0 would be the best "
         "choice every time. Against the global best: " + "; ".join(conclusions) + "."

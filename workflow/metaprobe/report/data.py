@@ -69,21 +69,13 @@ class Run:
     @cached_property
     def regret(self) -> NDArray[np.float64]:
         """Accuracy of the task's best configuration less the configuration's own, as `accuracy`."""
-        best = np.array([max(row[~np.isnan(row)], default=np.nan) for row in self.accuracy])
-        return best[:, None] - self.accuracy
+        best = np.fmax.reduce(self.accuracy, axis=1, keepdims=True)  # of what is there
+        return best - self.accuracy
 
     @cached_property
     def whole_tasks(self) -> NDArray[np.bool_]:
         """The tasks all of whose configurations are done."""
-        return np.array([not np.isnan(row).any() for row in self.accuracy], dtype=bool)
-
-    @cached_property
-    def ranks(self) -> NDArray[np.float64]:
-        """Ranks of the configurations on each whole task, 1 the best, ties their mean."""
-        from scipy.stats import rankdata
-
-        ranks: NDArray[np.float64] = rankdata(-self.accuracy[self.whole_tasks], axis=1)
-        return ranks
+        return np.asarray(~np.isnan(self.accuracy).any(axis=1))
 
     def count(self, state: str) -> int:
         """Experiments in a state: `done`, `failed` or `missing`."""
@@ -109,12 +101,12 @@ class Comparison:
 
 def compare(run: Run) -> Comparison:
     """Compare the configurations over the tasks on which all of them are done."""
-    from scipy.stats import friedmanchisquare
+    from scipy.stats import friedmanchisquare, rankdata
 
     tasks = int(run.whole_tasks.sum())
     if not tasks:
         return Comparison({}, None, None, 0)
-    means = run.ranks.mean(axis=0)
+    means = rankdata(-run.accuracy[run.whole_tasks], axis=1).mean(axis=0)
     order = np.argsort(means, kind="stable")
     mean_ranks = {run.configurations[i]: float(means[i]) for i in order}
     accuracy = run.accuracy[run.whole_tasks][:, order]
@@ -148,7 +140,7 @@ def hours(run: Run) -> dict[str, float]:
     return {name: float(spent) / 3600 for name, spent in phases.items()}
 
 
-def summary(run: Run) -> list[tuple[str, str]]:
+def summary(run: Run) -> dict[str, str]:
     """Return what was run, as names and values for the head of the page."""
     experiments = run.experiments
 
@@ -156,29 +148,23 @@ def summary(run: Run) -> list[tuple[str, str]]:
         found = experiments[column].astype(object).fillna("not recorded")
         return ", ".join(dict.fromkeys(map(str, found)))
 
-    rows = [
-        (
-            "experiments",
-            f"{run.count('done')} of {len(run.states)} done: {len(run.tasks)} data sets × "
-            f"{len(run.configurations)} configurations",
-        )
-    ]
+    declared = f"{len(run.tasks)} data sets × {len(run.configurations)} configurations"
+    rows = {"experiments": f"{run.count('done')} of {len(run.states)} done: {declared}"}
     if len(experiments):
         versions = [name for name in map(str, experiments) if name.startswith("versions_")]
-        rows += [
-            ("heads per experiment", values("replicates")),
-            ("weights", values("weights_id")),
-            ("seed", values("seed")),
-            ("backbone ran on", f"{values('device')}, {values('precision')}"),
-            ("engine", f"{values('engine_name')} {values('engine_version')}"),
-            ("hours recorded", f"{sum(hours(run).values()):.2f}, summed over jobs"),
-            ("commit", values("git_commit")),
-            (
-                "versions",
-                "; ".join(f"{name.removeprefix('versions_')} {values(name)}" for name in versions),
+        rows |= {
+            "heads per experiment": values("replicates"),
+            "weights": values("weights_id"),
+            "seed": values("seed"),
+            "backbone ran on": f"{values('device')}, {values('precision')}",
+            "engine": f"{values('engine_name')} {values('engine_version')}",
+            "hours recorded": f"{sum(hours(run).values()):.2f}, summed over jobs",
+            "commit": values("git_commit"),
+            "versions": "; ".join(
+                f"{name.removeprefix('versions_')} {values(name)}" for name in versions
             ),
-        ]
-    return rows + list(run.machine.items())
+        }
+    return rows | dict(run.machine)
 
 
 def cards(run: Run) -> list[dict[str, Any]]:
@@ -239,16 +225,12 @@ def machine(results: Path, tables: Tables) -> dict[str, str]:
         first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (min(times), max(times)))
         found["fragments written"] = f"{first} to {last} UTC"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found["report made on"] = (
-        f"{platform.system()} {platform.machine()}, {processor()}, {cores} cores"
-    )
-    return found
+    system = f"{platform.system()} {platform.machine()}"
+    return found | {"report made on": f"{system}, {processor()}, {cores} cores"}
 
 
 def processor() -> str:
     """Return the processor's name, as far as the system tells."""
-    if CPUINFO.is_file():
-        names = re.findall(r"^model name\s*: (.*)$", CPUINFO.read_text(), re.MULTILINE)
-        if names:
-            return str(names[0])
-    return platform.processor() or "unknown processor"
+    told = CPUINFO.read_text() if CPUINFO.is_file() else ""
+    found = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)
+    return found[1] if found else platform.processor() or "unknown processor"

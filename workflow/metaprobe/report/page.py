@@ -4,17 +4,14 @@ import base64
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from metaprobe.core.files import write_text
 from metaprobe.report import TEMPLATE
 from metaprobe.report.accuracy_figures import completeness, heat_map, learning_curves, ranks
-from metaprobe.report.cost_figures import (
-    accuracy_against_cost,
-    recommenders,
-    where_the_hours_went,
-)
+from metaprobe.report.cost_figures import accuracy_against_cost, hours_by_phase, recommenders
 from metaprobe.report.data import Run, cards, compare, records, summary
 from metaprobe.report.style import Figure
 
@@ -31,9 +28,10 @@ def figures(run: Run) -> list[Figure]:
     found.append(learning_curves(run))
     if comparison.tasks:
         found.append(accuracy_against_cost(run))
-    found.append(where_the_hours_went(run))
-    evaluated = recommenders(run)
-    return [*found, evaluated] if evaluated else found
+    found.append(hours_by_phase(run))
+    if run.evaluation and run.evaluation["rows"]:
+        found.append(recommenders(run.evaluation["rows"]))
+    return found
 
 
 def page(run: Run, pictures: Sequence[Figure]) -> str:
@@ -45,7 +43,7 @@ def page(run: Run, pictures: Sequence[Figure]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["data_url"] = data_url
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        summary=summary(run),
+        summary=summary(run).items(),
         figures=pictures,
         failures=failures(run),
         cards=cards(run),
@@ -82,16 +80,13 @@ def spread(run: Run) -> list[float]:
 def findings(run: Run) -> list[tuple[str, str, list[str]]]:
     """Return (name, severity, what was found) of each check that found something."""
     checks = run.validation["checks"] if run.validation else []
+
+    def told(one: dict[str, Any]) -> str:
+        where = ", ".join(filter(None, [one["task_id"], one["configuration"]]))
+        return f"{where}: {one['message']}"
+
     return [
-        (
-            check["name"],
-            check["severity"],
-            [
-                ", ".join(str(part) for part in (one["task_id"], one["configuration"]) if part)
-                + f": {one['message']}"
-                for one in check["findings"]
-            ],
-        )
+        (check["name"], check["severity"], [told(one) for one in check["findings"]])
         for check in checks
         if check["findings"]
     ]

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -48,14 +49,9 @@ def to_svg(figure: Any) -> str:
     return text.getvalue()
 
 
-def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> colour, in turn."""
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
-
-
-def markers(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> marker, in turn, so that nothing is told by colour alone."""
-    return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(dict.fromkeys(names))}
+def in_turn(names: Iterable[str], values: Iterable[str] = COLOURS) -> dict[str, str]:
+    """Return name -> one of `COLOURS`, or of `MARKERS`, so that nothing is told by colour alone."""
+    return dict(zip(dict.fromkeys(names), cycle(values), strict=False))
 
 
 def shortened(name: str, length: int = 28) -> str:

@@ -1,13 +1,22 @@
-"""The checks of `target_representations.csv` as it was written; each yields what it finds wrong."""
+"""The checks of `target_representations.csv` as it was written: each yields what it finds wrong."""
 
+import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from metaprobe.config.configurations import BLANK_WHEN_ZERO, MEASURED, TARGET_COLUMNS, TYPES
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import broken, digest_file, missing
+from metaprobe.data.subset import read_subset
 from metaprobe.training.fragment import Experiment
+from metaprobe.training.metrics import majority_rate
 
 RESULTS = MEASURED[:3]  # all but the time
 TEXTS = ("task_id", *(name for name, kind in TYPES.items() if kind is str))
@@ -83,25 +92,19 @@ def rows_of(
     The i-th row is the i-th experiment, if its cells are of it; any other is the first experiment of
     its cells that no row has. So two configurations that differ in nothing the table shows stay two.
     """
-    declared = [key_of(task_id, configurations[name]) for task_id, name in experiments]
-    found = {line: key_of(cells["task_id"], cells) for line, cells in lines.items()}
-    places = {
-        line: line - 2 for line, key in found.items() if declared[line - 2 : line - 1] == [key]
-    }
-    free: dict[Key, list[int]] = {}
-    for number, key in enumerate(declared):
-        free.setdefault(key, [])
-        if number not in places.values():
-            free[key].append(number)
-    for line, key in found.items():
-        if line not in places and free.get(key):
-            places[line] = free[key].pop(0)
+    alike: dict[Key, list[int]] = {}
+    for number, (task_id, configuration) in enumerate(experiments):
+        alike.setdefault(key_of(task_id, configurations[configuration]), []).append(number)
+    found = {line: alike.get(key_of(cells["task_id"], cells), []) for line, cells in lines.items()}
+    places = {line: line - 2 for line, numbers in found.items() if line - 2 in numbers}
+    free = set(range(len(experiments))) - set(places.values())
     rows = []
-    for line, cells in lines.items():
-        like = declared.index(found[line]) if found[line] in free else None
-        place = places.get(line, like)
-        name = None if place is None else experiments[place][1]
-        rows.append(Row(line, cells, places.get(line), name))
+    for line, numbers in found.items():
+        place = places.get(line, next((one for one in numbers if one in free), None))
+        free -= {place}
+        like = next(iter(numbers), None) if place is None else place
+        name = None if like is None else experiments[like][1]
+        rows.append(Row(line, lines[line], place, name))
     return rows
 
 
@@ -272,3 +275,108 @@ def _comparable(column: str, value: Any) -> str | float:
         return float(value)
     except ValueError:
         return str(value)
+
+
+def read_table(
+    path: str | Path,
+    experiments: Sequence[Experiment],
+    configurations: Mapping[str, Mapping[str, Any]],
+    subsets: Mapping[str, Mapping[str, Any]],
+    replicates: int = 1,
+    basic_path: str | Path | None = None,
+) -> Table:
+    """Read the table from its file, with what it is judged by.
+
+    Raises:
+        UserError: the file, or basic_representations.csv, is missing or no CSV.
+    """
+    header, *lines = _read_csv(path) or [[]]
+    whole = {
+        line: dict(zip(TARGET_COLUMNS, cells, strict=True))
+        for line, cells in enumerate(lines, start=2)
+        if header == list(TARGET_COLUMNS) and len(cells) == len(TARGET_COLUMNS)
+    }
+    misshapen = [line for line in range(2, len(lines) + 2) if line not in whole]
+    rows = rows_of(whole, experiments, configurations)
+    basic = None
+    if basic_path:
+        basic = [cells[0] if cells else "" for cells in _read_csv(basic_path)[1:]]
+    return Table(header, misshapen, rows, experiments, subsets, replicates, basic)
+
+
+def _read_csv(path: str | Path) -> list[list[str]]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (ValueError, csv.Error) as error:
+        raise broken(path, str(error)) from None
+
+
+def describe_subset(path: str | Path) -> dict[str, Any]:
+    """Return what the checks need of a subset: `test_images`, `class_count`, `test_majority_rate`."""
+    subset = read_subset(path)
+    return {
+        "test_images": subset["test"]["images"],
+        "class_count": subset["class_count"],
+        "test_majority_rate": majority_rate(np.array(subset["test"]["labels"])),
+    }
+
+
+def examine(table: Table, path: str | Path) -> dict[str, Any]:
+    """Return the report of all checks, as it stands in validation.json."""
+    skipped = (same_tasks,) if table.basic is None else ()
+    return {
+        "table": Path(path).name,
+        "sha256": digest_file(path),
+        "rows": len(table.rows),
+        "experiments": len(table.experiments),
+        "checks": [
+            {
+                "name": check.__name__,
+                "severity": severity,
+                "requirement": (check.__doc__ or "").removesuffix("."),
+                "checked": check not in skipped,
+                "findings": [] if check in skipped else list(check(table)),
+            }
+            for check, severity in CHECKS.items()
+        ],
+    }
+
+
+def in_words(report: dict[str, Any], most: int | None = None) -> str:
+    """Return what a report says, a line per finding, but `most` of a check.
+
+    Raises:
+        UserError: there are errors; it names them.
+    """
+    errors, warnings = (
+        [
+            line
+            for check in report["checks"]
+            if check["severity"] == severity
+            for line in _lines(check, most)
+        ]
+        for severity in ("error", "warning")
+    )
+    if errors:
+        advice = (
+            f"If {report['table']} was edited, delete it: the next run makes it anew. If not, look "
+            "at the data and the fragments of these experiments."
+        )
+        indented = (f"    {line}" for line in errors)
+        raise UserError("\n".join([f"{report['table']} cannot be right:", *indented, advice]))
+    checked = sum(one["checked"] for one in report["checks"])
+    head = f"{report['table']}: {report['rows']} rows, {checked} checks, no error"
+    return "\n".join([head, *(f"warning: {line}" for line in warnings)]) + "\n"
+
+
+def _lines(check: dict[str, Any], most: int | None) -> Iterator[str]:
+    """Yield one line per finding of a check, and how many there are beyond `most`."""
+    for one in check["findings"][:most]:
+        line = one["line"] and f"line {one['line']}"
+        where = ", ".join(filter(None, [line, one["task_id"], one["configuration"]]))
+        yield ": ".join(filter(None, [check["name"], where, one["message"]]))
+    if most is not None and (more := len(check["findings"]) - most) > 0:
+        yield f"{check['name']}: and {more} more, in validation.json"

@@ -1,4 +1,4 @@
-"""All that fragments know, read and validated once, as three tables: what comes after reads only these."""
+"""All that fragments know, read and validated once, as tables: what comes after reads only these."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import pandas as pd
 import pyarrow as pa
 
-from metaprobe.config.configurations import TARGET_COLUMNS
+from metaprobe.config.configurations import BLANK_WHEN_ZERO, TARGET_COLUMNS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_parquet
 from metaprobe.tables.statistics import wilson
@@ -24,6 +24,7 @@ from metaprobe.training.fragment import (
     read_fragment,
 )
 
+DECIMALS = {"test_accuracy": 4, "train_accuracy": 4, "test_loss": 4, "training_time_sec": 1}
 Types = dict[str, pa.DataType]
 TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 IDS: Types = {"task_id": pa.string(), "configuration": pa.string()}
@@ -104,16 +105,19 @@ def read_tables(results: Path) -> Tables:
 
 def tables_of(fragments: Sequence[Fragment]) -> Tables:
     """Return the tables of fragments."""
+    experiments = [experiment_row(fragment) for fragment in fragments]
+    replicates = list(replicate_rows(fragments))
+    curves = [row | point for row in replicates for point in row["learning_curve"]]
     return Tables(
-        _frame(map(experiment_row, fragments), experiment_types(fragments)),
-        _frame(replicate_rows(fragments), REPLICATES),
-        _frame(curve_rows(fragments), CURVES),
+        *(
+            pa.Table.from_pylist(rows, pa.schema(types)).to_pandas()
+            for rows, types in (
+                (experiments, experiment_types(fragments)),
+                (replicates, REPLICATES),
+                (curves, CURVES),
+            )
+        )
     )
-
-
-def _frame(rows: Iterator[dict[str, Any]], types: Types) -> pd.DataFrame:
-    table: pd.DataFrame = pa.Table.from_pylist(list(rows), pa.schema(types)).to_pandas()
-    return table
 
 
 def experiment_types(fragments: Sequence[Fragment]) -> Types:
@@ -148,12 +152,9 @@ def _type(kind: Any) -> pa.DataType:
 
 def experiment_row(fragment: Fragment) -> dict[str, Any]:
     """Return what a fragment says, the interval of its accuracy, and the spread of its replicates."""
-    row: dict[str, Any] = {}
-    for name, value in fragment.model_dump(exclude={"learning_curve", "replicates"}).items():
-        if isinstance(value, dict):
-            row |= {f"{name}_{key}": one for key, one in value.items()}
-        else:
-            row[name] = value
+    row = fragment.model_dump()
+    for name in [name for name, value in row.items() if isinstance(value, dict)]:
+        row |= {f"{name}_{key}": one for key, one in row.pop(name).items()}
     low, high = wilson(fragment.test_accuracy, fragment.test_images)
     row |= {"test_accuracy_low": low, "test_accuracy_high": high}
     row["replicates"] = len(fragment.replicates)
@@ -164,19 +165,18 @@ def experiment_row(fragment: Fragment) -> dict[str, Any]:
 
 
 def replicate_rows(fragments: Sequence[Fragment]) -> Iterator[dict[str, Any]]:
-    """Yield a row per experiment and replicate, with its metrics."""
+    """Yield a row per experiment and replicate, with its metrics and its learning curve."""
     for fragment in fragments:
+        ids = {name: getattr(fragment, name) for name in IDS}
         for number, one in enumerate(fragment.replicates):
-            yield _ids(fragment, number) | one.model_dump(exclude={"learning_curve"})
+            yield ids | {"replicate": number} | one.model_dump()
 
 
-def curve_rows(fragments: Sequence[Fragment]) -> Iterator[dict[str, Any]]:
-    """Yield a row per experiment, replicate and epoch."""
-    for fragment in fragments:
-        for number, one in enumerate(fragment.replicates):
-            for point in one.learning_curve:
-                yield _ids(fragment, number) | {"seed": one.seed} | point
-
-
-def _ids(fragment: Fragment, replicate: int) -> dict[str, Any]:
-    return {name: getattr(fragment, name) for name in IDS} | {"replicate": replicate}
+def target_table(experiments: pd.DataFrame) -> pd.DataFrame:
+    """Return the 16 columns: metrics rounded, hyperparameters not in use blank."""
+    table = experiments[list(TARGET_COLUMNS)].copy()
+    for name, decimals in DECIMALS.items():  # Python rounds exactly, pandas does not
+        table[name] = [round(value, decimals) for value in table[name].tolist()]
+    for name in BLANK_WHEN_ZERO:
+        table[name] = table[name].where(table[name] != 0)
+    return table

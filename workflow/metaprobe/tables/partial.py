@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaprobe.core.files import csv_text, write_text
-from metaprobe.tables.collect import read_fragments, tables_of
-from metaprobe.tables.target import target_table
+from metaprobe.tables.collect import read_fragments, tables_of, target_table
 from metaprobe.training.fragment import Expected, Experiment, Fragment
 
 START = "No experiment is finished yet: snakemake --cores 4 starts the run."
@@ -32,9 +31,8 @@ def answer(results: Path, experiments: Sequence[Experiment], expected: Expected)
 
 def _write(results: Path, fragments: Sequence[Fragment], experiments: int) -> str:
     """Write the partial table, or delete it if the whole table is the same."""
-    partial, whole = (
-        results / f"target_representations{suffix}" for suffix in (".partial.csv", ".csv")
-    )
+    whole = results / "target_representations.csv"
+    partial = whole.with_suffix(".partial.csv")
     text = csv_text(target_table(tables_of(fragments).experiments))
     if whole.is_file() and whole.read_bytes() == text.encode():
         partial.unlink(missing_ok=True)
