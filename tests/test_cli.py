@@ -1,6 +1,7 @@
 """The command `metaprobe`: understood by a stranger, one answer and nothing else, honest exit codes."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,11 @@ def test_checkout_of_the_current_folder_is_the_one_that_answers(empty, tmp_path)
     assert "@ 0 done" in done.stdout, done.stderr
 
 
+def without_room(answer: str) -> str:
+    """An answer without the free room of a disk that others use as well."""
+    return re.sub(r"free (there|below \S+): \d+\.\d GB", "", answer)
+
+
 def test_answers_are_the_same_through_snakemake(empty) -> None:
     """`snakemake status` that says something else, or goes on talking after the answer."""
     settings = (*DEMO, "--config", "only_configurations=[resnet18-plain]", "epochs=5")
@@ -103,7 +109,7 @@ def test_answers_are_the_same_through_snakemake(empty) -> None:
         for more in ((), ("-n",), ("--nolock",)):
             asked = snakemake(empty, question, *settings, *more)
             assert asked.returncode == 0
-            assert asked.stdout.endswith(done.stdout)
+            assert without_room(asked.stdout).endswith(without_room(done.stdout))
     both = snakemake(empty, "status", "doctor", *settings).stdout
     assert both.index("of 3 experiments") < both.index("3 ready")
 
@@ -129,10 +135,10 @@ def test_doctor_fails_only_where_it_is_asked_to(empty) -> None:
 def test_no_question_starts_torch(empty) -> None:
     """Seconds of waiting for an answer that needs no network."""
     code = "import sys; from metaprobe.__main__ import main; main(sys.argv[1:])\n"
-    code += "assert not {'torch', 'pandas', 'matplotlib', 'snakemake.api'} & sys.modules.keys()"
-    for question in ("status", "doctor", "partial"):
+    code += "assert not {'torch', 'matplotlib', 'snakemake.api', *(%r)} & sys.modules.keys()"
+    for question, others in (("status", ["pandas"]), ("doctor", ["pandas"]), ("partial", [])):
         subprocess.run(
-            [sys.executable, "-c", code, question],
+            [sys.executable, "-c", code % others, question],
             cwd=empty,
             env=os.environ | {"PYTHONPATH": str(empty / "workflow")},
             check=True,

@@ -53,6 +53,9 @@ def merged_configuration(
     from snakemake.pathvars import Pathvars
     from snakemake.utils import update_config
 
+    for file in configfiles:
+        if not Path(file).is_file():
+            raise UserError(f"--configfile {file}: there is no such file")
     own = [Path(os.path.relpath(checkout / "config")) / f"{name}.yaml" for name in SECTIONS]
     configuration: dict[str, Any] = {}
     given: dict[str, Any] = {}
