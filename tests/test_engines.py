@@ -90,7 +90,7 @@ def test_every_engine_is_eager_torch(name: str, architecture: str, pictures, eag
     """BatchNorm folded wrongly, a layout misread, padding that leaks in, bf16 unasked, no name."""
     images, labels = pictures
     runner = engine(name, architecture)
-    assert runner.facts["name"] == name
+    assert runner.metadata["name"] == name
     found = extract(runner, images).features
     assert distance(found, eager[architecture]) < 3e-5
     for ours, theirs in zip(curve(found, labels), curve(eager[architecture], labels), strict=True):

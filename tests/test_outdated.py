@@ -168,14 +168,15 @@ def test_missing_and_damaged_files_are_left_to_their_jobs(results: Path) -> None
 
 def test_order_of_a_copy_is_restored(results: Path) -> None:
     """Backbones run again as a copy gave every file the time of copying, in no order."""
-    files = [results / "experiments.csv"]
+    fragments = sorted(results.glob("metrics/*/*.json"))
+    tables = [([results / "experiments.csv"], fragments)]
     for number, path in enumerate(sorted(results.rglob("*.*"), reverse=True)):
         os.utime(path, (1e9 + number, 1e9 + number))
     recorded = results / "metrics/Birds/plain.json"
     edited = results / "features/Fish/ResNet18.safetensors"
     edited.write_bytes(edited.read_bytes()[:-1] + b"x")
     os.utime(edited, (1e9 + 1000, 1e9 + 1000))
-    restore_order(a_run(results), files, lambda path: path == recorded)
+    restore_order(a_run(results), tables, lambda path: path == recorded)
 
     def newer(path: str, than: str) -> bool:
         return (results / path).stat().st_mtime >= (results / than).stat().st_mtime

@@ -23,8 +23,10 @@ def compare_with_settings():
         print(in_words(found), file=sys.stderr)
         snakemake_coupling.run_again(workflow, map(str, found))
     else:
-        made = [f for name in TABLES_IN_ORDER for f in getattr(rules, name).output]
-        restore_order(FLOW, [*map(FLOW.path, made)], snakemake_coupling.has_record)
+        made = [getattr(rules, name) for name in TABLES_IN_ORDER]
+        steps = [([*one.output, one.benchmark], one.input) for one in made]
+        tables = [[[*map(FLOW.path, files)] for files in step] for step in steps]
+        restore_order(FLOW, tables, snakemake_coupling.has_record)
 
 
 def manifest(wildcards):

@@ -1,16 +1,22 @@
 """Results that came from elsewhere: their files get times in the order in which they were made."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from metaprobe.config import layout
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import checksum_matches, read_arrays, read_json
-from metaprobe.operations.outdated import Reader, comparisons
+from metaprobe.operations.outdated import PATTERNS, Key, Reader, comparisons
 from metaprobe.operations.workflow import Workflow
 
+Step = tuple[Sequence[Path], Sequence[Path]]  # what one job has made, and from what
+TIME_OF_FOLDER = ".snakemake_timestamp"  # a file that Snakemake keeps in a folder that a rule makes
+RULES = {pattern: rule for rule, pattern in layout.STAGES.items()}
+RULES |= {layout.RESAMPLES: "describe_resamples"}
 
-def restore_order(flow: Workflow, tables: Sequence[Path], recorded: Callable[[Path], bool]) -> None:
+
+def restore_order(flow: Workflow, tables: Iterable[Step], recorded: Callable[[Path], bool]) -> None:
     """Give files that came from elsewhere times in the order in which they were made.
 
     A copy may leave a file older than what it was made from, and Snakemake would make it again.
@@ -18,26 +24,35 @@ def restore_order(flow: Workflow, tables: Sequence[Path], recorded: Callable[[Pa
     they were written; call it after `find_outdated` found nothing.
 
     Args:
-        tables: those of the run, in the order in which they are made.
+        tables: what the rules of the tables have made, in their order.
         recorded: whether Snakemake has a record of the making of a file.
     """
-    read = Reader(flow)
-    chain = [
-        (read.path(one.key), [read.path(key) for key in one.after]) for one in comparisons(flow)
-    ]
-    chain += [
-        (table, [*(path for path, _ in chain), *tables[:number]])
-        for number, table in enumerate(tables)
-    ]
     intact: dict[Path, bool] = {}
-    for path, made_from in chain:
-        if not path.exists() or recorded(path):
+    for made, made_from in [*_steps(flow), *tables]:
+        times = [path / TIME_OF_FOLDER for path in made]
+        there = [path for path in (*made, *times) if path.exists()]
+        if not there or recorded(made[0]):
             continue
-        newer = [
-            one for one in made_from if one.exists() and one.stat().st_mtime > path.stat().st_mtime
-        ]
-        if newer and all(intact.setdefault(one, _is_whole(one)) for one in (*newer, path)):
-            os.utime(path)
+        oldest = min(path.stat().st_mtime for path in there)
+        newer = [path for path in made_from if path.exists() and path.stat().st_mtime > oldest]
+        if newer and all(intact.setdefault(one, _is_whole(one)) for one in (*newer, *there)):
+            for path in there:
+                os.utime(path)
+
+
+def _steps(flow: Workflow) -> Iterator[Step]:
+    """Yield what each job has made but the tables; its benchmark counts, as Snakemake counts it."""
+    read = Reader(flow)
+    for one in comparisons(flow):
+        patterns = _made_with(one.key)
+        made = [read.path(one.key), *(read.filled(pattern, one.key) for pattern in patterns)]
+        yield made, [read.path(key) for key in one.after]
+
+
+def _made_with(key: Key) -> list[str]:
+    pattern = PATTERNS[key[0]]
+    benchmark = layout.log_of(RULES[pattern], pattern).removesuffix(".log") + ".tsv"
+    return [benchmark, *([layout.PREDICTIONS] if key[0] == "fragment" else [])]
 
 
 def _is_whole(path: Path) -> bool:

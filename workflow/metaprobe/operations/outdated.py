@@ -56,9 +56,13 @@ class Reader:
 
     def path(self, key: Key) -> Path:
         """Return the file of a key."""
-        kind, task_id, *second = key
+        return self.filled(PATTERNS[key[0]], key)
+
+    def filled(self, pattern: str, key: Key) -> Path:
+        """Return the file of a pattern with the names of a key."""
+        _, task_id, *second = key
         names = dict.fromkeys(("architecture", "configuration"), "".join(second))
-        return self.flow.path(PATTERNS[kind].format(dataset=task_id, **names))
+        return self.flow.path(pattern.format(dataset=task_id, **names))
 
     def __call__(self, key: Key) -> Content | None:
         """Return the content of a JSON file, or the metadata of another; None if it has none."""
