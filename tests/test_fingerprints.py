@@ -100,6 +100,11 @@ def test_what_no_step_runs_changes_nothing(code: Copy, change: Callable[[str], s
         assert code.edit(f"metaprobe/{path}", change) == set()
 
 
+def test_docstring_of_a_script_changes_nothing(code: Copy) -> None:
+    """The same of the file that a rule names."""
+    assert code.edit("scripts/train_head.py", replace('"""Train', '"""Now train')) == set()
+
+
 ADAM = {"train_head", "sweep_heads"}
 HEADS = ADAM | {"train_head of SGD"}
 DRAWING = {"subset_index", "subset_index of PCAM"}

@@ -62,7 +62,8 @@ def fingerprint(script: str, *definitions: str, **chosen: str) -> str:
         KeyError: a named definition, or the key of a registry, does not exist.
     """
     tree = _parsed(WORKFLOW / "scripts" / f"{script}.py")
-    top = _read(tree.body, f"{script} (script)", _imports_of(tree))
+    body = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
+    top = _read(body, f"{script} (script)", _imports_of(tree))
     lines = [f"{SIDE_EFFECTS} {top.digest}"]
     reached = set(top.uses)
     for dotted in definitions:
