@@ -89,6 +89,11 @@ def test_corruption_is_named_and_mended(finished, tmp_path, kind: str) -> None:
             shutil.rmtree(folder / "results" / made, ignore_errors=True)
         replace_silently(file, content)
         result = snakemake(folder, *TINY)
+        if name == "of another" and kind != "subset":  # sound, but by its own words of another
+            assert result.returncode == 0, result.stdout
+            assert "made again, as" in result.stdout
+            assert metrics(folder) == expected
+            continue
         assert result.returncode != 0, name
         said = [line for line in result.stdout.splitlines() if KINDS[kind].path in line]
         assert any("delete it" in line for line in said), (name, result.stdout)
