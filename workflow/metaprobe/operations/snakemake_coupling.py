@@ -248,8 +248,10 @@ def planned(workflow: Any) -> tuple[dict[int, Job], dict[Job, list[Job]]]:
 
 def local_cores(workflow: Any) -> int | None:
     """Return how many jobs run at a time; None where they wait in a cluster's queue."""
+    if workflow.executor_plugin.name != "local":
+        return None  # `workflow.cores` raises an error without --cores
     cores: int = workflow.cores
-    return cores if workflow.executor_plugin.name == "local" else None
+    return cores
 
 
 def listen(workflow: Any, hear: Hear) -> None:
