@@ -1,14 +1,17 @@
 """Jobs: a log that ends with the reason of a failure, and the list of all failures."""
 
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from checkouts import ROOT
-from metaprobe.core.errors import UserError
-from metaprobe.core.jobs import failures, logged, peak_memory_gb, warnings
+from metaprobe.core import jobs, processes
+from metaprobe.core.errors import PassingError, UserError
+from metaprobe.core.jobs import failures, logged, outcome, peak_memory_gb, warnings
 
 
 def run(log: Path, failure: BaseException | None = None, said: str = "at work\n") -> str:
@@ -31,7 +34,7 @@ def test_all_output_goes_to_the_log(tmp_path: Path, capsys: pytest.CaptureFixtur
         print("to stdout: ñ")
         print("to stderr", file=sys.stderr)
     text = (tmp_path / "a.log").read_text(encoding="utf-8")
-    assert text.startswith("to stdout: ñ\nto stderr\n")
+    assert "\nto stdout: ñ\nto stderr\n" in text
     assert "error: " not in text
     print("afterwards")
     assert capsys.readouterr().out == "afterwards\n"
@@ -40,7 +43,7 @@ def test_all_output_goes_to_the_log(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_mistake_of_the_user_is_told_in_plain_words(tmp_path: Path) -> None:
     """A traceback where one sentence helps; or a failed job that counts as done."""
     text = run(tmp_path / "a.log", UserError("Birds: there is no folder"))
-    assert text.split("\n")[0] == "at work"
+    assert text.splitlines()[2] == "at work"
     assert text.endswith("\nerror: Birds: there is no folder\n")
     assert "Traceback" not in text
 
@@ -66,6 +69,58 @@ def test_a_killed_job_is_a_failure(tmp_path: Path) -> None:
     assert failures(tmp_path, since=0) == [
         "a: ended without a word: killed by hand, at its time limit, out of memory, or its disk is full"
     ]
+
+
+def test_a_running_job_is_no_failure(tmp_path: Path) -> None:
+    """A healthy job told as killed, which makes its user stop the run."""
+    log = tmp_path / "a.log"
+    with logged(str(log)):
+        found = outcome(log)
+        assert failures(tmp_path, since=0) == []
+    assert (found.state, found.reason) == ("running", "")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", found.since)
+    assert outcome(log).state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"number": 2**22 + 1}, "failed"),  # beyond the largest number that Linux gives
+        ({"since": processes.this().since - 60}, "failed"),  # its number was given again
+        ({"host": "another"}, "unknown"),
+    ],
+)
+def test_a_dead_writer_is_told_from_a_living_one(tmp_path: Path, change, state) -> None:
+    """A killed job that runs for ever, as another process has its number."""
+    writer = replace(processes.this(), **change)
+    (tmp_path / "a.log").write_text(f"{writer}\nrun 1\nReading pictures\n")
+    assert outcome(tmp_path / "a.log").state == state
+
+
+def test_what_is_certain_is_not_tried_twice(tmp_path: Path, monkeypatch) -> None:
+    """A broken picture that waits in the queue a second time; or a cured one that is not tried."""
+    monkeypatch.setenv(jobs.RUN, "first")
+    log = tmp_path / "a.log"
+    run(log, UserError("picture 3 does not decode"))
+    assert "at work" not in run_again(log)
+    assert "picture 3 does not decode" in log.read_text()
+    monkeypatch.setenv(jobs.RUN, "second")
+    assert "at work" in run(log)
+
+
+def run_again(log: Path) -> str:
+    """What a second try of a job says that would be well this time."""
+    with pytest.raises(SystemExit), logged(str(log)):
+        print("at work")
+    return log.read_text()
+
+
+@pytest.mark.parametrize("passing", [PassingError("no memory"), KeyError("a bug")])
+def test_what_may_pass_is_tried_again(tmp_path: Path, monkeypatch, passing) -> None:
+    """No second try with twice the memory."""
+    monkeypatch.setenv(jobs.RUN, "first")
+    run(tmp_path / "a.log", passing)
+    assert "at work" in run(tmp_path / "a.log")
 
 
 def test_failures_are_listed_with_their_reasons(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ import fragments
 import numpy as np
 import pytest
 from metaprobe.core.files import with_checksum, write_json, write_parquet
-from metaprobe.operations.status import State
-from metaprobe.report.data import Run, compare, hours, read_partial_run, read_run
+from metaprobe.operations.status import State, read_experiments
+from metaprobe.report.data import Run, compare, hours, partial_run, read_run
 from metaprobe.report.page import figures, page, write_partial_report, write_report
 from metaprobe.report.style import labels
 from metaprobe.tables.collect import collect
@@ -219,10 +219,16 @@ def test_same_run_same_bytes(tmp_path: Path) -> None:
         assert encoded in (tmp_path / "one.html").read_text()
 
 
+def started(results: Path, stages) -> Run:
+    """What there is of a run, as `metaprobe partial` reports it."""
+    states, found = read_experiments(stages, {})
+    return partial_run(results, states, list(found.values()), {})
+
+
 def test_empty_results_folder_is_no_error(tmp_path: Path) -> None:
     """A traceback where nothing has been done yet."""
     stages = {("Task", "plain"): [(str(tmp_path / "log"), str(tmp_path / "fragment.json"))]}
-    text = whole(read_partial_run(tmp_path, stages, {}, {}))
+    text = whole(started(tmp_path, stages))
     assert "0 of 1 done" in text
     assert "it was not checked" in text
 
@@ -253,7 +259,7 @@ def test_whole_and_partial_report_are_of_one_making(tmp_path: Path) -> None:
     stages = {
         (task, name): [("log", str(tmp_path / f"metrics/{task}/{name}.json"))] for task, name in ids
     }
-    partial = read_partial_run(tmp_path, stages, {}, {})
+    partial = started(tmp_path, stages)
     assert "old news" not in whole(partial)
     complete = read_run(tmp_path, {})
     assert complete.evaluation is not None

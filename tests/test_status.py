@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from metaprobe.operations.status import State, read_states, report
+from metaprobe.core.jobs import logged
+from metaprobe.operations.status import Evidence, State, read_states, report
 
 TASKS = ("MNIST", "STL10_Unlabeled")
 NAMES = ("resnet18-plain", "resnet18-regularized")
@@ -31,6 +32,46 @@ def test_grid_is_readable_and_the_sums_are_right() -> None:
     assert (
         lines[-1] == "MNIST/resnet18-regularized: diverged at epoch 1, step 2: oh (train_head.log)"
     )
+
+
+def test_a_job_at_work_runs_and_the_others_wait(tmp_path: Path) -> None:
+    """A healthy job told as killed by hand, three of three times; a run that is going on told as missing."""
+    log, made = tmp_path / "extract_features/MNIST.log", tmp_path / "MNIST.safetensors"
+    log.parent.mkdir()
+    stages = {
+        ("MNIST", "plain"): [(str(log), str(made)), ("no.log", str(tmp_path / "a.json"))],
+        ("USPS", "plain"): [("no.log", str(tmp_path / "b.json"))],
+    }
+    with logged(str(log)):
+        found = read_states(stages, {}, Evidence(at_work=True))
+    assert [one.name for one in found.values()] == ["running", "waiting"]
+    text = report(found)
+    assert "# 0 done, > 1 running, - 1 waiting, x 0 failed, . 0 missing, of 2 experiments" in text
+    assert f"running since {found['MNIST', 'plain'].reason}: {log}" in text
+    assert "starts the run" not in text
+    assert [one.name for one in read_states(stages, {}).values()] == ["missing", "missing"]
+
+
+def test_job_of_a_node_runs_as_long_as_the_queue_has_it(tmp_path: Path) -> None:
+    """A job of another machine told as killed, as its process is not of this one."""
+    log = tmp_path / "a.log"
+    log.write_text("process 12 on node7 since 2026-01-02 03:04:05\nrun 1\n")
+    stages = {("MNIST", "plain"): [(str(log), str(tmp_path / "a.json"))]}
+    for in_queue, state in ((True, "running"), (False, "failed")):
+        found = read_states(stages, {}, Evidence(elsewhere={str(log): in_queue}))
+        assert found["MNIST", "plain"].name == state
+
+
+def test_other_settings_are_outdated_not_broken(tmp_path: Path) -> None:
+    """Results of other settings counted as done, or as damaged files that should be deleted."""
+    subset, made = tmp_path / "subset.json", tmp_path / "fragment.json"
+    made.write_text("{}")
+    stages = {("MNIST", "plain"): [("no.log", str(subset)), ("no.log", str(made))]}
+    why = "its train images number 40, not 30"
+    text = report(read_states(stages, {}, Evidence(outdated={subset: why})))
+    assert "o 1 outdated" in text
+    assert f"MNIST/plain: outdated: {why}" in text
+    assert "delete" not in text
 
 
 @pytest.mark.parametrize("count", [1, 6, 20, 48, 400])

@@ -15,6 +15,7 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_csv
 from metaprobe.tables.collect import collect, target_table
 from metaprobe.tables.partial import write_finished
+from metaprobe.training.fragment import Fragment
 
 HEADER = (
     "task_id,architecture,learning_rate,optimizer,batch_size,weight_decay,momentum,dropout_rate,"
@@ -167,15 +168,12 @@ def test_every_missing_fragment_is_named(tmp_path: Path) -> None:
     assert "task_id is A, not D" in lines[2]
 
 
-def test_partial_table_holds_what_is_sound(tmp_path: Path) -> None:
-    """A partial table that fails for the very reason it is made, or that holds broken rows."""
-    fragments = [fragment("A"), fragment("B"), fragment("C")]
-    experiments = write_all(tmp_path / "metrics", fragments)
-    (tmp_path / "metrics" / "B" / "plain.json").write_text("{")
+def test_partial_table_holds_what_is_finished(tmp_path: Path) -> None:
+    """A partial table that fails for the very reason it is made, or that counts what is missing."""
+    fragments = [fragment("A"), fragment("C")]
     path = tmp_path / "target_representations.partial.csv"
-    said = write_finished(tmp_path, [*experiments, ("D", "plain")], {})
+    said = write_finished(tmp_path, [Fragment.model_validate(one) for one in fragments], 4)
     assert said == f"2 of 4 experiments are finished; they are in {path}."
-    assert path.read_text() == target_csv([fragments[0], fragments[2]])
-    (tmp_path / "nowhere").mkdir()
-    assert write_finished(tmp_path / "nowhere", experiments, {}).startswith("0 of 3 ")
-    assert (tmp_path / "nowhere" / path.name).read_text() == f"{HEADER}\n"
+    assert path.read_text() == target_csv(fragments)
+    assert write_finished(tmp_path, [], 3).startswith("0 of 3 ")
+    assert path.read_text() == f"{HEADER}\n"

@@ -113,12 +113,8 @@ def wait_for_job(
 
 
 def restart(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Start the same command again, and do what it says if it finds the folder locked."""
-    result = snakemake(folder, *TINY)
-    if "It can be removed with the --unlock argument" in result.stdout:
-        assert snakemake(folder, *TINY, "--unlock").returncode == 0
-        result = snakemake(folder, *TINY)
-    return result
+    """Start the same command again."""
+    return snakemake(folder, *TINY)
 
 
 def metrics(folder: Path, results: str = "results") -> list[dict[str, str]]:

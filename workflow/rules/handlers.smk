@@ -1,7 +1,7 @@
 """What happens before the first job, and after the last one."""
 
 from metaprobe.core import jobs
-from metaprobe.operations import progress, snakemake_coupling
+from metaprobe.operations import lock, progress, snakemake_coupling, status
 from metaprobe.operations.slurm import check_slurm
 from metaprobe.tables import partial as partial_table
 
@@ -37,8 +37,10 @@ def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
     lines = ["The sweep is not finished; what was trained is kept."]
     if asked_for_experiments():
-        run = FLOW.results, FLOW.experiments, FLOW.expected_of_fragments
-        lines = [partial_table.write_finished(*run)]
+        found = status.gather(FLOW)
+        _, finished = status.read_experiments(FLOW.stages, FLOW.expected_of_fragments, found)
+        fragments = list(finished.values())
+        lines = [partial_table.write_finished(FLOW.results, fragments, len(FLOW.experiments))]
     if failed := jobs.failures(FLOW.logs, STARTED):
         why = "What failed, and why (the rest of each log is in the file of that name):"
         lines += ["", why]
@@ -65,16 +67,19 @@ def end_progress():
 
 
 onstart:
+    jobs.begin_run()
     check_cluster()
     watch_progress()
 
 
 onsuccess:
+    lock.leave(FLOW.results)
     end_progress()
     report_success()
     repeat_warnings()
 
 
 onerror:
+    lock.leave(FLOW.results)
     end_progress()
     report_failure()

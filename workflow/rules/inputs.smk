@@ -2,8 +2,18 @@
 
 from functools import cache
 
+from metaprobe.operations import lock
 from metaprobe.operations.arrived import restore_order
 from metaprobe.operations.outdated import find_outdated, in_words
+
+
+def take_lock():
+    """Lock the results for this run, or end it with a word on who has locked them."""
+    try:
+        lock.take(FLOW.results)
+    except UserError as error:
+        sys.exit(str(error))
+
 
 TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
 TABLES_IN_ORDER += "check_table validate export_metabu".split()
@@ -19,6 +29,7 @@ def compare_with_settings():
     """
     if workflow.exec_mode.name != "DEFAULT":
         return
+    snakemake_coupling.before_lock(workflow, take_lock)
     if found := find_outdated(FLOW):
         print(in_words(found), file=sys.stderr)
         snakemake_coupling.run_again(workflow, map(str, found))

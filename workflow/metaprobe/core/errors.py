@@ -1,4 +1,4 @@
-"""The one exception that is meant for the user's eyes."""
+"""The exceptions that are meant for the user's eyes."""
 
 import re
 
@@ -14,3 +14,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return CONTROL_CHARACTERS.sub(lambda found: repr(found[0])[1:-1], super().__str__())
+
+
+class PassingError(UserError):
+    """One that may not come up again if the same is tried once more, as where memory ran out."""

@@ -4,27 +4,35 @@ import os
 import re
 import resource
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
-from metaprobe.core import orphans, signals
-from metaprobe.core.errors import UserError
+from metaprobe.core import orphans, processes, signals
+from metaprobe.core.errors import PassingError, UserError
 from metaprobe.core.files import cannot_write
 from metaprobe.core.signals import TerminatedError
 
 MARK = "error: "
 WARNING = "warning: "
 FINISHED = "finished"
+CERTAIN = "It would end the same way if it were tried again."
+RUN = "METAPROBE_RUN"  # environment variable: which run a job is of
 STATUS = Path("/proc/self/status")
 INTERRUPTED = "interrupted"
+KILLED = (
+    "ended without a word: killed by hand, at its time limit, out of memory, or its disk is full"
+)
 TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its time limit"
 
 
 @contextmanager
 def logged(log: str) -> Iterator[None]:
-    """Send all output of a job to its log; end the log with FINISHED, or why it failed.
+    """Send all output of a job to its log, which begins with the process that writes it and ends
+    with FINISHED, or why it failed.
 
     A user's mistake ends it without a traceback; anything else is a bug and keeps its traceback
     above the sentence. What a log on a full disk cannot take goes to the terminal.
@@ -45,15 +53,21 @@ def _reason(error: BaseException | None) -> UserError | None:
 
 @contextmanager
 def _logged(log: str) -> Iterator[None]:
-    Path(log).unlink(missing_ok=True)  # a new file, as an orphan may still write to the old one
+    again = certain_failure(Path(log))
+    # A new file, as an orphan may still write to the old one; and never one without its first line.
+    begun = Path(log).with_name(f".{Path(log).name}.{os.getpid()}.tmp")
+    begun.write_text(f"{processes.this()}\n{run_line()}\n", encoding="utf-8")
+    begun.replace(log)
     with (
-        open(log, "x", buffering=1, encoding="utf-8") as file,
+        open(log, "a", buffering=1, encoding="utf-8") as file,
         redirect_stdout(file),
         redirect_stderr(file),
         orphans.ending_with_parent(Path(log), os.fstat(file.fileno()).st_ino),
         signals.raising(),
     ):
         try:
+            if again:
+                raise UserError(again)
             yield
             print(f"\n{FINISHED}")
         except KeyboardInterrupt:
@@ -63,12 +77,32 @@ def _logged(log: str) -> Iterator[None]:
             print(f"\n{MARK}{TERMINATED}")
             sys.exit(1)
         except UserError as error:
-            print(f"\n{MARK}{error}")
+            certain = "" if isinstance(error, PassingError) else f"{CERTAIN}\n"
+            print(f"\n{certain}{MARK}{error}")
             sys.exit(1)
         except Exception as error:
             traceback.print_exc()
             print(f"\n{MARK}{type(error).__name__}: {error}")
             sys.exit(1)
+
+
+def begin_run() -> None:
+    """Let the jobs that this process starts know that they are of one run."""
+    os.environ[RUN] = f"{os.getpid()}-{time.time():.0f}"
+
+
+def run_line() -> str:
+    """Return the line of a log that says of which run its job is."""
+    return f"run {os.environ.get(RUN, 'unknown')}"
+
+
+def certain_failure(log: Path) -> str:
+    """Return why the job failed in an earlier try of this run, if it would fail again so."""
+    if RUN not in os.environ or not log.is_file():
+        return ""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    _, certain, reason = text.rpartition(f"\n{CERTAIN}\n{MARK}")
+    return reason.strip() if certain and run_line() in text.splitlines()[:2] else ""
 
 
 def peak_memory_gb() -> float:
@@ -92,6 +126,40 @@ def warnings(logs: Path, since: float) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job, by its log.
+
+    Attributes:
+        state: `finished`, `stopped` (by Ctrl-C), `failed`, `running`; or `unknown`: it has not ended
+            as far as its log tells, and was on another machine.
+        reason: of a failure.
+        since: when a job that runs began.
+    """
+
+    state: str
+    reason: str = ""
+    since: str = ""
+
+
+def outcome(log: Path) -> Outcome:
+    """Return what became of the job of a log."""
+    text = "\n" + log.read_text(encoding="utf-8", errors="replace")
+    _, mark, reason = text.rpartition(f"\n{MARK}")
+    if mark:
+        return Outcome("failed", reason.strip())
+    for end, state in ((FINISHED, "finished"), (INTERRUPTED, "stopped")):
+        if text.endswith(f"\n{end}\n"):
+            return Outcome(state)
+    writer = processes.parse(text.lstrip("\n").partition("\n")[0])
+    if writer is None:
+        return Outcome("failed", KILLED)
+    if writer.is_alive:
+        return Outcome("running", since=processes.clock(writer.since))
+    state = "failed" if writer.is_here else "unknown"
+    return Outcome(state, KILLED, processes.clock(writer.since))
+
+
 def failures(logs: Path, since: float) -> list[str]:
     """`rule/wildcards: why`, for each log below `logs`, written after `since`, of a failed job."""
     return [
@@ -101,12 +169,7 @@ def failures(logs: Path, since: float) -> list[str]:
     ]
 
 
-def failure(log: Path) -> str | None:
-    """Why the job of a log failed; None if it did not, or was interrupted."""
-    text = "\n" + log.read_text(encoding="utf-8", errors="replace")
-    _, mark, reason = text.rpartition(f"\n{MARK}")
-    if mark:
-        return reason.strip()
-    if text.endswith((f"\n{FINISHED}\n", f"\n{INTERRUPTED}\n")):
-        return None
-    return "ended without a word: killed by hand, at its time limit, out of memory, or its disk is full"
+def failure(log: Path) -> str:
+    """Return why the job of a log failed; nothing if it did not."""
+    found = outcome(log)
+    return found.reason if found.state in ("failed", "unknown") else ""

@@ -14,7 +14,7 @@ import numpy as np
 
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.datasets import Entry
-from metaprobe.core.errors import UserError
+from metaprobe.core.errors import PassingError
 from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
@@ -139,7 +139,7 @@ def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
     batches, on the number of threads.
 
     Raises:
-        UserError: there is not even memory for one image.
+        PassingError: there is not even memory for one image.
     """
     features: list[Features] = []
     done = 0
@@ -154,7 +154,7 @@ def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
             if not is_out_of_memory(error):
                 raise
             if size == 1:
-                raise UserError(
+                raise PassingError(
                     f"the memory does not suffice for one image ({type(error).__name__}: {error}): "
                     "run fewer jobs at a time (--cores), or use another device"
                 ) from None

@@ -16,7 +16,7 @@ from metaprobe.training.fragment import Experiment
 
 FLOAT_BYTES = 4
 REASONS_SHOWN = 3
-KINDS = ("done", "outdated", "missing", "failed", "broken")
+KINDS = ("done", "running", "waiting", "outdated", "missing", "failed", "broken")
 NAMED = ("failed", "broken")
 FRAGMENT = "fragment"  # the stage of a State whose fragment is there and cannot be used
 

@@ -8,10 +8,10 @@ from metaprobe.operations.workflow import Workflow
 
 
 def status(flow: Workflow) -> int:
-    """Print which experiments are done, failed or missing."""
-    from metaprobe.operations.status import read_states, report
+    """Print which experiments are done, running, waiting, failed or missing."""
+    from metaprobe.operations.status import gather, read_states, report
 
-    print(report(read_states(flow.stages, flow.expected_of_fragments)))
+    print(report(read_states(flow.stages, flow.expected_of_fragments, gather(flow))))
     return 0
 
 
@@ -35,14 +35,14 @@ def plan(
     from metaprobe.operations import costs, doctor
     from metaprobe.operations.plan import Plan, report
     from metaprobe.operations.snakemake_coupling import jobs_to_run
-    from metaprobe.operations.status import read_states
+    from metaprobe.operations.status import gather, read_states
 
     run = flow.run
     size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
     how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
     folders = {"data": flow.data, "results": flow.results}
     found = Plan(
-        states=read_states(flow.stages, flow.expected_of_fragments),
+        states=read_states(flow.stages, flow.expected_of_fragments, gather(flow)),
         jobs=jobs_to_run(checkout, configfiles, overrides),
         findings=doctor.examine(run.datasets, run.sources, flow.data),
         sources=run.sources,

@@ -232,6 +232,22 @@ def run_again(workflow: Any, files: Iterable[str]) -> None:
     workflow.dag.forcefiles.update(files)
 
 
+def before_lock(workflow: Any, take: Callable[[], None]) -> None:
+    """Call `take` when Snakemake is about to lock its folder: not in a dry run, nor with --nolock.
+
+    To be called from an input function, as there is nothing to lock before there is a DAG.
+    """
+    lock = workflow.persistence.lock
+    if lock.__name__ != "lock":
+        return
+
+    def take_and_lock() -> Any:
+        take()
+        return lock()
+
+    workflow.persistence.lock = take_and_lock
+
+
 def has_record(path: Path) -> bool:
     """Return whether Snakemake, in the current folder, has a record of the making of a file."""
     return Path(".snakemake/metadata", urlsafe_b64encode(str(path).encode()).decode()).exists()

@@ -1,15 +1,20 @@
-"""How far a run is: which experiments are done, failed (and why), or missing."""
+"""How far a run is: which experiments are done, running, waiting, failed (and why), or missing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 from metaprobe.core import jobs
 from metaprobe.core.errors import UserError
+from metaprobe.operations import lock
+from metaprobe.operations.outdated import find_outdated
+from metaprobe.operations.workflow import Workflow
 from metaprobe.training.fragment import Expected, Experiment, Fragment, read_fragment
 
-SIGNS = {"done": "#", "failed": "x", "missing": "."}
+# `missing`: nobody is at work on it; `outdated`: its fragment is of other settings.
+SIGNS = {"done": "#", "running": ">", "waiting": "-", "outdated": "o", "failed": "x", "missing": "."}
+ALWAYS_COUNTED = ("done", "failed", "missing")
 WIDTH = 80
 DIVERGED = "diverged at epoch"
 Stage = tuple[str, str]
@@ -17,15 +22,52 @@ Stage = tuple[str, str]
 
 @dataclass(frozen=True)
 class State:
-    """Of one experiment: `done`, `failed` or `missing`; and of a failure the stage and the reason."""
+    """Of one experiment: a name of SIGNS; and of a failure the stage and the reason, of a running job
+    the stage and since when it runs."""
 
     name: str
     stage: str = ""
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What tells states beside the files of an experiment.
+
+    Attributes:
+        outdated: file -> what of its settings is not the run's, as `find_outdated` returns it.
+        at_work: a run is going on.
+        elsewhere: log -> whether its job is in the queue of a cluster; logs of jobs of other machines
+            are looked up in it.
+    """
+
+    outdated: Mapping[Path, str] = field(default_factory=dict)
+    at_work: bool = False
+    elsewhere: Mapping[str, bool] = field(default_factory=dict)
+
+
+NOTHING = Evidence()
+
+
+def gather(flow: Workflow) -> Evidence:
+    """Return the evidence of a run, as it is now."""
+    return Evidence(find_outdated(flow), lock.at_work(flow.results) is not None)
+
+
+def current(flow: Workflow) -> list[Experiment]:
+    """Return the experiments of a run that are not outdated: all their files are of its settings."""
+    outdated = find_outdated(flow)
+    return [
+        one
+        for one, stages in flow.stages.items()
+        if not any(Path(output) in outdated for _, output in stages)
+    ]
+
+
 def read_experiments(
-    stages: Mapping[Experiment, Sequence[Stage]], expected: Expected
+    stages: Mapping[Experiment, Sequence[Stage]],
+    expected: Expected,
+    evidence: Evidence = NOTHING,
 ) -> tuple[dict[Experiment, State], dict[Experiment, Fragment]]:
     """The state of each experiment, and the fragment of each that is done.
 
@@ -37,33 +79,44 @@ def read_experiments(
     states: dict[Experiment, State] = {}
     fragments: dict[Experiment, Fragment] = {}
     for experiment, of_experiment in stages.items():
-        _, file = of_experiment[-1]
-        if not Path(file).is_file():
-            states[experiment] = failure_of(of_experiment)
-            continue
-        try:
-            fragments[experiment] = read_fragment(file, *experiment, expected.get(experiment, {}))
-            states[experiment] = State("done")
-        except UserError as error:
-            states[experiment] = State("failed", "fragment", str(error))
+        files = [Path(output) for _, output in of_experiment]
+        old = next((evidence.outdated[one] for one in files if one in evidence.outdated), "")
+        unfinished = _unfinished(of_experiment, evidence)
+        if unfinished and (unfinished.name == "running" or not files[-1].is_file()):
+            states[experiment] = unfinished
+        elif old:
+            states[experiment] = State("outdated", "fragment", old)
+        elif not files[-1].is_file():
+            states[experiment] = State("waiting" if evidence.at_work else "missing")
+        else:
+            try:
+                found = read_fragment(files[-1], *experiment, expected.get(experiment, {}))
+                fragments[experiment], states[experiment] = found, State("done")
+            except UserError as error:
+                states[experiment] = State("failed", "fragment", str(error))
     return states, fragments
 
 
 def read_states(
-    stages: Mapping[Experiment, Sequence[Stage]], expected: Expected
+    stages: Mapping[Experiment, Sequence[Stage]],
+    expected: Expected,
+    evidence: Evidence = NOTHING,
 ) -> dict[Experiment, State]:
     """The states that `read_experiments` finds."""
-    return read_experiments(stages, expected)[0]
+    return read_experiments(stages, expected, evidence)[0]
 
 
-def failure_of(stages: Sequence[Stage]) -> State:
-    """The first of an experiment's jobs that failed and whose output is not there."""
+def _unfinished(stages: Sequence[Stage], evidence: Evidence) -> State | None:
+    """The first of an experiment's jobs that runs or has failed; None if there is none."""
     for log, output in stages:
-        if Path(output).is_file() or not Path(log).is_file():
+        if not Path(log).is_file():
             continue
-        if reason := jobs.failure(Path(log)):
-            return State("failed", log, reason)
-    return State("missing")
+        found = jobs.outcome(Path(log))
+        if found.state == "running" or evidence.elsewhere.get(log):
+            return State("running", log, found.since)
+        if found.state in ("failed", "unknown") and not Path(output).is_file():
+            return State("failed", log, found.reason)
+    return None
 
 
 def report(states: Mapping[Experiment, State]) -> str:
@@ -74,6 +127,8 @@ def report(states: Mapping[Experiment, State]) -> str:
     numbers = [str(number) for number in range(1, len(names) + 1)]
     cell = max(map(len, numbers)) + 1
     lines = []
+    present = {state.name for state in states.values()}
+    shown = [name for name in SIGNS if name in present or name in ALWAYS_COUNTED]
     if margin + cell * len(names) <= WIDTH:
         lines.append(" " * margin + "".join(number.rjust(cell) for number in numbers))
         for task_id in tasks:
@@ -83,22 +138,33 @@ def report(states: Mapping[Experiment, State]) -> str:
     else:
         for task_id in tasks:
             found = [states[task_id, name].name for name in names]
-            counts = (f"{found.count(name):>5} {name}" for name in SIGNS)
+            counts = (f"{found.count(name):>5} {name}" for name in shown)
             lines.append(task_id.ljust(margin) + "".join(counts))
     found = [state.name for state in states.values()]
     diverged = sum(state.reason.startswith(DIVERGED) for state in states.values())
-    sums = [f"{SIGNS[name]} {found.count(name)} {name}" for name in SIGNS]
-    if diverged:
-        sums[1] += f" ({diverged} diverged)"
+    also = {"failed": f" ({diverged} diverged)" if diverged else ""}
+    sums = [f"{SIGNS[name]} {found.count(name)} {name}{also.get(name, '')}" for name in shown]
     lines += ["", ", ".join(sums) + f", of {len(states)} experiments"]
-    if not found.count("done"):
+    if present == {"missing"}:
         lines.append("No experiment is finished yet: snakemake --cores 4 starts the run.")
-    return "\n".join(lines + failures(states))
+    return "\n".join([*lines, *running(states), *failures(states)])
+
+
+def running(states: Mapping[Experiment, State]) -> list[str]:
+    """One line per job that runs: its log tells more."""
+    found = {state.stage: state.reason for state in states.values() if state.name == "running"}
+    lines = [f"running since {since}: {log}" for log, since in sorted(found.items())]
+    return ["", *lines] if lines else []
 
 
 def failures(states: Mapping[Experiment, State]) -> list[str]:
-    """One paragraph per failed job, with the experiments that wait for it."""
-    failed = [(state.stage, state.reason, one) for one, state in states.items() if state.stage]
+    """One paragraph per failed job, with the experiments that wait for it, and per reason that
+    something is outdated."""
+    failed = [
+        (state.stage, f"outdated: {state.reason}" * (state.name == "outdated") or state.reason, one)
+        for one, state in states.items()
+        if state.name in ("failed", "outdated")
+    ]
     lines = []
     for (stage, reason), group in groupby(sorted(failed), key=lambda item: item[:2]):
         experiments = ["/".join(experiment) for _, _, experiment in group]

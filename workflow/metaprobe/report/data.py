@@ -15,10 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaprobe.core.files import read_json
-from metaprobe.operations.status import Stage, State, read_experiments
+from metaprobe.operations.status import State
 from metaprobe.tables.collect import Tables, read_tables, tables_of
 from metaprobe.tables.statistics import FEWEST_TASKS, holm, wilcoxon
-from metaprobe.training.fragment import Expected, Experiment
+from metaprobe.training.fragment import Experiment, Fragment
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -201,18 +201,17 @@ def read_run(results: Path, licences: Mapping[str, str]) -> Run:
     )
 
 
-def read_partial_run(
+def partial_run(
     results: Path,
-    stages: Mapping[Experiment, Sequence[Stage]],
-    expected: Expected,
+    states: Mapping[Experiment, State],
+    fragments: Sequence[Fragment],
     licences: Mapping[str, str],
 ) -> Run:
-    """Read what there is of a run, its tables from the sound fragments; a validation and an
-    evaluation are of a whole table. `stages` and `expected` as `status.read_experiments` takes them.
+    """Return what there is of a run, its tables from the sound fragments; a validation and an
+    evaluation are of a whole table.
     """
-    states, fragments = read_experiments(stages, expected)
-    tables = tables_of(list(fragments.values()))
-    return Run(states, tables, licences, None, None, machine(results, tables))
+    tables = tables_of(fragments)
+    return Run(dict(states), tables, licences, None, None, machine(results, tables))
 
 
 def machine(results: Path, tables: Tables) -> dict[str, str]:

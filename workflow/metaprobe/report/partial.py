@@ -1,18 +1,27 @@
 """`metaprobe partial`: the table and the report of what is finished now."""
 
+from metaprobe.operations.status import gather, read_experiments
 from metaprobe.operations.workflow import Workflow
 from metaprobe.tables import partial
 
+START = "No experiment is finished yet: snakemake --cores 4 starts the run."
+
 
 def answer(flow: Workflow) -> int:
-    """Write both and print how much is finished; return the exit code."""
-    print(partial.answer(flow.results, flow.experiments, flow.expected_of_fragments))
-    if not any((flow.results / "metrics").glob("*/*.json")):
-        return 0
-    from metaprobe.report.data import read_partial_run
-    from metaprobe.report.page import write_partial_report
+    """Write both, print how much is finished and what is left out; return the exit code.
 
-    run = read_partial_run(flow.results, flow.stages, flow.expected_of_fragments, flow.licences)
-    if run.count("done"):
+    Nothing is written while there is nothing to put into the table.
+    """
+    states, found = read_experiments(flow.stages, flow.expected_of_fragments, gather(flow))
+    fragments = list(found.values())
+    print(partial.write_finished(flow.results, fragments, len(states)) if fragments else START)
+    for one, state in states.items():
+        if state.stage == "fragment":
+            print(f"Left out: {'/'.join(one)}: {state.name}: {state.reason}")
+    if fragments:
+        from metaprobe.report.data import partial_run
+        from metaprobe.report.page import write_partial_report
+
+        run = partial_run(flow.results, states, fragments, flow.licences)
         print(f"The report of them: {write_partial_report(run, flow.results)}")
     return 0
