@@ -47,7 +47,7 @@ def record():
         "results": workflow.pathvars.apply("<results>"),
         "todo": sorted([job.rule, job.name] for job in todo.values()),
         "needs": {{job.name: [one.name for one in needed] for job, needed in needs.items()}},
-        "targets": sorted(coupling.targets_of(workflow)),
+        "asked_for": coupling.asked_for(workflow, "second"),
         "cores": coupling.local_cores(workflow),
         "spoken_for": coupling.speak_for(workflow),
     }}
@@ -57,6 +57,7 @@ onstart: record()
 onerror: json.dump(HEARD, open("heard.json", "w"))
 
 def wanted(wildcards):
+    coupling.before_lock(workflow, lambda: print("about to lock"))
     coupling.run_again(workflow, config.get("again", []))
     return "<results>/x/y.b"
 
@@ -97,7 +98,7 @@ def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
     told = json.loads((toy / "told.json").read_text())
     assert told["todo"] == [["first", "x/y"], ["second", "x/y"]]
     assert told["needs"]["x/y"] in ([], ["x/y"])
-    assert told["targets"] == [] and told["cores"] == 2 and told["spoken_for"] is True
+    assert told["asked_for"] == 1 and told["cores"] == 2 and told["spoken_for"] is True
     assert json.loads((toy / "heard.json").read_text()) == [
         ["job_started", "first"],
         ["job_finished", "first"],
@@ -111,6 +112,20 @@ def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
     assert told["files"] == [*files[:-1], str(toy / files[-1])]
     assert files == [*(f"config/{name}.yaml" for name in coupling.SECTIONS), "mine.yaml"]
     assert str(folders["results"]) == told["results"] == "mine"
+
+
+def test_jobs_beyond_what_is_asked_for_are_not_counted(toy: Path) -> None:
+    """A run until an earlier rule that tells of experiments done."""
+    result = snakemake(toy, "--until", "first", "--config", "command=touch")
+    assert result.returncode == 0, result.stdout
+    assert json.loads((toy / "told.json").read_text())["asked_for"] == 0
+
+
+def test_lock_is_taken_in_a_run_alone(toy: Path) -> None:
+    """A run that starts beside another one; or a dry run that is refused, as one is going on."""
+    for arguments, times in (("--dry-run",), 0), (("--nolock",), 0), ((), 1):
+        said = snakemake(toy, *arguments, "--config", "command=touch").stdout
+        assert said.count("about to lock") == times, said
 
 
 def test_files_are_made_again_whatever_snakemake_remembers(toy: Path, monkeypatch) -> None:

@@ -89,7 +89,7 @@ def test_failure_names_the_pair_and_leaves_the_table_alone(checkout) -> None:
     before = (checkout / "results/target_representations.csv").read_bytes()
     result = snakemake(checkout, "sweep", *TINY)
     assert result.returncode != 0
-    assert "The sweep is not finished" in result.stdout
+    assert "The run is not finished" in result.stdout
     assert (
         "sweep_heads/Tints/ResNet18: results/features/Tints/ResNet18.safetensors is"
         in result.stdout

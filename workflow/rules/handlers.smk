@@ -14,15 +14,15 @@ def check_cluster():
         sys.exit(str(error))
 
 
-def asked_for_experiments():
-    """Whether the run is for the table, and not for the sweep alone."""
-    return snakemake_coupling.targets_of(workflow) != {"sweep"}
+def asked_for():
+    """How many experiments the run is for; none if it is for the sweep, or until an earlier rule."""
+    return snakemake_coupling.asked_for(workflow, layout.LAST_OF_EXPERIMENT)
 
 
 def report_success():
     """Remove the partial table and report once the whole ones exist."""
     whole = FLOW.results / "target_representations.csv"
-    if asked_for_experiments() and whole.is_file():
+    if asked_for() and whole.is_file():
         for name in "target_representations.partial.csv", "report.partial.html":
             (FLOW.results / name).unlink(missing_ok=True)
 
@@ -35,8 +35,8 @@ def repeat_warnings():
 
 def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
-    lines = ["The sweep is not finished; what was trained is kept."]
-    if asked_for_experiments():
+    lines = ["The run is not finished; what is done is kept."]
+    if asked_for():
         found = status.gather(FLOW)
         _, finished = status.read_experiments(FLOW.stages, FLOW.expected_of_fragments, found)
         fragments = list(finished.values())
@@ -57,8 +57,7 @@ def watch_progress():
     """Say now and then how far the run is."""
     global WATCH
     if SPOKEN_FOR:
-        experiments = len(FLOW.experiments) if asked_for_experiments() else 0
-        WATCH = progress.watch(workflow, FLOW, experiments, STARTED)
+        WATCH = progress.watch(workflow, FLOW, asked_for(), STARTED)
 
 
 def end_progress():

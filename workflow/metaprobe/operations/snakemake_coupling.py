@@ -218,9 +218,10 @@ def hand_over(workflow: Any, questions: Sequence[str]) -> None:
     os.execv(last[0], last)
 
 
-def targets_of(workflow: Any) -> set[str]:
-    """Return what a run is for; empty for the default."""
-    return set(workflow.dag_settings.targets)
+def asked_for(workflow: Any, rule: str) -> int:
+    """Return how many jobs of a rule the run is for, those among them that need not run."""
+    dag = workflow.dag
+    return sum(job.rule.name == rule for job in dag.bfs(dag.dependencies, *dag.targetjobs))
 
 
 def run_again(workflow: Any, files: Iterable[str]) -> None:

@@ -13,7 +13,14 @@ from metaprobe.operations.workflow import Workflow
 from metaprobe.training.fragment import Expected, Experiment, Fragment, read_fragment
 
 # `missing`: nobody is at work on it; `outdated`: its fragment is of other settings.
-SIGNS = {"done": "#", "running": ">", "waiting": "-", "outdated": "o", "failed": "x", "missing": "."}
+SIGNS = {
+    "done": "#",
+    "running": ">",
+    "waiting": "-",
+    "outdated": "o",
+    "failed": "x",
+    "missing": ".",
+}
 ALWAYS_COUNTED = ("done", "failed", "missing")
 WIDTH = 80
 DIVERGED = "diverged at epoch"
