@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_arrays
-from metaprobe.tables.predictions import write_comparisons, write_predictions
+from metaprobe.core.files import write_arrays, write_csv
+from metaprobe.tables.predictions import comparisons, write_predictions
 from scipy.stats import binomtest
 
 IMAGES = 50
@@ -33,7 +33,7 @@ def compared(folder: Path, tasks: dict[str, dict[str, Any]]) -> list[dict[str, s
             write_arrays(folder / task_id / f"{name}.safetensors", arrays, ids)
     names = [(task_id, name) for task_id, experiments in tasks.items() for name in experiments]
     write_predictions(folder / "predictions.parquet", folder, names)
-    write_comparisons(folder / "comparisons.csv", folder / "predictions.parquet")
+    write_csv(folder / "comparisons.csv", comparisons(folder / "predictions.parquet"))
     with open(folder / "comparisons.csv", newline="") as file:
         return list(csv.DictReader(file))
 

@@ -12,11 +12,11 @@ import pytest
 from checkouts import ROOT
 from entries import draw_subset, open_dataset, typed
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_arrays, write_arrays, write_json
+from metaprobe.core.files import read_arrays, write_arrays, write_checked_json, write_json
 from metaprobe.metafeatures.columns import columns
 from metaprobe.metafeatures.description import describe_dataset
 from metaprobe.metafeatures.image_statistics import measure_pictures
-from metaprobe.metafeatures.table import cell, write_basic_table
+from metaprobe.metafeatures.table import as_csv, collect_descriptions, digits
 from PIL import Image
 
 ENTRY = {"kind": "folder", "classes": 3, "transform": "colour"}
@@ -208,12 +208,11 @@ def description(task_id: str, *rows: dict[str, Any], **changes: Any) -> dict[str
 
 def write_all(folder: Path) -> None:
     for task_id in EXPECTED:
-        write_json(folder / f"{task_id}.json", description(task_id))
+        write_checked_json(folder / f"{task_id}.json", description(task_id))
 
 
 def write(folder: Path, rows_per_task: int = 1) -> str:
-    write_basic_table(folder / "table.csv", folder, COLUMNS, EXPECTED, rows_per_task)
-    return (folder / "table.csv").read_text()
+    return as_csv(collect_descriptions(folder, COLUMNS, EXPECTED, rows_per_task)[0])
 
 
 def test_rows_are_in_the_order_of_the_tasks(tmp_path: Path) -> None:
@@ -226,7 +225,7 @@ def test_several_rows_per_task_stay_together(tmp_path: Path) -> None:
     """Resamples of one task under another's name, or out of order."""
     rows = [{"first": n, "second": 0.0} for n in range(2)]
     for task_id in EXPECTED:
-        write_json(tmp_path / f"{task_id}.json", description(task_id, *rows))
+        write_checked_json(tmp_path / f"{task_id}.json", description(task_id, *rows))
     lines = write(tmp_path, rows_per_task=2).splitlines()
     assert [line[:3] for line in lines[1:]] == ["B,0", "B,1", "A,0", "A,1", "C,0", "C,1"]
 
@@ -244,7 +243,7 @@ def test_several_rows_per_task_stay_together(tmp_path: Path) -> None:
 )
 def test_cells(value, text) -> None:
     """A minus before nothing, digits beyond what processors agree on, small numbers lost."""
-    assert cell(value) == text
+    assert digits(value) == text
 
 
 @pytest.mark.parametrize(
@@ -266,10 +265,9 @@ def test_cells(value, text) -> None:
 def test_description_of_another_run_is_named(tmp_path: Path, changes, message) -> None:
     """A row of other weights, another seed, or with an empty cell."""
     write_all(tmp_path)
-    write_json(tmp_path / "B.json", description("B") | changes)
+    write_checked_json(tmp_path / "B.json", description("B") | changes)
     with pytest.raises(UserError, match=rf"B\.json is broken .*{re.escape(message)}"):
         write(tmp_path)
-    assert not (tmp_path / "table.csv").exists()
 
 
 def test_every_missing_description_is_named(tmp_path: Path) -> None:
@@ -287,10 +285,11 @@ def test_every_missing_description_is_named(tmp_path: Path) -> None:
 def test_table_reads_as_numbers(tmp_path: Path, files: Files) -> None:
     """A column that pandas takes for text, or a cell it takes for absent."""
     facts = files.describe()
-    write_json(tmp_path / f"{TASK}.json", facts)
+    write_checked_json(tmp_path / f"{TASK}.json", facts)
     weights = {name: of["id"] for name, of in facts["weights"].items()}
     expected = {TASK: {"seed": 0, "sampling": "random", "weights": weights}}
-    write_basic_table(tmp_path / "table.csv", tmp_path, columns(ARCHITECTURES), expected)
+    table, _ = collect_descriptions(tmp_path, columns(ARCHITECTURES), expected)
+    (tmp_path / "table.csv").write_text(as_csv(table))
     frame = pd.read_csv(tmp_path / "table.csv")
     assert frame.columns[0] == "task_id"
     numbers = frame.drop(columns="task_id")

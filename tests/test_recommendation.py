@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from metaprobe.config.settings import Settings
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import csv_text, write_json
+from metaprobe.core.files import csv_text, write_checked_json
 from metaprobe.recommend.meta_table import MetaTable, select_tasks
 from metaprobe.recommend.ranking import (
     judge_coverage,
@@ -140,9 +140,9 @@ def test_every_method_ranks_all_configurations_once(method) -> None:
 def test_description_of_other_columns_is_refused(tmp_path) -> None:
     """Values joined by their place and not by their name."""
     table = small()
-    write_json(tmp_path / "a.json", {"rows": [{"place": 1.5}]})
+    write_checked_json(tmp_path / "a.json", {"rows": [{"place": 1.5}]})
     assert read_new_task(str(tmp_path / "a.json"), table) == [1.5]
-    write_json(tmp_path / "b.json", {"rows": [{"spot": 1.5}]})
+    write_checked_json(tmp_path / "b.json", {"rows": [{"spot": 1.5}]})
     with pytest.raises(UserError, match="differ in place, spot"):
         read_new_task(str(tmp_path / "b.json"), table)
 

@@ -16,7 +16,7 @@ from typing import Any
 import fragments
 import numpy as np
 import pytest
-from metaprobe.core.files import with_checksum, write_json, write_parquet
+from metaprobe.core.files import with_checksum, write_checked_json, write_parquet
 from metaprobe.operations.status import State, read_experiments
 from metaprobe.report.data import Run, compare, hours, partial_run, read_run
 from metaprobe.report.page import figures, page, write_partial_report, write_report
@@ -255,7 +255,9 @@ def test_whole_and_partial_report_are_of_one_making(tmp_path: Path) -> None:
     for name in ("experiments", "replicates", "curves"):
         write_parquet(tmp_path / f"{name}.parquet", getattr(tables, name))
     for name in ("validation", "recommendation_evaluation"):
-        write_json(tmp_path / f"{name}.json", {"checks": [], "rows": [], "notes": ["old news"]})
+        write_checked_json(
+            tmp_path / f"{name}.json", {"checks": [], "rows": [], "notes": ["old news"]}
+        )
     stages = {
         (task, name): [("log", str(tmp_path / f"metrics/{task}/{name}.json"))] for task, name in ids
     }

@@ -38,9 +38,13 @@ def report_failure():
     lines = ["The run is not finished; what is done is kept."]
     if asked_for():
         found = status.gather(FLOW)
-        _, finished = status.read_experiments(FLOW.stages, FLOW.expected_of_fragments, found)
+        _, finished = status.read_experiments(
+            FLOW.stages, FLOW.expected_of_fragments, found
+        )
         fragments = list(finished.values())
-        lines = [partial_table.write_finished(FLOW.results, fragments, len(FLOW.experiments))]
+        lines = [
+            partial_table.write_finished(FLOW.results, fragments, len(FLOW.experiments))
+        ]
     if failed := jobs.failures(FLOW.logs, STARTED):
         why = "What failed, and why (the rest of each log is in the file of that name):"
         lines += ["", why]

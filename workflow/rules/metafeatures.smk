@@ -52,7 +52,8 @@ rule aggregate_descriptions:
     input:
         FLOW.of_datasets(layout.DESCRIPTION),
     output:
-        "<results>/basic_representations.csv",
+        csv="<results>/basic_representations.csv",
+        parquet="<results>/basic_representations.parquet",
     log:
         "<logs>/aggregate_descriptions/basic_representations.log",
     benchmark:
@@ -97,7 +98,8 @@ rule bootstrap:
     input:
         FLOW.of_datasets(layout.RESAMPLES),
     output:
-        "<results>/bootstrap_representations.csv",
+        csv="<results>/bootstrap_representations.csv",
+        parquet="<results>/bootstrap_representations.parquet",
     log:
         "<logs>/bootstrap/bootstrap_representations.log",
     benchmark:

@@ -2,7 +2,7 @@
 
 TABLES = {
     "experiments": "<results>/experiments.parquet",
-    "basic": "<results>/basic_representations.csv",
+    "basic": "<results>/basic_representations.parquet",
 }
 FOR_META_LEARNERS = [
     "<results>/metabu/target_representations.csv",

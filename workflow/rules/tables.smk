@@ -51,8 +51,10 @@ from metaprobe.config.model import plain
 rule check_table:
     input:
         table="<results>/target_representations.csv",
+        experiments="<results>/experiments.parquet",
         subsets=FLOW.of_datasets(layout.SUBSET),
         basic="<results>/basic_representations.csv",
+        basic_parquet="<results>/basic_representations.parquet",
     output:
         "<results>/validation.json",
     log:

@@ -5,9 +5,12 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.metafeatures.table import write_basic_table
+    from metaprobe.core.files import write_parquet, write_text
+    from metaprobe.metafeatures.table import as_csv, collect_descriptions
 
-    params = snakemake.params
+    params, output = snakemake.params, snakemake.output
     folder = Path(snakemake.input[0]).parent
     rows_per_task = params.get("resamples", 1)
-    write_basic_table(snakemake.output[0], folder, params.columns, params.expected, rows_per_task)
+    table, digests = collect_descriptions(folder, params.columns, params.expected, rows_per_task)
+    write_text(output.csv, as_csv(table))
+    write_parquet(output.parquet, table, digests)

@@ -3,16 +3,22 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_json
+    from metaprobe.core.files import csv_text, read_parquet, write_checked_json
+    from metaprobe.metafeatures.table import as_csv
     from metaprobe.tables.checks import describe_subset, examine, read_table
+    from metaprobe.tables.collect import target_table
 
     params, files = snakemake.params, snakemake.input
+    written = {files.table: csv_text(target_table(read_parquet(files.experiments)))}
+    if basic := files.get("basic"):
+        written[basic] = as_csv(read_parquet(files.basic_parquet))
     table = read_table(
         files.table,
         params.experiments,
         params.configurations,
         dict(zip(params.tasks, map(describe_subset, files.subsets), strict=True)),
         params.replicates,
-        files.get("basic") or None,
+        basic or None,
+        written,
     )
-    write_json(snakemake.output[0], examine(table, files.table))
+    write_checked_json(snakemake.output[0], examine(table, files.table))

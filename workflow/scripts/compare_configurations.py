@@ -5,8 +5,9 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.tables.predictions import write_comparisons, write_predictions
+    from metaprobe.core.files import write_csv
+    from metaprobe.tables.predictions import comparisons, write_predictions
 
     folder = Path(snakemake.input[0]).parent.parent
     write_predictions(snakemake.output.predictions, folder, snakemake.params.experiments)
-    write_comparisons(snakemake.output.comparisons, snakemake.output.predictions)
+    write_csv(snakemake.output.comparisons, comparisons(snakemake.output.predictions))

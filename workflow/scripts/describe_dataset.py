@@ -3,7 +3,7 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_json
+    from metaprobe.core.files import write_checked_json
     from metaprobe.metafeatures.description import describe_dataset
 
     params = snakemake.params
@@ -15,5 +15,5 @@ with logged(snakemake.log[0]):
         features_paths=dict(zip(params.architectures, snakemake.input.features, strict=True)),
         resamples=params.get("resamples"),
     )
-    write_json(snakemake.output[0], description)
+    write_checked_json(snakemake.output[0], description)
     print(description["rows"][0])

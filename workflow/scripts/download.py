@@ -6,7 +6,7 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from metaprobe.config.datasets import Source
-    from metaprobe.core.files import write_json
+    from metaprobe.core.files import write_checked_json
     from metaprobe.data.download import fetch_source
 
     source, config = snakemake.wildcards.source, snakemake.config
@@ -16,4 +16,4 @@ with logged(snakemake.log[0]):
         Path(config["data"]),
         delete_archives=config["delete_archives"],
     )
-    write_json(snakemake.output[0], manifest)
+    write_checked_json(snakemake.output[0], manifest)

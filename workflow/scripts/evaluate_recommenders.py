@@ -3,7 +3,7 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_csv, write_json
+    from metaprobe.core.files import write_checked_json, write_csv
     from metaprobe.core.jobs import WARNING
     from metaprobe.recommend.evaluation import evaluate, evaluation_rows, to_json, to_table
     from metaprobe.recommend.meta_table import read_meta_table
@@ -13,7 +13,7 @@ with logged(snakemake.log[0]):
     outcomes = evaluate(table, method=params.method, neighbours=params.neighbours, seed=params.seed)
     rows = evaluation_rows(outcomes, params.seed)
     details = to_json(outcomes, rows, neighbours=params.neighbours)
-    write_json(snakemake.output.details, details)
+    write_checked_json(snakemake.output.details, details)
     write_csv(snakemake.output.table, to_table(rows))
     for note in details["notes"]:
         print(f"{WARNING}{note}")

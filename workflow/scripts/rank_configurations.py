@@ -3,7 +3,7 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_csv, write_json
+    from metaprobe.core.files import write_checked_json, write_csv
     from metaprobe.recommend.meta_table import read_meta_table
     from metaprobe.recommend.ranking import read_new_task, recommend, to_table
 
@@ -16,5 +16,5 @@ with logged(snakemake.log[0]):
         method=params.method,
         neighbours=params.neighbours,
     )
-    write_json(snakemake.output.details, recommendation)
+    write_checked_json(snakemake.output.details, recommendation)
     write_csv(snakemake.output.table, to_table(recommendation))

@@ -20,10 +20,13 @@ from metaprobe.core.orphans import check_not_superseded
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Arrays = dict[str, NDArray[Any]]
 LEAST_ROOM = 10**6  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
+UNSEALED = b"0" * 64  # stands for the digest of a file while that is computed
 INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
 
 
@@ -93,19 +96,72 @@ def csv_text(table: "pd.DataFrame") -> str:
     return table.to_csv(index=False, lineterminator="\n")
 
 
-def write_parquet(path: str | Path, table: "pd.DataFrame") -> None:
-    """Write a table as Parquet."""
+def write_parquet(
+    path: str | Path, table: "pd.DataFrame", made_from: Mapping[str, str] | None = None
+) -> None:
+    """Write a table as Parquet with its digest; see `parquet_writer`."""
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     types = [
         (name, pa.string() if pd.api.types.is_string_dtype(kind) else pa.from_numpy_dtype(kind))
         for name, kind in table.dtypes.items()
     ]
     content = pa.Table.from_pandas(table, pa.schema(types), preserve_index=False)
+    with parquet_writer(path, pa.schema(types), made_from) as writer:
+        writer.write_table(content)
+
+
+@contextmanager
+def parquet_writer(
+    path: str | Path, schema: "pa.Schema", made_from: Mapping[str, str] | None = None
+) -> Iterator["pq.ParquetWriter"]:
+    """Yield a writer of a Parquet file that carries the digest of itself.
+
+    Args:
+        made_from: file, named from the results folder, -> its digest; of what the table was made.
+    """
+    import pyarrow.parquet as pq
+
     with replacing(path) as temporary:
-        pq.write_table(content.replace_schema_metadata(None), temporary, compression="zstd")
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            yield writer
+            made = json.dumps(made_from or {}, sort_keys=True)
+            writer.add_key_value_metadata({"made_from": made, "sha256": UNSEALED.decode()})
+        content = bytearray(temporary.read_bytes())
+        place = content.rindex(UNSEALED)
+        content[place : place + len(UNSEALED)] = hashlib.sha256(content).hexdigest().encode()
+        temporary.write_bytes(content)
+
+
+def check_parquet(path: str | Path) -> dict[str, str]:
+    """Return what a Parquet file was made from, once the file has proved to be as it was written.
+
+    Raises:
+        UserError: it is missing, or damaged, or has no digest.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        content = Path(path).read_bytes()
+        metadata = pq.read_metadata(pa.BufferReader(content)).metadata or {}
+        digest: bytes = metadata[b"sha256"]
+        made_from: dict[str, str] = json.loads(metadata[b"made_from"])
+    except FileNotFoundError:
+        raise missing(path) from None
+    except KeyError:
+        raise broken(path, "it carries no digest") from None
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise broken(path, f"it is no whole Parquet file: {_first_line(error)}") from None
+    before, found, after = content.rpartition(digest)
+    if not found or hashlib.sha256(before + UNSEALED + after).hexdigest() != digest.decode("latin"):
+        raise broken(path, "its content does not match its digest")
+    return made_from
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def read_parquet(path: str | Path) -> "pd.DataFrame":
@@ -116,12 +172,8 @@ def read_parquet(path: str | Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise missing(path) from None
-    except (ValueError, OSError) as error:  # pyarrow's errors are among them
-        raise broken(path, str(error)) from None
+    check_parquet(path)
+    return pd.read_parquet(path)
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -145,6 +197,23 @@ def read_json(path: str | Path) -> Any:
         raise missing(path) from None
     except ValueError as error:
         raise broken(path, str(error)) from None
+
+
+def write_checked_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write `content` and its checksum as JSON."""
+    write_json(path, with_checksum(content))
+
+
+def read_checked_json(path: str | Path) -> dict[str, Any]:
+    """Return what `write_checked_json` wrote, with its checksum.
+
+    Raises:
+        UserError: the file is missing, is not JSON, or does not match its checksum.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not checksum_matches(content):
+        raise broken(path, "its content does not match its digest")
+    return content
 
 
 def _refuse_constant(constant: str) -> float:

@@ -8,20 +8,19 @@ from typing import Any
 import pandas as pd
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, read_json, write_csv
+from metaprobe.core.files import broken, csv_text, read_checked_json
 
 SIGNIFICANT_DIGITS = 6
 Expected = Mapping[str, Mapping[str, Any]]
 
 
-def write_basic_table(
-    path: str | Path,
+def collect_descriptions(
     folder: str | Path,
     columns: Sequence[str],
     expected: Expected,
     rows_per_task: int = 1,
-) -> None:
-    """Write the rows of all tasks of `expected`, in their order.
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the rows of all tasks of `expected`, in their order, and the digests of the descriptions.
 
     Args:
         folder: holds the descriptions as `<task_id>.json`.
@@ -32,18 +31,24 @@ def write_basic_table(
     Raises:
         UserError: descriptions are missing, broken or of another run, all of them named.
     """
-    rows, complaints = [], []
+    rows, complaints, digests = [], [], {}
     for task_id, metadata in expected.items():
         file = Path(folder, f"{task_id}.json")
         try:
-            found = read_description(file, task_id, columns, metadata, rows_per_task)
+            digest, found = read_description(file, task_id, columns, metadata, rows_per_task)
         except UserError as error:
             complaints.append(str(error))
             continue
-        rows += [[task_id, *(cell(values[name]) for name in columns)] for values in found]
+        digests[f"{file.parent.name}/{file.name}"] = digest
+        rows += [[task_id, *(rounded(values[name]) for name in columns)] for values in found]
     if complaints:
         raise UserError("\n".join(complaints))
-    write_csv(path, pd.DataFrame(rows, columns=["task_id", *columns]))
+    return pd.DataFrame(rows, columns=["task_id", *columns]), digests
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Return the CSV of a table that `collect_descriptions` returned."""
+    return csv_text(table.map(lambda cell: cell if isinstance(cell, str) else digits(cell)))
 
 
 def read_description(
@@ -52,13 +57,13 @@ def read_description(
     columns: Sequence[str],
     expected: Mapping[str, Any],
     rows_per_task: int,
-) -> list[dict[str, float]]:
-    """Return the rows of one description.
+) -> tuple[str, list[dict[str, float]]]:
+    """Return the digest and the rows of one description.
 
     Raises:
-        UserError: it is missing, broken, of another task or run, or a value is no finite number.
+        UserError: it is missing, damaged, of another task or run, or a value is no finite number.
     """
-    description = read_json(path)
+    description = read_checked_json(path)
     try:
         found = {key: description[key] for key in ("task_id", "seed", "sampling")}
         found["weights"] = {
@@ -78,9 +83,14 @@ def read_description(
     for name, value in ((name, value) for row in rows for name, value in row.items()):
         if type(value) not in (int, float) or not math.isfinite(value):
             raise broken(path, f"{name}: {value!r} is no finite number")
-    return rows
+    return description["sha256"], rows
 
 
-def cell(value: float) -> str:
+def digits(value: float) -> str:
     """Return six significant digits: more would differ between processors."""
     return f"{value + 0.0:.{SIGNIFICANT_DIGITS}g}"
+
+
+def rounded(value: float) -> float:
+    """Return the number that `digits` writes."""
+    return float(digits(value))

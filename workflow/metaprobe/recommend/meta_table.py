@@ -1,9 +1,6 @@
 """What a meta-learner learns from: every task's accuracies, and the tasks' meta-features."""
 
-import csv
-import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,11 +79,10 @@ def select_tasks(table: MetaTable, chosen: Sequence[int] | NDArray[np.int64]) ->
 
 def read_meta_table(experiments: str | Path, basic: str | Path) -> MetaTable:
     """Join `experiments.parquet`, every task with every configuration, with
-    `basic_representations.csv`.
+    `basic_representations.parquet`.
 
     Raises:
-        UserError: a file is missing or damaged, the two have different tasks, or a meta-feature is
-            no finite number.
+        UserError: a file is missing or damaged, or the two have different tasks.
     """
     frame = read_parquet(experiments)
     columns, rows = read_basic(basic)
@@ -108,24 +104,14 @@ def read_meta_table(experiments: str | Path, basic: str | Path) -> MetaTable:
 
 
 def read_basic(path: str | Path) -> tuple[tuple[str, ...], dict[str, list[float]]]:
-    """Return columns, and task_id → values, of a table of meta-features, one row per task.
+    """Return columns, and task_id → values, of `basic_representations.parquet`.
 
     Raises:
-        UserError: it is missing, a task stands twice, or a cell is no finite number.
+        UserError: it is missing or damaged.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            header, *lines = csv.reader(file)
-    except (FileNotFoundError, ValueError):
-        raise UserError(f"{path} is missing or empty: start the run again to make it") from None
-    rows: dict[str, list[float]] = {}
-    for task_id, *cells in lines:
-        if task_id in rows:
-            raise UserError(f"{path}: {task_id} has two rows; keep one of them")
-        rows[task_id] = [_number(cell, f"{path}: {task_id}") for cell in cells]
-        if len(cells) != len(header) - 1:
-            raise UserError(f"{path}: {task_id} has {len(cells)} values, not {len(header) - 1}")
-    return tuple(header[1:]), rows
+    frame = read_parquet(path).set_index("task_id")
+    rows = {str(task_id): list(map(float, row)) for task_id, *row in frame.itertuples()}
+    return tuple(frame.columns), rows
 
 
 def check_same_tasks(
@@ -139,10 +125,3 @@ def check_same_tasks(
             f"{basic_name} has tasks without experiments: {', '.join(extra)}: remove their rows, "
             "or run their experiments"
         )
-
-
-def _number(cell: str, where: str) -> float:
-    with suppress(ValueError):
-        if math.isfinite(value := float(cell)):
-            return value
-    raise UserError(f"{where}: {cell!r} is no finite number")

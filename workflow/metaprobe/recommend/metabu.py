@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metaprobe.core.files import write_csv, write_json
+from metaprobe.core.files import write_checked_json, write_csv
 from metaprobe.recommend.meta_table import (
     Floats,
     MetaTable,
@@ -157,7 +157,7 @@ def export(table: MetaTable, folder: str | Path) -> list[str]:
     target_columns, rows = [*form.columns, ACCURACY], np.concatenate(points)
     _write_csv(Path(folder, "target_representations.csv"), table.tasks, target_columns, rows)
     _write_csv(Path(folder, "basic_representations.csv"), table.tasks, columns, basic)
-    write_json(Path(folder, "scaler.json"), scaler)
+    write_checked_json(Path(folder, "scaler.json"), scaler)
     return warnings
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, read_json
+from metaprobe.core.files import broken, read_checked_json
 from metaprobe.core.text_table import aligned
 from metaprobe.recommend.meta_table import Floats, MetaTable, select_tasks
 from metaprobe.recommend.recommenders import basic_distances, recommender
@@ -24,7 +24,7 @@ def read_new_task(description: str, table: MetaTable) -> Floats:
         UserError: the description is broken, or has other columns than the table.
     """
     try:
-        values: Mapping[str, float] = read_json(description)["rows"][0]
+        values: Mapping[str, float] = read_checked_json(description)["rows"][0]
     except (KeyError, IndexError, TypeError):
         raise broken(description, "it is not a description") from None
     if differing := set(values) ^ set(table.columns):

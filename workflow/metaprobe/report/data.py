@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaprobe.core.files import read_json
+from metaprobe.core.files import read_checked_json
 from metaprobe.operations.status import State
 from metaprobe.tables.collect import Tables, read_tables, tables_of
 from metaprobe.tables.statistics import FEWEST_TASKS, holm, wilcoxon
@@ -195,8 +195,8 @@ def read_run(results: Path, licences: Mapping[str, str]) -> Run:
         states=dict.fromkeys(ids, State("done")),
         tables=tables,
         licences=licences,
-        validation=read_json(results / "validation.json"),
-        evaluation=read_json(results / "recommendation_evaluation.json"),
+        validation=read_checked_json(results / "validation.json"),
+        evaluation=read_checked_json(results / "recommendation_evaluation.json"),
         machine=machine(results, tables),
     )
 

@@ -60,7 +60,8 @@ class Table:
 
     `experiments` are (task_id, configuration) as declared; `subsets` has of each task
     `test_images`, `class_count` and `test_majority_rate`; `basic` are the task ids of
-    basic_representations.csv, None if the run has no such file.
+    basic_representations.csv, None if the run has no such file; `altered` are the files that are not
+    what the workflow wrote, None if that was not looked at.
     """
 
     header: list[str]
@@ -70,6 +71,7 @@ class Table:
     subsets: Mapping[str, Mapping[str, Any]]
     replicates: int
     basic: list[str] | None
+    altered: list[str] | None = None
 
 
 def finding(
@@ -226,6 +228,14 @@ def different_tasks(table: Table) -> Iterator[Finding]:
             yield finding(f"all its results are those of {first}", task_id)
 
 
+def unaltered(table: Table) -> Iterator[Finding]:
+    """Both tables are, byte for byte, what was made of `experiments.parquet` and of
+    `basic_representations.parquet`.
+    """
+    for name in table.altered or ():
+        yield finding(f"{name} is not as it was written: it was edited or damaged")
+
+
 def above_majority(table: Table) -> Iterator[Finding]:
     """The test accuracy is above that of always guessing the test images' commonest class."""
     for row in known(table):
@@ -256,6 +266,7 @@ CHECKS: dict[Callable[[Table], Iterator[Finding]], str] = {
     same_tasks: "error",
     accuracy_and_loss: "error",
     different_tasks: "error",
+    unaltered: "error",
     above_majority: "warning",
     above_chance: "warning",
 }
@@ -284,8 +295,12 @@ def read_table(
     subsets: Mapping[str, Mapping[str, Any]],
     replicates: int = 1,
     basic_path: str | Path | None = None,
+    written: Mapping[str, str] | None = None,
 ) -> Table:
     """Read the table from its file, with what it is judged by.
+
+    Args:
+        written: path -> the text that the workflow wrote there.
 
     Raises:
         UserError: the file, or basic_representations.csv, is missing or no CSV.
@@ -301,7 +316,11 @@ def read_table(
     basic = None
     if basic_path:
         basic = [cells[0] if cells else "" for cells in _read_csv(basic_path)[1:]]
-    return Table(header, misshapen, rows, experiments, subsets, replicates, basic)
+    altered = None
+    if written is not None:
+        there = {path: Path(path).read_bytes() for path in written}
+        altered = [Path(path).name for path in written if there[path] != written[path].encode()]
+    return Table(header, misshapen, rows, experiments, subsets, replicates, basic, altered)
 
 
 def _read_csv(path: str | Path) -> list[list[str]]:
@@ -326,17 +345,18 @@ def describe_subset(path: str | Path) -> dict[str, Any]:
 
 def examine(table: Table, path: str | Path) -> dict[str, Any]:
     """Return the report of all checks, as it stands in validation.json."""
-    skipped = (same_tasks,) if table.basic is None else ()
+    unknown = {same_tasks: table.basic, unaltered: table.altered}
+    skipped = [check for check, needed in unknown.items() if needed is None]
     return {
         "table": Path(path).name,
-        "sha256": digest_file(path),
+        "table_sha256": digest_file(path),
         "rows": len(table.rows),
         "experiments": len(table.experiments),
         "checks": [
             {
                 "name": check.__name__,
                 "severity": severity,
-                "requirement": (check.__doc__ or "").removesuffix("."),
+                "requirement": " ".join((check.__doc__ or "").split()).removesuffix("."),
                 "checked": check not in skipped,
                 "findings": [] if check in skipped else list(check(table)),
             }
@@ -362,8 +382,8 @@ def in_words(report: dict[str, Any], most: int | None = None) -> str:
     )
     if errors:
         advice = (
-            f"If {report['table']} was edited, delete it: the next run makes it anew. If not, look "
-            "at the data and the fragments of these experiments."
+            "If a table was edited, delete it: the next run makes it anew. If not, look at the data "
+            "and the fragments of these experiments."
         )
         indented = (f"    {line}" for line in errors)
         raise UserError("\n".join([f"{report['table']} cannot be right:", *indented, advice]))

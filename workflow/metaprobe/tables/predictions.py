@@ -12,7 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from metaprobe.core.files import Arrays, broken, read_arrays, replacing, write_csv
+from metaprobe.core.files import (
+    Arrays,
+    broken,
+    check_parquet,
+    digest_arrays,
+    parquet_writer,
+    read_arrays,
+)
 from metaprobe.tables.statistics import difference, sign_flip_p
 from metaprobe.training.fragment import Experiment
 
@@ -43,16 +50,15 @@ def write_predictions(
         UserError: predictions are missing, broken or another experiment's.
     """
     tasks = dict.fromkeys(task_id for task_id, _ in experiments)
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
-    ):
+    made_from: dict[str, str] = {}
+    with parquet_writer(path, SCHEMA, made_from) as writer:
         for task in tasks:
-            parts = [
-                pa.table(_columns(task_id, name, read_predictions(folder, task_id, name)), SCHEMA)
-                for task_id, name in experiments
-                if task_id == task
-            ]
+            parts = []
+            for task_id, name in experiments:
+                if task_id == task:
+                    arrays = read_predictions(folder, task_id, name)
+                    made_from[f"predictions/{task_id}/{name}.safetensors"] = digest_arrays(arrays)
+                    parts.append(pa.table(_columns(task_id, name, arrays), SCHEMA))
             together = pa.concat_tables(parts)
             writer.write_table(together, row_group_size=len(together))
 
@@ -84,16 +90,17 @@ def read_predictions(folder: str | Path, task_id: str, configuration: str) -> Ar
     return arrays
 
 
-def write_comparisons(path: str | Path, predictions_path: str | Path) -> None:
-    """Write a row per task and pair of its configurations, the earlier one first.
+def comparisons(predictions_path: str | Path) -> pd.DataFrame:
+    """Return a row per task and pair of its configurations, the earlier one first.
 
     Args:
         predictions_path: what `write_predictions` wrote, a row group per task.
 
     Raises:
-        UserError: the predictions of a task are not of the same images.
+        UserError: the file is damaged, or the predictions of a task are not of the same images.
     """
     rows = []
+    check_parquet(predictions_path)
     with pq.ParquetFile(predictions_path) as file:
         for number in range(file.num_row_groups):
             task = file.read_row_group(number)
@@ -103,7 +110,7 @@ def write_comparisons(path: str | Path, predictions_path: str | Path) -> None:
             for first, second, *values in compare(*right):
                 cells = (f"{value:.{SIGNIFICANT_DIGITS}g}" for value in values)
                 rows.append([task_id, first, second, *cells])
-    write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def right_by_image(task: pa.Table) -> tuple[dict[str, NDArray[np.int64]], int] | None:

@@ -1,6 +1,6 @@
 """The tables of a sweep: one row per entry of the grid, as Parquet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from metaprobe.config.configurations import TYPES
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, missing, replacing
+from metaprobe.core.files import broken, check_parquet, digest_file, parquet_writer
 
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 PER_EPOCH = ("epoch_train_loss", "epoch_test_loss", "epoch_test_accuracy")
@@ -47,32 +47,29 @@ def concatenate(path: str | Path, parts: Iterable[str | Path]) -> str:
     Raises:
         UserError: parts are missing or broken, all of them named.
     """
-    tables, complaints = [], []
+    tables, complaints, made_from = [], [], {}
     for file in parts:
         try:
             tables.append(read_rows(file))
+            made_from["/".join(Path(file).parts[-3:])] = digest_file(file)
         except UserError as error:
             complaints.append(str(error))
     if complaints:
         raise UserError("\n".join(complaints))
-    return _write(path, pa.concat_tables(tables))
+    return _write(path, pa.concat_tables(tables), made_from)
 
 
-def _write(path: str | Path, table: pa.Table) -> str:
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+def _write(path: str | Path, table: pa.Table, made_from: Mapping[str, str] | None = None) -> str:
+    with parquet_writer(path, SCHEMA, made_from) as writer:
+        writer.write_table(table)
     diverged = len(table) - table["diverged"].null_count
     return f"{path}: {len(table)} rows; {diverged} of them diverged, in training or in a fold"
 
 
 def read_rows(path: str | Path) -> pa.Table:
-    """Read what `write_rows` wrote; a UserError says if it is missing or broken."""
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except FileNotFoundError:
-        raise missing(path) from None
-    except (pa.ArrowException, OSError) as error:
-        raise broken(path, str(error)) from None
-    if table.schema != SCHEMA:
+    """Read what `write_rows` wrote; a UserError says if it is missing or damaged."""
+    check_parquet(path)
+    table = pq.read_table(path, partitioning=None)
+    if not table.schema.equals(SCHEMA):
         raise broken(path, "it has other columns than a sweep writes")
     return table
