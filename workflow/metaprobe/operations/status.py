@@ -85,6 +85,7 @@ def read_experiments(
     """
     states: dict[Experiment, State] = {}
     fragments: dict[Experiment, Fragment] = {}
+    pictures: dict[str, str] = {}
     for experiment, of_experiment in stages.items():
         files = [Path(output) for _, output in of_experiment]
         old = next((evidence.outdated[one] for one in files if one in evidence.outdated), "")
@@ -98,6 +99,12 @@ def read_experiments(
         else:
             try:
                 found = read_fragment(files[-1], *experiment, expected.get(experiment, {}))
+                pixels = pictures.setdefault(found.task_id, found.pixels_sha256)
+                if found.pixels_sha256 != pixels:
+                    raise UserError(
+                        f"{files[-1]}: the pictures of {found.task_id} changed between its "
+                        "architectures: delete its subset and start the run again"
+                    )
                 fragments[experiment], states[experiment] = found, State("done")
             except UserError as error:
                 states[experiment] = State("failed", "fragment", str(error))

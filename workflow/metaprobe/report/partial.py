@@ -16,8 +16,10 @@ def answer(flow: Workflow) -> int:
     fragments = list(found.values())
     print(partial.write_finished(flow.results, fragments, len(states)) if fragments else START)
     for one, state in states.items():
-        if state.stage == "fragment":
-            print(f"Left out: {'/'.join(one)}: {state.name}: {state.reason}")
+        if state.name == "outdated":
+            print(f"Left out: {'/'.join(one)} is outdated: {state.reason}")
+        elif state.stage == "fragment":
+            print(f"Left out: {state.reason}")
     if fragments:
         from metaprobe.report.data import partial_run
         from metaprobe.report.page import write_partial_report
