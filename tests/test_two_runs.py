@@ -22,8 +22,8 @@ def test_second_run_stops_and_the_first_ends_well(tmp_path) -> None:
             assert first.poll() is None
             after = {log: log.stat().st_ino for log in before}
         assert second.returncode != 0
-        assert "Directory cannot be locked" in second.stdout
-        assert "no other Snakemake process is trying to create the same files" in second.stdout
+        assert f"another run is at work on results: process {first.pid} on " in second.stdout
+        assert f"stop it: kill -INT {first.pid}" in second.stdout
         assert "Traceback" not in second.stdout
         assert before == after
         assert not (folder / "results/target_representations.partial.csv").exists()
