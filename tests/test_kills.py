@@ -110,7 +110,7 @@ def check_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", moments(20), ids=str)
+@pytest.mark.parametrize("moment", moments(len(STAGES)), ids=str)
 def test_kill_at_any_moment_loses_nothing(undisturbed, tmp_path, moment: Moment) -> None:
     """Half a file taken for whole, a lost experiment, a number that is not the undisturbed one."""
     check_kill(tmp_path / "checkout", moment, undisturbed)
