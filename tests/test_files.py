@@ -5,20 +5,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (
+    check_parquet,
     digest_arrays,
     digest_file,
     digest_json,
     read_arrays,
+    read_checked_json,
     read_json,
+    read_parquet,
     replacing,
     write_arrays,
+    write_checked_json,
     write_json,
+    write_parquet,
     write_text,
 )
 
@@ -206,3 +212,55 @@ def test_file_digest_is_sha256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert digest_file(tmp_path / "a") == expected
+
+
+# Parquet
+
+
+def sealed_table(path: Path) -> bytes:
+    frame = pd.DataFrame({"name": ["a", "b"] * 50, "value": np.arange(100) / 7})
+    write_parquet(path, frame, {"descriptions/A.json": "12ab"})
+    pd.testing.assert_frame_equal(read_parquet(path), frame)
+    assert check_parquet(path) == {"descriptions/A.json": "12ab"}
+    return path.read_bytes()
+
+
+def test_every_bit_of_a_parquet_file_counts(tmp_path: Path) -> None:
+    """A flipped bit that goes into a table, or ends in a traceback of the library."""
+    path = tmp_path / "table.parquet"
+    content = sealed_table(path)
+    draws = np.random.default_rng(0)
+    for place, bit in zip(
+        draws.integers(0, len(content), 300), draws.integers(0, 8, 300), strict=True
+    ):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(bit)
+        path.write_bytes(changed)
+        with pytest.raises(UserError, match=r"table\.parquet is broken"):
+            read_parquet(path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"x" * 500])
+def test_what_is_no_parquet_file_is_named(tmp_path: Path, damage: bytes) -> None:
+    """A traceback for an empty file, one cut off, or one of another program."""
+    path = tmp_path / "table.parquet"
+    content = sealed_table(path)
+    for wrong in (damage, content[: len(content) // 2], content[:-1], content + b"0"):
+        path.write_bytes(wrong)
+        with pytest.raises(UserError, match=r"table\.parquet is broken"):
+            read_parquet(path)
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+    with pytest.raises(UserError, match="carries no digest"):
+        read_parquet(path)
+
+
+def test_every_change_of_a_checked_json_counts(tmp_path: Path) -> None:
+    """A description edited by hand that goes into the table with `no error`."""
+    path = tmp_path / "a.json"
+    write_checked_json(path, {"rows": [{"place": 14.7622}]})
+    assert read_checked_json(path)["rows"] == [{"place": 14.7622}]
+    text = path.read_text()
+    for wrong in (text.replace("14.", "914."), text.replace("place", "spot"), "[]", "", "{}"):
+        path.write_text(wrong)
+        with pytest.raises(UserError, match=r"a\.json is broken"):
+            read_checked_json(path)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from metaprobe.core import processes
 from metaprobe.core.jobs import logged
+from metaprobe.core.processes import Process
 from metaprobe.operations.status import Evidence, State, read_states, report
 
 TASKS = ("MNIST", "STL10_Unlabeled")
@@ -43,7 +45,7 @@ def test_a_job_at_work_runs_and_the_others_wait(tmp_path: Path) -> None:
         ("USPS", "plain"): [("no.log", str(tmp_path / "b.json"))],
     }
     with logged(str(log)):
-        found = read_states(stages, {}, Evidence(at_work=True))
+        found = read_states(stages, {}, Evidence(at_work=processes.this()))
     assert [one.name for one in found.values()] == ["running", "waiting"]
     text = report(found)
     assert "# 0 done, > 1 running, - 1 waiting, x 0 failed, . 0 missing, of 2 experiments" in text
@@ -52,13 +54,14 @@ def test_a_job_at_work_runs_and_the_others_wait(tmp_path: Path) -> None:
     assert [one.name for one in read_states(stages, {}).values()] == ["missing", "missing"]
 
 
-def test_job_of_a_node_runs_as_long_as_the_queue_has_it(tmp_path: Path) -> None:
-    """A job of another machine told as killed, as its process is not of this one."""
+def test_job_of_a_node_runs_as_long_as_its_run_does(tmp_path: Path) -> None:
+    """A job of another machine told as killed; or one of an earlier run told as running."""
     log = tmp_path / "a.log"
-    log.write_text("process 12 on node7 since 2026-01-02 03:04:05\nrun 1\n")
+    log.write_text("process 12 on node7 since 2026-01-02 03:04:05\nrun 77-1700000000\n")
     stages = {("MNIST", "plain"): [(str(log), str(tmp_path / "a.json"))]}
-    for in_queue, state in ((True, "running"), (False, "failed")):
-        found = read_states(stages, {}, Evidence(elsewhere={str(log): in_queue}))
+    for controller, state in ((77, "running"), (78, "failed"), (None, "failed")):
+        at_work = controller and Process(controller, "head", 1.0)
+        found = read_states(stages, {}, Evidence(at_work=at_work))
         assert found["MNIST", "plain"].name == state
 
 

@@ -11,14 +11,9 @@ from fragments import experiment, fragment, target_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
-from metaprobe.tables.checks import (
-    CHECKS,
-    accuracy_bounds,
-    describe_subset,
-    examine,
-    in_words,
-    read_table,
-)
+from metaprobe.tables.checks import CHECKS, accuracy_bounds
+from metaprobe.tables.validation import examine, in_words
+from metaprobe.tables.written_table import describe_subset, read_table
 from metaprobe.training import metrics
 
 CONFIGURATIONS = {
@@ -92,6 +87,22 @@ def test_sound_table_passes(tmp_path: Path) -> None:
     assert in_words(report) == "target_representations.csv: 9 rows, 10 checks, no error\n"
     skipped = [one["name"] for one in found(tmp_path)["checks"] if not one["checked"]]
     assert skipped == ["same_tasks", "unaltered"]
+
+
+def test_an_edited_table_is_named(tmp_path: Path) -> None:
+    """A number changed by hand that no other check can tell from a true one."""
+    path = tmp_path / "basic_representations.csv"
+    path.write_text("task_id,place\nMNIST,0.5\n")
+    target = tmp_path / "target_representations.csv"
+    target.write_text("task_id\nMNIST\n")
+    written = {str(target): target.read_text(), str(path): path.read_text()}
+    assert read_table(target, [], {}, {}, 1, path, written).altered == []
+    path.write_text("task_id,place\nMNIST,0.6\n")
+    table = read_table(target, [], {}, {}, 1, path, written)
+    (found,) = findings(examine(table, target))["unaltered"]
+    assert found["message"] == (
+        "basic_representations.csv is not as it was written: it was edited or damaged"
+    )
 
 
 def swap(first: int, second: int) -> Change:

@@ -5,8 +5,9 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from metaprobe.core.files import csv_text, read_parquet, write_checked_json
     from metaprobe.metafeatures.table import as_csv
-    from metaprobe.tables.checks import describe_subset, examine, read_table
     from metaprobe.tables.collect import target_table
+    from metaprobe.tables.validation import examine
+    from metaprobe.tables.written_table import describe_subset, read_table
 
     params, files = snakemake.params, snakemake.input
     written = {files.table: csv_text(target_table(read_parquet(files.experiments)))}

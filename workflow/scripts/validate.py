@@ -4,7 +4,7 @@ from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from metaprobe.core.files import read_checked_json, write_text
-    from metaprobe.tables.checks import in_words
+    from metaprobe.tables.validation import in_words
 
     report = read_checked_json(snakemake.input[0])
     words = in_words(report, most=10)

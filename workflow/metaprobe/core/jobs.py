@@ -21,6 +21,7 @@ WARNING = "warning: "
 FINISHED = "finished"
 CERTAIN = "It would end the same way if it were tried again."
 RUN = "METAPROBE_RUN"  # environment variable: which run a job is of
+RUN_LINE = re.compile(r"run (\d+)-\d+$")
 STATUS = Path("/proc/self/status")
 INTERRUPTED = "interrupted"
 KILLED = (
@@ -134,12 +135,14 @@ class Outcome:
         state: `finished`, `stopped` (by Ctrl-C), `failed`, `running`; or `unknown`: it has not ended
             as far as its log tells, and was on another machine.
         reason: of a failure.
-        since: when a job that runs began.
+        since: when a job that has not ended began.
+        controller: number of the process that has started it; 0 if it has ended.
     """
 
     state: str
     reason: str = ""
     since: str = ""
+    controller: int = 0
 
 
 def outcome(log: Path) -> Outcome:
@@ -151,13 +154,17 @@ def outcome(log: Path) -> Outcome:
     for end, state in ((FINISHED, "finished"), (INTERRUPTED, "stopped")):
         if text.endswith(f"\n{end}\n"):
             return Outcome(state)
-    writer = processes.parse(text.lstrip("\n").partition("\n")[0])
+    first, second, *_ = [*text.splitlines()[1:3], "", ""]
+    writer = processes.parse(first)
     if writer is None:
         return Outcome("failed", KILLED)
+    since = processes.clock(writer.since)
     if writer.is_alive:
-        return Outcome("running", since=processes.clock(writer.since))
-    state = "failed" if writer.is_here else "unknown"
-    return Outcome(state, KILLED, processes.clock(writer.since))
+        return Outcome("running", since=since)
+    if writer.is_here:
+        return Outcome("failed", KILLED, since)
+    run = RUN_LINE.match(second)
+    return Outcome("unknown", KILLED, since, int(run[1]) if run else 0)
 
 
 def failures(logs: Path, since: float) -> list[str]:

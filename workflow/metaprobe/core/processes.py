@@ -36,11 +36,13 @@ class Process:
 
         A number is given again: only one that began at the same time is the same process.
         """
+        if not self.is_here:
+            return False
         try:
             began = psutil.Process(self.number).create_time()
         except psutil.Error:
             return False
-        return self.is_here and abs(began - self.since) < MARGIN
+        return abs(began - self.since) < MARGIN
 
 
 @cache

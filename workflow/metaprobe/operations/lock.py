@@ -31,13 +31,10 @@ def take(results: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(
-            f"another run is at work on {results}: {before or 'it has only just begun'}. Wait for "
-            f"it, or stop it: kill -INT {before.number if before else '<its number>'}"
-        ) from None
+        raise UserError(_in_use(results, read_owner(file))) from None
     except OSError:  # a file system without such locks: what the file says must do
         if before and before.is_alive:
-            raise UserError(f"another run is at work on {results}: {before}") from None
+            raise UserError(_in_use(results, before)) from None
     if left := locks_of(results):
         if before is None:
             return  # not of a run of ours: Snakemake says what it says
@@ -51,6 +48,15 @@ def take(results: Path) -> None:
     os.truncate(descriptor, 0)
     os.write(descriptor, f"{processes.this()}\n".encode())
     _held.append(descriptor)
+
+
+def _in_use(results: Path, owner: Process | None) -> str:
+    if owner is None:
+        return f"another run has just begun or is about to end on {results}: try again"
+    return (
+        f"another run is at work on {results}: {owner}. Wait for it, or stop it: "
+        f"kill -INT {owner.number}"
+    )
 
 
 def leave(results: Path) -> None:

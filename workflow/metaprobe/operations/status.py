@@ -7,10 +7,17 @@ from pathlib import Path
 
 from metaprobe.core import jobs
 from metaprobe.core.errors import UserError
+from metaprobe.core.processes import Process
 from metaprobe.operations import lock
 from metaprobe.operations.outdated import find_outdated
 from metaprobe.operations.workflow import Workflow
-from metaprobe.training.fragment import Expected, Experiment, Fragment, read_fragment
+from metaprobe.training.fragment import (
+    Expected,
+    Experiment,
+    Fragment,
+    check_same_pictures,
+    read_fragment,
+)
 
 # `missing`: nobody is at work on it; `outdated`: its fragment is of other settings.
 SIGNS = {
@@ -43,14 +50,11 @@ class Evidence:
 
     Attributes:
         outdated: file -> what of its settings is not the run's, as `find_outdated` returns it.
-        at_work: a run is going on.
-        elsewhere: log -> whether its job is in the queue of a cluster; logs of jobs of other machines
-            are looked up in it.
+        at_work: the process of the run that is going on, if there is one.
     """
 
     outdated: Mapping[Path, str] = field(default_factory=dict)
-    at_work: bool = False
-    elsewhere: Mapping[str, bool] = field(default_factory=dict)
+    at_work: Process | None = None
 
 
 NOTHING = Evidence()
@@ -58,17 +62,7 @@ NOTHING = Evidence()
 
 def gather(flow: Workflow) -> Evidence:
     """Return the evidence of a run, as it is now."""
-    return Evidence(find_outdated(flow), lock.at_work(flow.results) is not None)
-
-
-def current(flow: Workflow) -> list[Experiment]:
-    """Return the experiments of a run that are not outdated: all their files are of its settings."""
-    outdated = find_outdated(flow)
-    return [
-        one
-        for one, stages in flow.stages.items()
-        if not any(Path(output) in outdated for _, output in stages)
-    ]
+    return Evidence(find_outdated(flow), lock.at_work(flow.results))
 
 
 def read_experiments(
@@ -99,12 +93,7 @@ def read_experiments(
         else:
             try:
                 found = read_fragment(files[-1], *experiment, expected.get(experiment, {}))
-                pixels = pictures.setdefault(found.task_id, found.pixels_sha256)
-                if found.pixels_sha256 != pixels:
-                    raise UserError(
-                        f"{files[-1]}: the pictures of {found.task_id} changed between its "
-                        "architectures: delete its subset and start the run again"
-                    )
+                check_same_pictures(found, files[-1], pictures)
                 fragments[experiment], states[experiment] = found, State("done")
             except UserError as error:
                 states[experiment] = State("failed", "fragment", str(error))
@@ -126,7 +115,8 @@ def _unfinished(stages: Sequence[Stage], evidence: Evidence) -> State | None:
         if not Path(log).is_file():
             continue
         found = jobs.outcome(Path(log))
-        if found.state == "running" or evidence.elsewhere.get(log):
+        of_this_run = evidence.at_work and found.controller == evidence.at_work.number
+        if found.state == "running" or of_this_run:
             return State("running", log, found.since)
         if found.state in ("failed", "unknown") and not Path(output).is_file():
             return State("failed", log, found.reason)

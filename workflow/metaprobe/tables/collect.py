@@ -21,6 +21,7 @@ from metaprobe.training.fragment import (
     Fragment,
     Model,
     Point,
+    check_same_pictures,
     read_fragment,
 )
 
@@ -64,16 +65,10 @@ def read_fragments(
         facts = expected.get((task_id, configuration), {})
         try:
             fragment = read_fragment(path, task_id, configuration, facts)
+            check_same_pictures(fragment, path, pictures)
+            fragments.append(fragment)
         except UserError as error:
             complaints.append(str(error))
-            continue
-        if pictures.setdefault(task_id, fragment.pixels_sha256) != fragment.pixels_sha256:
-            complaints.append(
-                f"{path}: the pictures of {task_id} changed between its architectures: delete "
-                f"its subset and start the run again"
-            )
-            continue
-        fragments.append(fragment)
     return fragments, complaints
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import TypedDict
 
 from metaprobe.config.configurations import TYPES
+from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, checksum_matches, read_json
 
 SAME_LOSS = 1e-4
@@ -193,6 +194,23 @@ def read_fragment(
     if not checksum_matches(content):
         raise broken(path, "its content does not match its digest")
     return fragment
+
+
+def check_same_pictures(fragment: Fragment, path: str | Path, pixels: dict[str, str]) -> None:
+    """See that all fragments of a data set are of the same pictures.
+
+    Args:
+        pixels: task_id -> digest of the pictures of the first fragment; filled in here.
+
+    Raises:
+        UserError: this one is of others.
+    """
+    first = pixels.setdefault(fragment.task_id, fragment.pixels_sha256)
+    if fragment.pixels_sha256 != first:
+        raise UserError(
+            f"{path}: the pictures of {fragment.task_id} changed between its architectures: delete "
+            "its subset and start the run again"
+        )
 
 
 def first_mistake(error: ValidationError) -> str:
