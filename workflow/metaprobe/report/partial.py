@@ -4,7 +4,8 @@ from metaprobe.operations.status import gather, read_experiments
 from metaprobe.operations.workflow import Workflow
 from metaprobe.tables import partial
 
-START = "No experiment is finished yet: snakemake --cores 4 starts the run."
+NOTHING_YET = "No experiment is finished yet"
+HOW_TO_START = "snakemake --cores 4 starts the run."
 
 
 def answer(flow: Workflow) -> int:
@@ -12,9 +13,13 @@ def answer(flow: Workflow) -> int:
 
     Nothing is written while there is nothing to put into the table.
     """
-    states, found = read_experiments(flow.stages, flow.expected_of_fragments, gather(flow))
+    evidence = gather(flow)
+    states, found = read_experiments(flow.stages, flow.expected_of_fragments, evidence)
     fragments = list(found.values())
-    print(partial.write_finished(flow.results, fragments, len(states)) if fragments else START)
+    if fragments:
+        print(partial.write_finished(flow.results, fragments, len(states)))
+    else:
+        print(NOTHING_YET if evidence.at_work else f"{NOTHING_YET}: {HOW_TO_START}")
     for one, state in states.items():
         if state.name == "outdated":
             print(f"Left out: {'/'.join(one)} is outdated: {state.reason}")
