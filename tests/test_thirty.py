@@ -64,4 +64,5 @@ def test_thirty_rows_from_thirty_true_formats(tmp_path, monkeypatch) -> None:
     )
     assert fragment["pretext"] == "rotation"
     manifest = json.loads((folder / "results/sources/eurosat.json").read_text())
+    assert manifest.pop("sha256")
     assert manifest == {"source": "eurosat", "files": {"eurosat/2750/*/*.jpg": 150}}
