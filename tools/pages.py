@@ -8,8 +8,8 @@ from urllib.parse import urlparse
 
 from metaprobe.config.configurations import HYPERPARAMETERS, OF_RUN, Configuration, Grid
 from metaprobe.config.datasets import KINDS, Divided, Entry, Source, SourceFile, Split, parse_entry
-from metaprobe.config.load import read_strictly
 from metaprobe.config.model import Model
+from metaprobe.config.reading import read_strictly
 from metaprobe.config.settings import Settings
 from metaprobe.core.files import write_text
 
