@@ -35,7 +35,7 @@ WHOLE: dict[str, Any] = {
         "woods": {
             "download_mb": 1,
             "extracted_mb": 2.5,
-            "files": [{"name": "a", "urls": ["b"], "bytes": 3}],
+            "files": [{"name": "a", "urls": ["https://b"], "bytes": 3}],
             "nested": [{"archive": "*", "extract_to": "c"}],
             "provides": {"*.png": 2},
         }

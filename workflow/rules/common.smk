@@ -29,6 +29,9 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
+if workflow.exec_mode.name == "DEFAULT":
+    print(*(f"note: {note}\n" for note in RUN.notes), sep="", end="", file=sys.stderr)
+
 
 wildcard_constraints:
     source="|".join(map(re.escape, RUN.sources)),

@@ -97,8 +97,10 @@ def explain(error: ErrorDetails, file_of: Callable[[Keys], str]) -> Complaint:
         return keys, "is missing"
     if kind == "contradiction":
         told = error["msg"]
-        return keys, f"{shown(value)} {told}" if len(keys) > 2 or keys[0] == "grid" else told
-    if kind == "extra_forbidden":
+        return keys, f"{shown(value)} {told}" if len(keys) > 2 or (
+            keys[0] == "grid" and keys[1:]
+        ) else told
+    if kind in ("extra_forbidden", "invalid_key"):
         return keys, _unknown_key(where)
     if meant := _meant_by(value, kind):
         return keys, f"{shown(value)} is a text; {_advice(meant, keys, file_of(keys))}"

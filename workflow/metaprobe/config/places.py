@@ -20,14 +20,14 @@ def leads_outside(path: str) -> bool:
 
     A path that is not one line of text counts as such.
     """
-    if CONTROL.search(path):
+    if re.search(r"[\0\n]", path):
         return True
     ways = PurePosixPath(path), PureWindowsPath(path)
     return any(way.anchor or ".." in way.parts for way in ways)
 
 
 def _inside(path: str) -> str:
-    if leads_outside(path):
+    if leads_outside(path) or CONTROL.search(path):
         raise refusal(INSIDE)
     return path
 
