@@ -1,13 +1,21 @@
 """Wrong configurations: each is one plain line before anything starts, and neither hangs nor crashes."""
 
+import errno
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from checkouts import ROOT
+import torch
+from checkouts import ROOT, copy_workflow, snakemake
 from metaprobe.config.files import Files
 from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_text
+from metaprobe.operations.beforehand import check_machine
+from metaprobe.operations.costs import Job
 from metaprobe.operations.snakemake_coupling import merged_configuration
 from metaprobe.operations.workflow import Workflow, read_workflow
 
@@ -27,6 +35,7 @@ sources:
     "grid": "grid: {architecture: [ResNet18], learning_rate: [0.01]}\n",
 }
 SECONDS = 5
+DEVICES = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
 LAUGHS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
 MAPS = "".join(
     f"a{n}: &a{n} {{{', '.join(f'{k}: *a{n - 1}' for k in 'bcdefghi')}}}\n" for n in range(1, 9)
@@ -433,3 +442,163 @@ def test_shipped_files_are_read_in_no_time() -> None:
     for file in (ROOT / "config").glob("*.yaml"):
         assert read_strictly(file)
     assert time.monotonic() - began < 2
+
+
+# What the first job would miss
+
+
+def missing(own: Path, content: str, *jobs: Job, here: bool = True) -> list[str]:
+    """The lines that are told of the jobs of a run with a file mine.yaml."""
+    try:
+        check_machine(load(own, content), jobs, here=here)
+    except UserError as error:
+        return str(error).replace(f"{own}/", "").split("\n")
+    return []
+
+
+def test_folders_that_are_not_there_are_told_before_the_first_job(own: Path) -> None:
+    """A folder that is looked for in a job, after an hour; or asked for where no job reads it."""
+    content = entry("path: /no/fish") + "weights_folder: ~/no/weights\n"
+    reading = [Job("subset_index", name) for name in ("Birds", "Trees", "Fish")]
+    assert missing(own, content, *reading, Job("fetch_weights", "ResNet18")) == [
+        f"weights_folder: there is no folder {Path('~/no/weights').expanduser()}: correct it, or"
+        " leave it out",
+        "datasets/Birds: there is no folder data/Birds; put one folder per class there",
+        "datasets/Fish: there is no folder /no/fish; put one folder per class there",
+    ]
+    assert missing(own, content, Job("extract_features", "Fish/ResNet18")) == []
+    Path("data/Birds").mkdir(parents=True)
+    assert missing(own, content, Job("subset_index", "Birds")) == []
+
+
+def test_device_that_is_not_there_is_told_before_the_first_job(own: Path) -> None:
+    """A run on `cuda` without a card that reads all pictures first; or one of a cluster refused."""
+    job = Job("extract_features", "Birds/ResNet18")
+    name = next(name for name in ("mps", "cuda") if not DEVICES[name]())
+    told = [f"device: {name} is not available on this machine; use auto or cpu"]
+    assert missing(own, f"device: {name}\n", job) == told
+    assert missing(own, f"device: {name}\n", job, here=False) == []
+    assert missing(own, f"device: {name}\n", Job("train_head", "Birds/plain")) == []
+
+
+def test_no_process_is_started_to_ask_for_the_processor(own: Path, monkeypatch) -> None:
+    """Seconds for an import of torch at the start of every run."""
+    monkeypatch.setattr(subprocess, "run", None)
+    for name in ("auto", "cpu"):
+        assert missing(own, f"device: {name}\n", Job("extract_features", "Birds/ResNet18")) == []
+
+
+def test_results_that_may_not_be_written_are_told_before_the_first_job(own: Path, monkeypatch):
+    """A traceback of the first job that writes; or a finished run that cannot be asked about."""
+    job = Job("train_head", "Birds/plain")
+    Path("taken").touch()
+    assert missing(own, "pathvars: {results: taken/out}\n", job) == [
+        "taken/out cannot be a folder, as taken is a file: let pathvars name another place"
+    ]
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed")
+    Path("closed").mkdir()
+    assert missing(own, "pathvars: {results: closed/out, logs: closed/logs}\n", job) == [
+        "closed may not be written to: let pathvars name a folder for the results and logs where"
+        " you may write"
+    ]
+    assert missing(own, "pathvars: {results: closed/out}\n") == []
+
+
+def test_read_only_place_is_told_by_the_writer(tmp_path: Path, monkeypatch) -> None:
+    """A traceback, or the advice to make room, where a disk has become read-only."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError) as caught:
+        write_text(tmp_path / "a.csv", "a")
+    assert str(caught.value) == (
+        f"{tmp_path}/a.csv cannot be written (Read-only file system): make its folder one that you"
+        " may write to and start the run again"
+    )
+
+
+# The same by Snakemake and by the command
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_workflow(tmp_path_factory.mktemp("checkout"))
+
+
+BY_SNAKEMAKE = (
+    "id with newline",
+    "name climbs",
+    "no results",
+    "billion laughs",
+    "number of 400 digits",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", BY_SNAKEMAKE)
+def test_snakemake_tells_a_wrong_file_in_one_line(checkout: Path, case: str) -> None:
+    """Words that only the command says, or a hang before they are said."""
+    content, expected = FILES[case]
+    (checkout / "mine.yaml").write_text(str(content))
+    began = time.monotonic()
+    result = snakemake(checkout, "--dry-run", "--configfile", "mine.yaml")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == f"{checkout}/mine.yaml: {expected}"
+    assert "Traceback" not in result.stdout and "Building DAG" not in result.stdout
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", ["Latin-1", "recursive", "empty", "pathvars is a number", "3,000 lists"]
+)
+def test_own_files_are_looked_at_before_snakemake_reads_them(checkout: Path, case: str) -> None:
+    """Snakemake's traceback, or its sentence without a file, for the checkout's own files."""
+    content, expected = FILES[case]
+    grid = checkout / "config" / "grid.yaml"
+    kept = grid.read_bytes()
+    grid.write_bytes(content.encode() if isinstance(content, str) else content)
+    result = snakemake(checkout, "--dry-run")
+    grid.write_bytes(kept)
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == f"config/grid.yaml: {expected}"
+    assert "Traceback" not in result.stdout
+
+
+@pytest.mark.slow
+def test_missing_folder_stops_a_run_before_its_first_job(checkout: Path) -> None:
+    """A look at the machine that no run takes; or a dry run that is refused."""
+    (checkout / "mine.yaml").write_text(entry("") + "only_datasets: [Fish]\nweights: random\n")
+    run = ("--configfile", "mine.yaml", "--until", "subset_index")
+    assert snakemake(checkout, *run, "--dry-run").returncode == 0
+    result = snakemake(checkout, *run)
+    assert result.returncode != 0
+    told = "datasets/Fish: there is no folder data/Fish; put one folder per class there"
+    assert told in result.stdout.splitlines()
+    assert (
+        "Traceback" not in result.stdout and not (checkout / "results/logs/subset_index").exists()
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "overrides", "expected"),
+    [
+        (FILES["recursive"][0], (), f"mine.yaml: {FILES['recursive'][1]}"),
+        (None, ("--config", "epochs"), COMMAND_LINE["epochs"]),
+    ],
+)
+def test_the_command_tells_what_snakemake_stumbles_over(
+    checkout: Path, content: str | None, overrides: tuple[str, ...], expected: str
+) -> None:
+    """No way to learn in plain words what is wrong with what Snakemake reads before the workflow."""
+    command = [sys.executable, "-m", "metaprobe", "doctor", *overrides]
+    if content is not None:
+        (checkout / "mine.yaml").write_text(content)
+        command += ["--configfile", "mine.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(checkout / "workflow")}
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.replace(f"{checkout}/", "") == f"doctor: {expected}\n"
