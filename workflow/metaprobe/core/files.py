@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[Any]]
 LEAST_ROOM = 10**6  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
-UNSEALED = b"0" * 64  # stands for the digest of a file while that is computed
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+UNSEALED = b"0" * 64  # stands for the digest of a file while that is computed
 INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
 
 
