@@ -8,11 +8,16 @@ min_version("9.25")
 
 # The checkout's own, whatever --directory says.
 CONFIG = relpath(f"{workflow.basedir}/config")
+NAMES = "config datasets configurations grid".split()
+CONFIGURATION_FILES = [f"{CONFIG}/{name}.yaml" for name in NAMES]
 
 
-for name in "config", "datasets", "configurations", "grid":
+include: "workflow/rules/start.smk"
 
-    configfile: f"{CONFIG}/{name}.yaml"
+
+for file in CONFIGURATION_FILES:
+
+    configfile: file
 
 
 ROOMS = "data features training metafeatures tables recommend report"

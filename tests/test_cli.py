@@ -62,7 +62,7 @@ def test_command_that_is_not_understood_ends_with_2(arguments, capsys) -> None:
     ("arguments", "sentence"),
     [
         (["--config", "epochs=0"], "--config: epochs: 0 is not allowed"),
-        (["--config", "epochs"], "Unparsable value: 'epochs'"),
+        (["--config", "epochs"], "--config epochs: has no value: write epochs=VALUE"),
         (["--configfile", "nowhere.yaml"], "nowhere.yaml"),
         (["--directory", "nowhere"], "nowhere"),
     ],

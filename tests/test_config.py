@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from metaprobe.config.datasets import Split
-from metaprobe.config.load import Run, load_run, read_strictly
+from metaprobe.config.load import Run, load_run
+from metaprobe.config.reading import read_strictly
 from metaprobe.config.settings import Settings
 from metaprobe.core.errors import UserError
 from metaprobe.data.new_dataset import declare
@@ -203,7 +204,7 @@ def test_integers_are_integers_however_written(tmp_path: Path) -> None:
 
 
 CONFIGURATION_MISTAKES = {
-    "learning_rate: 1e-2": ("learning_rate", "'1e-2'", "number (write 0.01, not 1e-2)"),
+    "learning_rate: 1e-2": ("learning_rate", "'1e-2'", "is a text; write 0.01"),
     "learning_rate: 0": ("learning_rate", "0", "more than 0"),
     "learning_rate: .inf": ("learning_rate", "inf", "finite"),
     "learning_rate: .nan": ("learning_rate", "nan", "finite"),
@@ -460,7 +461,7 @@ def test_a_run_without_a_grid_has_none(tmp_path) -> None:
             "{learning_rate: [0.1, 0]}",
             "grid/learning_rate/1: 0 is not allowed; allowed: more than 0",
         ),
-        ("{learning_rate: [1e-2]}", "grid/learning_rate/0: '1e-2' is not allowed; allowed: number"),
+        ("{learning_rate: [1e-2]}", "grid/learning_rate/0: '1e-2' is a text; write 0.01"),
         ("{learning_rate: [.inf]}", "grid/learning_rate/0: inf is not allowed; allowed: finite"),
         ("{momentum: [0, 0.0]}", "grid/momentum: [0, 0.0] is not allowed; allowed: each item once"),
         ("{optimizer: [AdaGrad]}", "grid/optimizer/0: 'AdaGrad' is not allowed; allowed: Adam or"),

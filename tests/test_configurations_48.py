@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 from checkouts import ROOT
-from metaprobe.config.load import load_run, read_strictly
+from metaprobe.config.load import load_run
+from metaprobe.config.reading import read_strictly
 
 FILE = ROOT / "config/configurations-48.yaml"
 SCRIPT = ROOT / "benchmarks/draw_configurations.py"

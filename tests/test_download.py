@@ -23,12 +23,12 @@ from typing import Any
 
 import pytest
 import yaml
-from metaprobe.config.datasets import Source
+from metaprobe.config.datasets import Nested, Source, SourceFile
 from metaprobe.core.errors import UserError
 from metaprobe.data import download, transfer
-from metaprobe.data.archives import TAR_ENDINGS, unpack
+from metaprobe.data.archives import TAR_ENDINGS, Room, unpack
 from metaprobe.data.download import missing_files
-from metaprobe.data.transfer import RetryPolicy
+from metaprobe.data.transfer import RetryPolicy, TransferError
 
 BRIEF = RetryPolicy(silence=10, tries=3, pause=0.01)
 RESTLESS = RetryPolicy(silence=0.3, tries=3, pause=0.01)
@@ -728,7 +728,7 @@ def test_full_disk_is_told_in_plain_words(
 ) -> None:
     """Would catch a traceback, or blaming the archive, when the disk fills up on the way."""
 
-    def full(archive: Path, folder: Path) -> None:
+    def full(archive: Path, folder: Path, room: Room) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(download, "unpack", full)
@@ -805,6 +805,83 @@ def test_attack_leaves_the_data_folder_as_it_was(host: Host, data: Path) -> None
     with pytest.raises(UserError, match="would be written outside"):
         fetch_source("s", pictures(host.serve("p.zip", body), body=body), data, policy=BRIEF)
     assert below(data) == {".archives/s/set/pictures.zip": body}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"name": "../OUT"},
+        {"name": "/abs/OUT"},
+        {"name": "a/../../OUT"},
+        {"extract_to": "/abs"},
+        {"extract_to": "../../.."},
+        {"extract_to": "a\n"},
+    ],
+)
+def test_entry_cannot_write_outside_the_data_folder(
+    host: Host, data: Path, names: dict[str, str]
+) -> None:
+    """Would catch a check of the configuration alone, as when an entry comes from elsewhere."""
+    file = pictures(host.serve("p.zip", zipped(PICTURES)))["files"][0] | names
+    unchecked = SourceFile.model_construct(**{"extract_to": None, "keep": False, **file})
+    source = Source.model_construct(**source_of(provides={})).model_copy(
+        update={"files": [unchecked], "nested": []}
+    )
+    with pytest.raises(UserError, match="leads out of the data folder: correct its entry"):
+        download.fetch_source("s", source, data, policy=BRIEF)
+    assert host.requests == []
+    assert [*below(data.parent.parent)] == []
+
+
+def test_nested_archives_elsewhere_are_not_unpacked_and_deleted(tmp_path: Path, data: Path) -> None:
+    """Would catch a pattern that leads to the user's own archives, which are deleted once unpacked."""
+    nested = Nested.model_construct(archive="../../*.zip", extract_to=".")
+    source = Source.model_validate(pictures(CLOSED)).model_copy(update={"nested": [nested]})
+    with pytest.raises(UserError, match="leads out of the data folder"):
+        download.fetch_source("s", source, data, policy=BRIEF)
+
+
+BOMB = b"\0" * 4_000_000
+BOMBS = {
+    "bomb.zip": zipped({"a": BOMB[:2_000_000], "b": BOMB[:2_000_000]}),
+    "bomb.tar.gz": tarred({"a": BOMB[:2_000_000], "b": BOMB[:2_000_000]}),
+    "bomb.gz": gzip.compress(BOMB),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_archive_unpacks_to_no_more_than_its_source_allows(tmp_path: Path, name: str) -> None:
+    """Would catch a small archive that fills the disk."""
+    (tmp_path / name).write_bytes(BOMBS[name])
+    with pytest.raises(
+        UserError, match=f"{name} is not unpacked: it holds more than the extracted_"
+    ):
+        unpack(tmp_path / name, tmp_path / "folder", Room(3_000_000))
+    assert sum(map(len, below(tmp_path / "folder").values())) <= 3_000_000
+    unpack(tmp_path / name, tmp_path / "folder", Room(4_000_000))
+
+
+def test_bomb_leaves_the_data_folder_as_it_was(
+    host: Host, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would catch archives that each keep within the bound, and bounds that nobody sets."""
+    monkeypatch.setattr(download, "SLACK_BYTES", 0)
+    members = {f"pictures/{i}.png": b"x" * 60_000 for i in range(3)}
+    files = [
+        one_file(name, zipped(members), host.serve(name, zipped(members)), extract_to="set")
+        for name in ("a.zip", "b.zip")
+    ]
+    entry = source_of(*files, provides={"set/pictures/*.png": 3})  # 0.1 MB are declared
+    with pytest.raises(UserError, match=r"b\.zip is not unpacked"):
+        fetch_source("s", entry, data, policy=BRIEF)
+    assert not (data / "set").exists()
+    fetch_source("s", entry | {"extracted_mb": 0.2}, data, policy=BRIEF)
+
+
+def test_address_of_another_kind_is_tried_once(data: Path) -> None:
+    """Would catch half a minute of tries at an address that no host can answer, as after a redirect."""
+    with pytest.raises(TransferError, match="leads to an address that is not http or https"):
+        transfer.transfer("ftp://example.org/a.zip", data / "a", None, RetryPolicy())
 
 
 BROKEN = {

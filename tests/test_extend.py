@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import yaml
 from checkouts import ROOT, copy_workflow, snakemake
-from metaprobe.config.load import load_run, read_strictly
+from metaprobe.config.load import load_run
+from metaprobe.config.reading import read_strictly
 
 PAGE = (ROOT / "docs/extend.md").read_text(encoding="utf-8")
 FILES = [str(ROOT / f"config/{name}.yaml") for name in ("config", "datasets", "configurations")]

@@ -13,7 +13,7 @@ import pytest
 import torchvision
 from checkouts import ROOT, copy_workflow, planned
 from entries import open_dataset
-from metaprobe.config.load import read_strictly
+from metaprobe.config.reading import read_strictly
 from metaprobe.data.readers import Dataset
 from metaprobe.data.transforms import TRANSFORMS
 from PIL import Image

@@ -123,7 +123,7 @@ EDITS = [
     ("tables/statistics.py", "0.95", "0.9", {"aggregate", "compare_configurations", "report"}),
     ("core/files.py", "10**6", "10**7", set()),
     ("core/jobs.py", '"error: "', '"mistake: "', set()),
-    ("config/load.py", "n=1", "n=2", set()),
+    ("config/complaints.py", "n=1", "n=2", set()),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from metaprobe.config.configurations import OPTIMIZER_OPTIONS, Grid
-from metaprobe.config.load import read_strictly
+from metaprobe.config.reading import read_strictly
 from metaprobe.training.sweep import HYPERPARAMETERS, distinct, expand
 
 CONFIG = Path(__file__).parent.parent / "config"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from metaprobe.config import configurations
 from metaprobe.config.configurations import Configuration, Grid
 from metaprobe.config.datasets import Entry, Source, parse_entry
-from metaprobe.config.load import load_run, read_strictly
+from metaprobe.config.load import load_run
+from metaprobe.config.reading import read_strictly
 from metaprobe.config.settings import Settings
 from metaprobe.core.errors import UserError
 from pydantic import ValidationError
@@ -34,7 +35,7 @@ WHOLE: dict[str, Any] = {
         "woods": {
             "download_mb": 1,
             "extracted_mb": 2.5,
-            "files": [{"name": "a", "urls": ["b"], "bytes": 3}],
+            "files": [{"name": "a", "urls": ["https://b"], "bytes": 3}],
             "nested": [{"archive": "*", "extract_to": "c"}],
             "provides": {"*.png": 2},
         }

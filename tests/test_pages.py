@@ -5,7 +5,7 @@ import re
 
 import pytest
 from checkouts import ROOT
-from metaprobe.config.load import read_strictly
+from metaprobe.config.reading import read_strictly
 
 from tools import pages
 

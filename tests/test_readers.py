@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from entries import draw_subset, has_tree, open_dataset
 from metaprobe.config.datasets import KINDS
-from metaprobe.config.load import load_run, read_strictly
+from metaprobe.config.load import load_run
+from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.data import readers
 from metaprobe.data.dataset import subset_images

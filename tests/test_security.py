@@ -16,7 +16,7 @@ import torch
 import yaml
 from checkouts import ROOT, copy_workflow, snakemake
 from entries import open_dataset, read
-from metaprobe.config.load import read_strictly
+from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.jobs import logged
 from PIL import Image

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from metaprobe.config.configurations import Grid
-from metaprobe.config.load import read_strictly
+from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, read_arrays, write_arrays
 from metaprobe.training import outcomes, sweep, sweep_table

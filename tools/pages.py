@@ -8,8 +8,8 @@ from urllib.parse import urlparse
 
 from metaprobe.config.configurations import HYPERPARAMETERS, OF_RUN, Configuration, Grid
 from metaprobe.config.datasets import KINDS, Divided, Entry, Source, SourceFile, Split, parse_entry
-from metaprobe.config.load import read_strictly
 from metaprobe.config.model import Model
+from metaprobe.config.reading import read_strictly
 from metaprobe.config.settings import Settings
 from metaprobe.core.files import write_text
 
@@ -199,8 +199,12 @@ def in_words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         "exclusiveMinimum": "more than {}",
         "maximum": "{} or less",
         "exclusiveMaximum": "less than {}",
+        "range": "{}",
         "pattern": "like `{}`",
     }
+    if {"minimum", "maximum"} <= schema.keys():
+        schema = schema | {"range": f"{schema['minimum']} to {schema['maximum']}"}
+        schema = {key: schema[key] for key in schema.keys() - {"minimum", "maximum"}}
     found = [text.format(_number(schema[key])) for key, text in bounds.items() if key in schema]
     return ", ".join([words.get(schema["type"], schema["type"]), *found])
 

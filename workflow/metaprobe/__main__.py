@@ -183,6 +183,7 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     merged = merged_configuration(checkout, options.configfile, options.config)
     configuration, files, folders = merged
     flow = read_workflow(configuration, files, folders["results"], folders["logs"])
+    print(*(f"note: {note}\n" for note in flow.run.notes), sep="", end="", file=sys.stderr)
     if options.question == "status":
         return questions.status(flow)
     if options.question == "doctor":

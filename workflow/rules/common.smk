@@ -1,25 +1,13 @@
 """What all rules share: the validated run, the wildcards' values, and the functions of the rules."""
 
-import os
 import re
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-# The package of this checkout, also for the jobs' scripts, whatever the environment has.
-PACKAGE = f"{workflow.basedir}/workflow"
-sys.path.insert(0, PACKAGE)
-OTHERS = filter(None, [os.environ.get("PYTHONPATH")])
-os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([PACKAGE, *OTHERS])))
-
-
-include: "questions.smk"
-
-
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
-from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
@@ -40,6 +28,9 @@ try:
     RUN = FLOW.run
 except UserError as error:
     sys.exit(str(error))
+
+if workflow.exec_mode.name == "DEFAULT":
+    print(*(f"note: {note}\n" for note in RUN.notes), sep="", end="", file=sys.stderr)
 
 
 wildcard_constraints:

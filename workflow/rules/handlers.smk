@@ -2,6 +2,7 @@
 
 from metaprobe.core import jobs
 from metaprobe.operations import lock, progress, snakemake_coupling, status
+from metaprobe.operations.beforehand import check_machine
 from metaprobe.operations.slurm import check_slurm
 from metaprobe.tables import partial as partial_table
 
@@ -10,6 +11,16 @@ def check_cluster():
     """Stop before any job where a run on this cluster would wait for ever, or spoil its files."""
     try:
         check_slurm(Path.cwd(), submits=workflow.executor_plugin.name == "slurm")
+    except UserError as error:
+        sys.exit(str(error))
+
+
+def check_this_machine():
+    """Stop before any job where this machine lacks what they need."""
+    here = workflow.executor_plugin.name == "local"
+    jobs = snakemake_coupling.planned(workflow)[0].values()
+    try:
+        check_machine(FLOW, jobs, here=here)
     except UserError as error:
         sys.exit(str(error))
 
@@ -72,6 +83,7 @@ def end_progress():
 onstart:
     jobs.begin_run()
     check_cluster()
+    check_this_machine()
     watch_progress()
 
 

@@ -1,13 +1,23 @@
 """A configuration, what is trained on every data set, and the grid of many; all that is known of a
 hyperparameter is said at its field."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationInfo, create_model, field_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
 from metaprobe.config.backbones import BACKBONES
-from metaprobe.config.model import WHOLE, Integer, Model, OneOf, Positive, contradiction, listed
+from metaprobe.config.model import (
+    Integer,
+    Model,
+    OneOf,
+    UpTo10Million,
+    UpTo1000,
+    UpTo10000,
+    contradiction,
+    listed,
+)
 
 # The optimisers, and the hyperparameters that mean something to them but not to all.
 OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -29,6 +39,7 @@ def optimizers_with(name: str) -> list[str]:
 
 MEASURED = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
 EPOCHS = 3
+MOST_COMBINATIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Configuration(Model):
     """write 0.01, as YAML reads 1e-2 as a text"""
     optimizer: Annotated[str, OneOf(tuple(OPTIMIZER_OPTIONS))] = "Adam"
     """of `torch.optim`, with its defaults for all that is not configured"""
-    batch_size: Positive = 64
+    batch_size: UpTo10Million = 64
     """images per step; the last, smaller batch of an epoch is kept"""
     weight_decay: Annotated[float, Field(ge=0), BLANK] = 0.0
     """as torch.optim applies it: decoupled in AdamW, L2 elsewhere"""
@@ -79,7 +90,7 @@ class Configuration(Model):
     """of the training loss only; `test_loss` is never smoothed"""
     grad_clip: Annotated[float, Field(ge=0), BLANK] = 0.0
     """largest L2 norm of the whole gradient; 0 does not clip"""
-    epochs: Annotated[Positive, Hyperparameter(of_run=True)] = EPOCHS
+    epochs: Annotated[UpTo10000, Hyperparameter(of_run=True)] = EPOCHS
     """passes over the training images"""
 
     def parameters(self, *, defaults: bool = True) -> dict[str, Any]:
@@ -133,12 +144,20 @@ TARGET_COLUMNS = (
 class _Grid(Model):
     """What a grid has beside its lists of values."""
 
-    replicates: Annotated[int, Field(ge=1, le=1000), WHOLE] = 1
+    replicates: UpTo1000 = 1
     """heads per combination, with the run's `seed` and the seeds after it: other initial heads,
     batches and masks on the same images"""
     validation_folds: Annotated[Integer, OneOf((0, 5))] = 0
     """5: five-fold cross-validation on the training images, so that nothing need be selected on the
     test images; it costs four times the training on top. 0: none"""
+
+    @model_validator(mode="after")
+    def _can_be_counted(self) -> "_Grid":
+        if (count := math.prod(map(len, self.values().values()))) > MOST_COMBINATIONS:
+            raise contradiction(
+                f"has {count:,} combinations; at most {MOST_COMBINATIONS:,} are run"
+            )
+        return self
 
     def values(self) -> dict[str, list[Any]]:
         """Return each hyperparameter's values, in the order of the table's columns."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
 
 from metaprobe.config.model import DISTINCT, WHOLE, Integer, Model, Positive, contradiction, refusal
+from metaprobe.config.places import Address, Cell, FileInside, Inside, Place
 
 Sampling = Literal["random", "stratified"]
 Transform = Literal["grey", "colour"]
@@ -22,7 +23,7 @@ class Images(Model):
 
     train: Positive | None = None
     test: Positive | None = None
-    pool: Annotated[int, Field(ge=2), WHOLE] | None = None
+    pool: Annotated[int, Field(ge=2, le=10**12), WHOLE] | None = None
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> "Images":
@@ -43,7 +44,7 @@ class Entry(Model):
 
     kind: str
     """who reads it"""
-    classes: Annotated[int, Field(ge=2), WHOLE]
+    classes: Annotated[int, Field(ge=2, le=1_000_000), WHOLE]
     """number of classes; checked before anything is trained"""
     images: Images | None = None
     """images in `train` and `test`, or in `pool`, as published; checked"""
@@ -57,7 +58,7 @@ class Entry(Model):
     """how its subset is drawn, if not as the run's `sampling` says"""
     source: str | None = None
     """the entry of `sources` that brings its files; absent for data that is already there"""
-    family: str | None = None
+    family: Cell | None = None
     """data sets of one family share images, or nearly so; an evaluation must hold them out
     together"""
     licence: str | None = None
@@ -118,7 +119,7 @@ class Folder(Divided):
     """One folder per class."""
 
     kind: Literal["folder"]
-    path: str | None = None
+    path: Place | None = None
     """where it lies, absolute or relative to the data folder; absent: the task_id"""
     train: str = "train"
     """subfolder of the training part"""
@@ -134,7 +135,7 @@ class HuggingFace(Divided):
     """A data set of the Hugging Face Hub; needs `pip install datasets`."""
 
     kind: Literal["huggingface"]
-    path: str
+    path: Place
     """its id on the Hub, or a local folder"""
     revision: str
     """commit, tag or branch; a commit never changes"""
@@ -158,7 +159,7 @@ class MedMNIST(Entry):
     """An npz file of MedMNIST."""
 
     kind: Literal["medmnist"]
-    path: str | None = None
+    path: Place | None = None
     """the file, absolute or relative to the data folder; absent: `medmnist/`, the task_id in small
     letters, `.npz`"""
 
@@ -224,17 +225,17 @@ def parse_entry(content: object) -> Entry:
 class SourceFile(Model):
     """A file to download, and what is known of its bytes."""
 
-    name: str
+    name: FileInside
     """file name, relative to the data folder"""
-    urls: Annotated[list[str], Field(min_length=1)]
+    urls: Annotated[list[Address], Field(min_length=1)]
     """mirrors of the same bytes, tried in order"""
-    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\Z")] | None = None
     """its digest; without one it is fetched from its start each time"""
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")] | None = None
     """the same; both are checked"""
     bytes: Positive | None = None
     """its size; checked"""
-    extract_to: str | None = None
+    extract_to: Inside | None = None
     """folder, relative to the data folder, that the archive is unpacked into; absent for a file
     that is used as it is"""
     keep: bool = False
@@ -249,9 +250,9 @@ class SourceFile(Model):
 class Nested(Model):
     """Archives inside the archives, unpacked next and then deleted."""
 
-    archive: str
+    archive: Inside
     """glob pattern relative to the data folder"""
-    extract_to: str
+    extract_to: Inside
     """folder, relative to the data folder"""
 
 
@@ -270,7 +271,7 @@ class Source(Model):
     """what is downloaded; absent where there is no download"""
     nested: list[Nested] = Field(default=[])
     """archives inside the archives, unpacked next and then deleted"""
-    provides: dict[str, Positive] = Field(default={})
+    provides: dict[Inside, Positive] = Field(default={})
     """glob pattern relative to the data folder → number of files that must match it once the source
     is complete"""
     manual: str | None = None

@@ -107,5 +107,9 @@ DISTINCT = AfterValidator(_distinct)
 WHOLE = BeforeValidator(
     _whole
 )  # 64.0 is 64; it stands last, so that bounds are those of an integer
-Integer = Annotated[int, WHOLE]
-Positive = Annotated[int, Field(ge=1), WHOLE]
+# No bound is one that a sensible run comes near; without one a slip would run for ever.
+Integer = Annotated[int, Field(ge=-(10**9), le=10**9), WHOLE]
+Positive = Annotated[int, Field(ge=1, le=10**12), WHOLE]
+UpTo1000 = Annotated[int, Field(ge=1, le=1_000), WHOLE]
+UpTo10000 = Annotated[int, Field(ge=1, le=10_000), WHOLE]
+UpTo10Million = Annotated[int, Field(ge=1, le=10_000_000), WHOLE]

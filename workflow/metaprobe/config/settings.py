@@ -6,7 +6,8 @@ from pydantic import Field
 
 from metaprobe.config.configurations import EPOCHS
 from metaprobe.config.datasets import Sampling
-from metaprobe.config.model import DISTINCT, WHOLE, Model, Positive
+from metaprobe.config.model import DISTINCT, WHOLE, Model, UpTo10Million, UpTo1000, UpTo10000
+from metaprobe.config.places import OwnFolder, Place
 
 Names = Annotated[list[str], Field(min_length=1), DISTINCT]
 
@@ -14,8 +15,8 @@ Names = Annotated[list[str], Field(min_length=1), DISTINCT]
 class PathVars(Model):
     """Snakemake's path variables."""
 
-    results: str | None = None
-    logs: str | None = None
+    results: OwnFolder | None = None
+    logs: OwnFolder | None = None
 
 
 class Settings(Model):
@@ -25,40 +26,40 @@ class Settings(Model):
     """data sets to run, in this order; absent: all"""
     only_configurations: Names | None = None
     """configurations to run, in this order; absent: all"""
-    new_dataset: str | None = None
+    new_dataset: Place | None = None
     """a folder of class folders that `snakemake recommend --cores 2` ranks the configurations for;
     it enters no table. See [docs/recommendation.md](../docs/recommendation.md)"""
     recommender: Literal["nearest", "metabu", "logme", "global_best"] = "nearest"
     """how it ranks: `nearest` (by the nearest tasks), `metabu` (the same in the space that Metabu
     learns; must be installed), `logme` (architecture by LogME), `global_best` (by the mean over all
     tasks)"""
-    neighbours: Positive = 10
+    neighbours: UpTo10000 = 10
     """nearest tasks that a recommendation rests on; the l-th counts exp(-l)"""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE] = 0
     """every draw of an experiment comes from (seed, data set, purpose); random weights from the
     seed alone. What defines a task (STL-10's rotations, the generated pictures) is the same for
     every seed"""
-    train_images: Positive = 5000
+    train_images: UpTo10Million = 5000
     """training images drawn per data set; a smaller pool is taken whole"""
-    test_images: Positive = 1000
+    test_images: UpTo10Million = 1000
     """the same for testing"""
     sampling: Sampling = "random"
     """`random`: without replacement. `stratified`: in proportion to the classes, at least one image
     each while there are as many images as classes"""
-    epochs: Positive = EPOCHS
+    epochs: UpTo10000 = EPOCHS
     """epochs of every configuration that does not name its own"""
-    replicates: Positive = 1
+    replicates: UpTo1000 = 1
     """heads per experiment, with the run's `seed` and the seeds after it: other initial heads,
     batches and dropout masks on the same images. `target_representations.csv` then holds the mean
     of each metric, `replicates.parquet` each value, `experiments.csv` the standard deviation.
     Changing it runs no backbone"""
-    bootstrap_resamples: Positive = 50
+    bootstrap_resamples: UpTo10000 = 50
     """rows per data set in `bootstrap_representations.csv`, which `snakemake bootstrap --cores 4`
     writes; each is of a random half of the training subset"""
     weights: Literal["imagenet", "random"] = "imagenet"
     """`imagenet`: torchvision's `IMAGENET1K_V1`. `random`: seeded and untrained, for demos and
     tests"""
-    weights_folder: str | None = None
+    weights_folder: Place | None = None
     """a folder that already holds torchvision's weight files (`resnet18-f37072fd.pth`, …), for
     machines without internet; then nothing is fetched. Without it they are fetched once into
     `weights` in the data folder"""
@@ -72,13 +73,13 @@ class Settings(Model):
     precision: Literal["float32", "bfloat16"] = "float32"
     """arithmetic of the backbones: `float32`, or `bfloat16`, which is faster where the processor
     has it and changes some predictions; recorded in every fragment"""
-    data: str = "data"
+    data: Place = "data"
     """folder of the downloaded data sets, in torchvision's own layout: a folder you already have
     can be used"""
     delete_archives: bool = False
     """delete downloaded archives once their content is unpacked and counted; otherwise they stay in
     `.archives` in the data folder"""
-    verify_experiments: Positive = 10
+    verify_experiments: UpTo10000 = 10
     """finished experiments that `metaprobe verify` recomputes"""
     pathvars: PathVars = PathVars()
     """`results` and `logs`: where the run writes"""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[Any]]
 LEAST_ROOM = 10**6  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 UNSEALED = b"0" * 64  # stands for the digest of a file while that is computed
 SEALED = re.compile(rb"sha256.{1,4}?([0-9a-f]{64})", re.DOTALL)  # between them is the length
 INTEGER_LIST = re.compile(r"\[\n\s*-?\d+(,\n\s*-?\d+)*\n\s*\]")
@@ -38,14 +39,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
     What killed processes have left there is deleted.
 
     Raises:
-        UserError: the disk is full.
+        UserError: the disk is full, or may not be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
-        left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+            left.unlink(missing_ok=True)
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
@@ -58,7 +59,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def cannot_write(path: str | Path, error: OSError) -> Exception:
-    """The user's error for a full disk, or the error itself."""
+    """The user's error for a disk that is full or may not be written to, or the error itself."""
+    if error.errno in CLOSED:
+        return UserError(
+            f"{path} cannot be written ({error.strerror}): make its folder one that you may write to"
+            " and start the run again"
+        )
     if error.errno not in FULL:
         return error
     return UserError(
@@ -78,6 +84,25 @@ def check_room(folder: str | Path) -> None:
         raise UserError(
             f"{folder} is on a disk without {LEAST_ROOM // 10**6} MB of free space: make room there"
             " and start the run again"
+        )
+
+
+def check_writable(folder: str | Path) -> None:
+    """See that files can be made below `folder`, which need not exist.
+
+    Raises:
+        UserError: it is no folder, or the user or the disk does not allow it.
+    """
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(
+            f"{folder} cannot be a folder, as {there} is a file: let pathvars name another place"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{there} may not be written to: let pathvars name a folder for the results and logs"
+            " where you may write"
         )
 
 

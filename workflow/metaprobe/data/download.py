@@ -17,14 +17,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from metaprobe.data.archives import unpack
+from metaprobe.data.archives import Room, unpack
 from metaprobe.config.datasets import Source, SourceFile
+from metaprobe.config.places import leads_outside
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import FULL, replacing
 from metaprobe.data.transfer import RETRY_POLICY, RetryPolicy, TransferError, size_of, transfer
 
 PARTIAL = ".partial"
 ARCHIVES = ".archives"
+SLACK_BYTES = 50_000_000  # beyond twice what a source declares: block sizes, and rounded numbers
 
 
 def fetch_source(
@@ -125,6 +127,7 @@ def _alone(source: str, data: Path) -> Iterator[None]:
 
 def _fetch(source: str, entry: Source, data: Path, policy: RetryPolicy) -> None:
     """Bring the files of `source`, unpack and count them, and only then move them into place."""
+    _check_names(source, entry)
     work = data / PARTIAL / source
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
@@ -151,6 +154,15 @@ def _fetch(source: str, entry: Source, data: Path, policy: RetryPolicy) -> None:
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_names(source: str, entry: Source) -> None:
+    """See once more, before anything is written, that no name leads out of the data folder."""
+    names = [name for file in entry.files for name in (file.name, file.extract_to) if name]
+    names += [name for step in entry.nested for name in (step.archive, step.extract_to)]
+    for name in [source, *names, *entry.provides]:
+        if leads_outside(name):
+            raise UserError(f"{source}: {name!r} leads out of the data folder: correct its entry")
 
 
 def _places(source: str, file: SourceFile, data: Path) -> list[Path]:
@@ -252,14 +264,19 @@ def _deliver(url: str, file: SourceFile, part: Path, policy: RetryPolicy) -> Non
 
 
 def _unpack_all(entry: Source, wholes: list[Path], tree: Path) -> None:
-    """Unpack below `tree` the archives of a source, then the archives inside them."""
+    """Unpack below `tree` the archives of a source, then the archives inside them.
+
+    Of what `extracted_mb` says twice as much is let through, as published sizes are rough.
+    """
+    declared = entry.extracted_mb + (entry.download_mb if entry.nested else 0)
+    room = Room(2e6 * declared + SLACK_BYTES)
     for file, whole in zip(entry.files, wholes, strict=True):
         if file.extract_to is not None:
             print(f"unpacking {whole}", flush=True)
-            unpack(whole, tree / file.extract_to)
+            unpack(whole, tree / file.extract_to, room)
     for step in entry.nested:
         for archive in sorted(tree.glob(step.archive)):
-            unpack(archive, tree / step.extract_to)
+            unpack(archive, tree / step.extract_to, room)
             archive.unlink()
 
 

@@ -107,6 +107,8 @@ def _receive(url: str, part: Path, size: int | None, policy: RetryPolicy) -> Non
         raise _Interruption(f"no connection within {connection:g} s") from None
     except (requests.Timeout, TimeoutError):
         raise _Interruption(f"stalled for {policy.silence:g} s at {_position(part)}") from None
+    except requests.exceptions.InvalidSchema:
+        raise TransferError("leads to an address that is not http or https") from None
     except requests.RequestException as error:
         raise _Interruption(_innermost(error)) from None
     except HTTPError:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from metaprobe.config.load import check_before_snakemake, check_pathvars
 from metaprobe.core.errors import UserError
 from metaprobe.operations.costs import Job
 
@@ -53,10 +54,8 @@ def merged_configuration(
     from snakemake.pathvars import Pathvars
     from snakemake.utils import update_config
 
-    for file in configfiles:
-        if not Path(file).is_file():
-            raise UserError(f"--configfile {file}: there is no such file")
     own = [Path(os.path.relpath(checkout / "config")) / f"{name}.yaml" for name in SECTIONS]
+    check_before_snakemake([*own, *configfiles])
     configuration: dict[str, Any] = {}
     given: dict[str, Any] = {}
     try:
@@ -67,6 +66,7 @@ def merged_configuration(
         for file in own:
             update_config(configuration, load_configfile(file))
         update_config(configuration, given)
+        check_pathvars("--config", configuration)
         pathvars = Pathvars.with_defaults()
         pathvars.update(Pathvars.from_config(configuration))
     except (WorkflowError, OSError) as error:
@@ -95,9 +95,9 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for entry in overrides:
         try:
-            key, text = parse_key_value_arg(entry, errmsg="write KEY=VALUE.")
-        except ValueError as error:
-            raise UserError(f"--config: {error}") from None
+            key, text = parse_key_value_arg(entry, errmsg="")
+        except ValueError:
+            raise UserError(f"--config {entry}: has no value: write {entry}=VALUE") from None
         if not KEY.match(key):
             raise UserError(f"--config: {key!r} is no key: write KEY=VALUE")
         update_config(found, {key: _value(text)})

@@ -1,0 +1,208 @@
+"""Mistakes in the configuration, in words: where each stands, what it is, what is allowed."""
+
+import difflib
+import math
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import yaml
+from pydantic_core import ErrorDetails
+
+from metaprobe.config.datasets import KINDS, Entry
+from metaprobe.config.files import LONGEST_ID, SECTIONS, Files
+from metaprobe.config.model import Model
+
+Keys = Sequence[str | int]
+Complaint = tuple[Keys, str]
+COMMAND_LINE = "--config"
+SELECTIONS = {"only_datasets": "datasets", "only_configurations": "configurations"}
+ALLOWED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "finite_number": "finite numbers",
+    "float_type": "number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "int_type": "integer",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_type": "a mapping",
+    "not_allowed": "{allowed}",
+    "string_pattern_mismatch": "text like {pattern}",
+    "string_type": "a text",
+    "union_tag_invalid": "{expected_tags}",
+}
+
+
+def line(file: str, keys: Keys, text: str) -> str:
+    """Return a complaint as one line, whatever stands in the keys."""
+    place = "/".join(repr(short(str(key)))[1:-1] for key in keys)
+    return f"{file}: {place}: {text}"
+
+
+def short(text: str) -> str:
+    """Return a text, its middle left out where it is longer than any id."""
+    return text if len(text) <= LONGEST_ID + 20 else f"{text[:40]}...{text[-20:]}"
+
+
+class _Short(reprlib.Repr):
+    """The repr of a value, of what is large only some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxtuple = 4, 10, 10, 10
+        self.maxstring = self.maxother = 120
+
+    def repr_int(self, value: int, level: int) -> str:
+        if abs(value) < 10**40:
+            return repr(value)
+        return f"a number of some {int(value.bit_length() * math.log10(2)) + 1:,} digits"
+
+    def repr_dict(self, value: Mapping[Any, Any], level: int) -> str:
+        if level <= 0 or len(value) > self.maxdict:
+            return f"a mapping of {len(value):,} keys"
+        items = (
+            f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for k, v in value.items()
+        )
+        return f"{{{', '.join(items)}}}"
+
+
+shown: Callable[[Any], str] = _Short().repr
+
+
+def explain(error: ErrorDetails, file_of: Callable[[Keys], str]) -> Complaint:
+    """Return where a mistake is and what it is, in words.
+
+    Args:
+        file_of: tells the file that gives the value at these keys, or COMMAND_LINE.
+    """
+    where, kind, value = error["loc"], error["type"], error["input"]
+    if where[-1] == "[key]" and kind == "not_allowed":
+        where = where[:-1]
+    if where[-1] == "[key]":
+        quotes = "" if isinstance(value, str) else " (in quotes, as YAML reads it as another type)"
+        allowed = (
+            f"letters, digits, - and _{quotes}, at most {LONGEST_ID}; not NA, nan, None or null"
+        )
+        return where[:-1], f"not an id; allowed: {allowed}"
+    keys = [*where[:2], *where[3:]] if where[0] == "datasets" else [*where]  # without the kind
+    limits = {name: _plain(limit) for name, limit in error.get("ctx", {}).items()}
+    if kind.startswith("union_tag"):
+        keys.append("kind")
+        value = value.get("kind")
+    if kind in ("missing", "union_tag_not_found"):
+        return keys, "is missing"
+    if kind == "contradiction":
+        told = error["msg"]
+        return keys, f"{shown(value)} {told}" if len(keys) > 2 or (
+            keys[0] == "grid" and keys[1:]
+        ) else told
+    if kind in ("extra_forbidden", "invalid_key"):
+        return keys, _unknown_key(where)
+    if meant := _meant_by(value, kind):
+        return keys, f"{shown(value)} is a text; {_advice(meant, keys, file_of(keys))}"
+    if kind == "too_short":
+        allowed = f"at least 1 {'entry' if isinstance(value, dict) else 'item'}"
+    elif kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+        allowed = ALLOWED["finite_number"]
+    else:
+        allowed = ALLOWED.get(kind, error["msg"]).format(**limits)
+    return keys, f"{shown(value)} is not allowed; allowed: {allowed}"
+
+
+def _meant_by(value: Any, kind: str) -> str | None:
+    """Return what a text would be as the value of that type, as YAML has it; None if it is none.
+
+    YAML 1.1 reads 1e-2 as a text.
+    """
+    if not isinstance(value, str):
+        return None
+    if kind == "bool_type":
+        spelled = value.strip().lower()
+        return spelled if spelled in ("true", "false") else None
+    try:
+        number = float(value) if kind in ("int_type", "float_type") else math.nan
+    except ValueError:
+        return None
+    if not math.isfinite(number) or (kind == "int_type" and not number.is_integer()):
+        return None
+    written: str = yaml.safe_dump(int(number) if kind == "int_type" else number)
+    return written.split()[0]
+
+
+def _advice(meant: str, keys: Keys, file: str) -> str:
+    """Return how to write what was meant; the command line knows numbers only outside of brackets."""
+    if file != COMMAND_LINE:
+        return f"write {meant}"
+    if len(keys) == 1:
+        return f"write {keys[0]}={meant.capitalize()}"
+    return f"inside of brackets {COMMAND_LINE} has texts only: write {meant} in a file for --configfile"
+
+
+def _plain(limit: Any) -> Any:
+    """Return 1 for 1.0, and `a or b or c` for pydantic's `'a', 'b' or 'c'`."""
+    if isinstance(limit, float) and limit.is_integer():
+        return int(limit)
+    return limit.replace("', '", "' or '").replace("'", "") if isinstance(limit, str) else limit
+
+
+def _unknown_key(where: Keys) -> str:
+    """Return what is wrong with the key at the end of a path, and which ones are known there."""
+    *path, key = [where[0], *where[2:]] if where[0] in SECTIONS else where
+    fields = Files.fields()
+    for step in path:
+        if step in fields:
+            fields = {
+                k: f
+                for model in _models_in(fields[step].annotation)
+                for k, f in model.fields().items()
+            }
+        elif step in KINDS:
+            fields = KINDS[str(step)].fields()
+    if (
+        where[0] == "datasets"
+        and len(path) == 2
+        and any(key in kind.fields() for kind in KINDS.values())
+    ):
+        own = ", ".join(sorted(fields.keys() - Entry.fields().keys())) or "none"
+        return f"means nothing to kind {path[1]}; its own keys: {own}"
+    near = difflib.get_close_matches(str(key), fields, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown key; {hint}allowed: {', '.join(sorted(fields))}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[Model]]:
+    """Yield the models that a type names, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def dangling(whole: Files) -> Iterator[Complaint]:
+    """Yield the names of entries that do not exist, and the ids that a disk may take for one."""
+    for key, section in SELECTIONS.items():
+        declared = getattr(whole, section)
+        for name in getattr(whole, key) or ():
+            if name not in declared:
+                near = difflib.get_close_matches(name, declared, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                yield [key], f"{shown(name)} is not declared in {section}{hint}"
+    for task_id, entry in whole.datasets.items():
+        if entry.source is not None and entry.source not in whole.sources:
+            yield (
+                ["datasets", task_id, "source"],
+                f"{shown(entry.source)} is not declared in sources",
+            )
+    for section in SECTIONS:
+        first: dict[str, str] = {}
+        for name in getattr(whole, section):
+            if (other := first.setdefault(name.lower(), name)) != name:
+                yield (
+                    [section, name],
+                    f"differs from {other} in capitals only, which some disks do not tell apart:"
+                    " rename one",
+                )
