@@ -31,4 +31,4 @@ rule all:
         rules.compare_configurations.output,
         FOR_META_LEARNERS,
         "<results>/report.html",
-        FLOW.of_experiments(layout.FRAGMENT),
+        lambda wildcards: FLOW.of_experiments(layout.FRAGMENT),

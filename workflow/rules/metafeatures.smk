@@ -50,7 +50,7 @@ rule describe_dataset:
 
 rule aggregate_descriptions:
     input:
-        FLOW.of_datasets(layout.DESCRIPTION),
+        lambda wildcards: FLOW.of_datasets(layout.DESCRIPTION),
     output:
         csv="<results>/basic_representations.csv",
         parquet="<results>/basic_representations.parquet",
@@ -63,7 +63,7 @@ rule aggregate_descriptions:
         "../../envs/tables.yaml"
     params:
         columns=columns(FLOW.architectures),
-        expected=FLOW.expected_of_descriptions,
+        expected=lambda wildcards: FLOW.expected_of_descriptions,
         code=fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"
@@ -96,7 +96,7 @@ rule describe_resamples:
 
 rule bootstrap:
     input:
-        FLOW.of_datasets(layout.RESAMPLES),
+        lambda wildcards: FLOW.of_datasets(layout.RESAMPLES),
     output:
         csv="<results>/bootstrap_representations.csv",
         parquet="<results>/bootstrap_representations.parquet",
@@ -109,7 +109,7 @@ rule bootstrap:
         "../../envs/tables.yaml"
     params:
         columns=columns(FLOW.architectures),
-        expected=FLOW.expected_of_descriptions,
+        expected=lambda wildcards: FLOW.expected_of_descriptions,
         resamples=RUN.settings.bootstrap_resamples,
         code=fingerprint("aggregate_descriptions"),
     script:

@@ -25,7 +25,7 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        licences=FLOW.licences,
+        licences=lambda wildcards: FLOW.licences,
         template=digest_file(TEMPLATE),
         code=fingerprint("report"),
     script:

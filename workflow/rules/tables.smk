@@ -1,9 +1,13 @@
-"""All experiments in tables, for which fragments are read once; and whether the table can be right."""
+"""All experiments in tables, for which fragments are read once; and whether the table can be right.
+
+Whatever grows with the table is a function, here and in other rules: the Snakemake of a queued job,
+which reads these rules as well, calls none of them.
+"""
 
 
 rule aggregate:
     input:
-        FLOW.of_experiments(layout.FRAGMENT),
+        lambda wildcards: FLOW.of_experiments(layout.FRAGMENT),
     output:
         target="<results>/target_representations.csv",
         experiments_csv="<results>/experiments.csv",
@@ -18,8 +22,8 @@ rule aggregate:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=FLOW.experiments,
-        expected=FLOW.expected_of_fragments,
+        experiments=lambda wildcards: FLOW.experiments,
+        expected=lambda wildcards: FLOW.expected_of_fragments,
         code=fingerprint("aggregate"),
     script:
         "../scripts/aggregate.py"
@@ -27,7 +31,7 @@ rule aggregate:
 
 rule compare_configurations:
     input:
-        FLOW.of_experiments(layout.PREDICTIONS),
+        lambda wildcards: FLOW.of_experiments(layout.PREDICTIONS),
     output:
         predictions="<results>/predictions.parquet",
         comparisons="<results>/comparisons.csv",
@@ -39,7 +43,7 @@ rule compare_configurations:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=FLOW.experiments,
+        experiments=lambda wildcards: FLOW.experiments,
         code=fingerprint("compare_configurations"),
     script:
         "../scripts/compare_configurations.py"
@@ -52,7 +56,7 @@ rule check_table:
     input:
         table="<results>/target_representations.csv",
         experiments="<results>/experiments.parquet",
-        subsets=FLOW.of_datasets(layout.SUBSET),
+        subsets=lambda wildcards: FLOW.of_datasets(layout.SUBSET),
         basic="<results>/basic_representations.csv",
         basic_parquet="<results>/basic_representations.parquet",
     output:
@@ -65,9 +69,9 @@ rule check_table:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=FLOW.experiments,
-        configurations=plain(RUN.configurations),
-        tasks=list(RUN.datasets),
+        experiments=lambda wildcards: FLOW.experiments,
+        configurations=lambda wildcards: plain(RUN.configurations),
+        tasks=lambda wildcards: list(RUN.datasets),
         replicates=RUN.settings.replicates,
         code=fingerprint("check_table"),
     script:

@@ -86,7 +86,7 @@ rule sweep_heads:
 
 rule sweep:
     input:
-        expand(
+        lambda wildcards: expand(
             layout.SWEEP,
             dataset=RUN.datasets,
             architecture=RUN.grid.architecture if RUN.grid else [],
