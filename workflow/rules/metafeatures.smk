@@ -43,7 +43,7 @@ rule describe_dataset:
     params:
         architectures=FLOW.architectures,
         seed=RUN.settings.seed,
-        code=fingerprint("describe_dataset"),
+        code=lambda wildcards: fingerprint("describe_dataset"),
     script:
         "../scripts/describe_dataset.py"
 
@@ -64,7 +64,7 @@ rule aggregate_descriptions:
     params:
         columns=columns(FLOW.architectures),
         expected=lambda wildcards: FLOW.expected_of_descriptions,
-        code=fingerprint("aggregate_descriptions"),
+        code=lambda wildcards: fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"
 
@@ -89,7 +89,7 @@ rule describe_resamples:
         architectures=FLOW.architectures,
         resamples=RUN.settings.bootstrap_resamples,
         seed=RUN.settings.seed,
-        code=fingerprint("describe_dataset"),
+        code=lambda wildcards: fingerprint("describe_dataset"),
     script:
         "../scripts/describe_dataset.py"
 
@@ -111,6 +111,6 @@ rule bootstrap:
         columns=columns(FLOW.architectures),
         expected=lambda wildcards: FLOW.expected_of_descriptions,
         resamples=RUN.settings.bootstrap_resamples,
-        code=fingerprint("aggregate_descriptions"),
+        code=lambda wildcards: fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"

@@ -27,6 +27,6 @@ rule report:
     params:
         licences=lambda wildcards: FLOW.licences,
         template=digest_file(TEMPLATE),
-        code=fingerprint("report"),
+        code=lambda wildcards: fingerprint("report"),
     script:
         "../scripts/report.py"

@@ -53,7 +53,7 @@ rule metrics_json:
             wildcards.configuration
         ].parameters(),
         family=lambda wildcards: FLOW.entries[wildcards.dataset].family,
-        code=fingerprint("metrics_json"),
+        code=lambda wildcards: fingerprint("metrics_json"),
     script:
         "../scripts/metrics_json.py"
 
@@ -76,7 +76,7 @@ rule sweep_heads:
         grid=lambda wildcards: RUN.grid.parameters()
         | {"architecture": [wildcards.architecture]},
         seed=RUN.settings.seed,
-        code={
+        code=lambda wildcards: {
             name: fingerprint("sweep_heads", OPTIMIZERS=name)
             for name in (RUN.grid.optimizer if RUN.grid else [])
         },
@@ -101,6 +101,6 @@ rule sweep:
     conda:
         "../../envs/tables.yaml"
     params:
-        code=fingerprint("sweep"),
+        code=lambda wildcards: fingerprint("sweep"),
     script:
         "../scripts/sweep.py"

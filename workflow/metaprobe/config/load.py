@@ -115,7 +115,7 @@ def read_strictly(file: str | Path) -> Any:
         raise UserError(f"{file}: {' '.join(str(error).split())}") from None
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
