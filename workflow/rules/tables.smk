@@ -49,9 +49,6 @@ rule compare_configurations:
         "../scripts/compare_configurations.py"
 
 
-from metaprobe.config.model import plain
-
-
 rule check_table:
     input:
         table="<results>/target_representations.csv",
@@ -70,7 +67,7 @@ rule check_table:
         "../../envs/tables.yaml"
     params:
         experiments=lambda wildcards: FLOW.experiments,
-        configurations=lambda wildcards: plain(RUN.configurations),
+        configurations=lambda wildcards: FLOW.hyperparameters,
         tasks=lambda wildcards: list(RUN.datasets),
         replicates=RUN.settings.replicates,
         code=lambda wildcards: fingerprint("check_table"),

@@ -14,12 +14,10 @@ rule train_head:
     conda:
         "../../envs/tables.yaml"
     resources:
-        mem="1GB",
-        runtime="20m",
+        mem_mb=1000,
+        runtime=20,
     params:
-        hyperparameters=lambda wildcards: RUN.configurations[
-            wildcards.configuration
-        ].parameters(),
+        hyperparameters=lambda wildcards: FLOW.hyperparameters[wildcards.configuration],
         seed=RUN.settings.seed,
         replicates=RUN.settings.replicates,
         code=lambda wildcards: fingerprint(
@@ -46,14 +44,12 @@ rule metrics_json:
     conda:
         "../../envs/tables.yaml"
     resources:
-        mem="1GB",
-        runtime="5m",
+        mem_mb=1000,
+        runtime=5,
     params:
-        hyperparameters=lambda wildcards: RUN.configurations[
-            wildcards.configuration
-        ].parameters(),
+        hyperparameters=lambda wildcards: FLOW.hyperparameters[wildcards.configuration],
         family=lambda wildcards: FLOW.entries[wildcards.dataset].family,
-        code=lambda wildcards: fingerprint("metrics_json"),
+        code=fingerprint("metrics_json"),
     script:
         "../scripts/metrics_json.py"
 
