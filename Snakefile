@@ -1,19 +1,8 @@
 """metaprobe: image data sets × transfer-learning configurations → the table a meta-learner learns from."""
 
-from os.path import relpath
-
 from snakemake.utils import min_version
 
 min_version("9.25")
-
-# The checkout's own, whatever --directory says.
-CONFIG = relpath(f"{workflow.basedir}/config")
-
-
-for name in "config", "datasets", "configurations", "grid":
-
-    configfile: f"{CONFIG}/{name}.yaml"
-
 
 ROOMS = "data features training metafeatures tables recommend report"
 

@@ -1,19 +1,13 @@
 """What all rules share: the validated run, the wildcards' values, and the functions of the rules."""
 
-import os
 import re
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-# The package of this checkout, also for the jobs' scripts, whatever the environment has.
-PACKAGE = f"{workflow.basedir}/workflow"
-sys.path.insert(0, PACKAGE)
-OTHERS = filter(None, [os.environ.get("PYTHONPATH")])
-os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([PACKAGE, *OTHERS])))
 
-
+include: "checkout.smk"
 include: "questions.smk"
 
 
@@ -30,12 +24,11 @@ STARTED = time.time()
 stop_as_on_ctrl_c()
 
 try:
+    FILES = snakemake_coupling.complete(workflow, config, CHECKOUT)
     check_room(".")
     check_room(workflow.pathvars.apply("<results>"))
     FLOW = read_workflow(
-        config,
-        snakemake_coupling.configuration_files(workflow),
-        *map(workflow.pathvars.apply, ("<results>", "<logs>")),
+        config, FILES, *map(workflow.pathvars.apply, ("<results>", "<logs>"))
     )
     RUN = FLOW.run
 except UserError as error:
