@@ -70,6 +70,7 @@ rule rank_configurations:
         "../../envs/tables.yaml"
     params:
         task_id=FLOW.new,
+        weights=RUN.settings.weights,
         method=RUN.settings.recommender,
         neighbours=RUN.settings.neighbours,
         code=lambda wildcards: fingerprint("rank_configurations"),
