@@ -69,6 +69,7 @@ def test_default_profile_holds_only_what_no_other_profile_sets() -> None:
     assert profile.keys() == {"keep-going", "rerun-incomplete", "rerun-triggers"}
 
 
+BY_HAND = ("StanfordCars", "FER2013")  # no host has them
 IMPORTED_AS = {"pillow": "PIL", "pytorch": "torch", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 # What comes with another package, or is asked for by name and optional.
 COMES_WITH = {"pydantic_core": "pydantic", "urllib3": "requests", "datasets": "", "openvino": ""}
@@ -122,3 +123,32 @@ def test_conda_environments_have_what_their_scripts_import() -> None:
             needed = {COMES_WITH.get(name, name) for name in third_parties(file.parent / script)}
             needed -= NOT_CALLED.get(environment, {""})
             assert needed - {""} <= there, (environment, script, needed - there)
+
+
+def test_demo_installs_no_development_tools() -> None:
+    """Some hundred megabytes of type checkers and OpenVINO, for who only wants to see the demo."""
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile.partition("\n.venv/installed:")[2].partition("\n\n")[0]
+    assert '--editable ".[slurm]"' in recipe and "[dev]" not in recipe
+    for target in ("setup", "demo", "timings"):
+        assert re.search(rf"^{target}: (setup|\.venv/installed)$", makefile, re.MULTILINE)
+    for target in ("test", "test-slow", "check", "bench"):
+        assert re.search(rf"^{target}: development$", makefile, re.MULTILINE)
+    # An environment that was made with other wheels of torch is filled up, not made anew.
+    assert "test -x $(BIN)/python || $(PYTHON) -m venv .venv" in recipe
+
+
+def test_readme_says_what_the_real_run_downloads_and_takes() -> None:
+    """28 GB that nobody was told of before the command that fetches them."""
+    files = yaml.safe_load((ROOT / "config/datasets.yaml").read_text())
+    sources = {
+        entry["source"]
+        for task_id, entry in files["datasets"].items()
+        if "source" in entry and task_id not in BY_HAND
+    }
+    named = [files["sources"][source] for source in sources]
+    download = sum(one["download_mb"] for one in named) / 1000
+    disk = download + sum(one["extracted_mb"] for one in named) / 1000
+    english, spanish = ((ROOT / f"README{part}.md").read_text() for part in ("", ".es"))
+    for text in english, spanish:
+        assert f"{download:.1f} GB" in text and f"{disk:.1f} GB" in text

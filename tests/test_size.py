@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from checkouts import ROOT
+from checkouts import ROOT, planned
 
 LOAD = """
 import json
@@ -60,3 +60,13 @@ def test_snakemake_of_one_job_does_not_build_the_table(tmp_path: Path) -> None:
     per_experiment = {"experiments", "expected_of_fragments", "expected_of_descriptions", "stages"}
     assert per_experiment.isdisjoint(large["computed"])
     assert small["fingerprints"] == large["fingerprints"] <= 3
+
+
+def test_table_can_be_planned_in_parts() -> None:
+    """The command of docs/performance.md, for tables whose whole plan takes minutes."""
+    table = "results/target_representations.csv"
+    command = "--batch aggregate=$part/10 -- results/target_representations.csv"
+    assert command in (ROOT / "docs/performance.md").read_text()
+    part = planned(ROOT, "--forceall", "--batch", "aggregate=1/10", "--", table)
+    assert part["metrics_json"] == part["train_head"] == 18
+    assert "aggregate" not in part
