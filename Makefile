@@ -6,15 +6,22 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c '$(NEW_ENOUGH)' 2> /dev/null && command -v $$name && break; done)
 CORES ?= 2
 BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test test-slow check timings bench lock clean
+.PHONY: setup development demo test test-slow check timings bench lock clean
 
 setup: .venv/installed
+development: .venv/development
 
+# A .venv that is there is filled up, not replaced: what it has that fits stays.
 .venv/installed: pyproject.toml constraints.txt
 	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' || { echo "metaprobe needs Python 3.11.4 or newer; make PYTHON=... names one"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) --editable ".[slurm]"
+	@touch $@
+
+.venv/development: .venv/installed
+	$(INSTALL) --editable ".[dev]"
 	@touch $@
 
 demo: setup
@@ -23,14 +30,14 @@ demo: setup
 	@$(BIN)/python -m metaprobe.demo.photographs "results/demo/new/Two photographs"
 	$(BIN)/metaprobe recommend "results/demo/new/Two photographs" --cores $(CORES) --configfile config/demo.yaml
 
-test: setup
+test: development
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"
 
-test-slow: setup
+test-slow: development
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m slow --ignore tests/test_slurm.py
 	$(BIN)/python -m pytest -m slow tests/test_slurm.py
 
-check: setup
+check: development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -40,7 +47,7 @@ check: setup
 timings: setup
 	$(BIN)/python benchmarks/demo_timings.py $(CORES)
 
-bench: setup
+bench: development
 	$(BIN)/python -W ignore -m benchmarks.bench
 
 # Pin what pyproject.toml asks for to the newest versions that go together.

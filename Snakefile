@@ -1,24 +1,8 @@
 """metaprobe: image data sets × transfer-learning configurations → the table a meta-learner learns from."""
 
-from os.path import relpath
-
 from snakemake.utils import min_version
 
 min_version("9.25")
-
-# The checkout's own, whatever --directory says.
-CONFIG = relpath(f"{workflow.basedir}/config")
-NAMES = "config datasets configurations grid".split()
-CONFIGURATION_FILES = [f"{CONFIG}/{name}.yaml" for name in NAMES]
-
-
-include: "workflow/rules/start.smk"
-
-
-for file in CONFIGURATION_FILES:
-
-    configfile: file
-
 
 ROOMS = "data features training metafeatures tables recommend report"
 
@@ -36,4 +20,4 @@ rule all:
         rules.compare_configurations.output,
         FOR_META_LEARNERS,
         "<results>/report.html",
-        FLOW.of_experiments(layout.FRAGMENT),
+        lambda wildcards: FLOW.of_experiments(layout.FRAGMENT),

@@ -1,7 +1,10 @@
 """The environment: declared once, pinned once, and the same for pip and conda."""
 
+import ast
 import re
+import sys
 import tomllib
+from pathlib import Path
 
 import yaml
 from checkouts import ROOT
@@ -64,3 +67,88 @@ def test_default_profile_holds_only_what_no_other_profile_sets() -> None:
     """Keys of profiles/default silently override those of a cluster's profile, key by key."""
     profile = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
     assert profile.keys() == {"keep-going", "rerun-incomplete", "rerun-triggers"}
+
+
+BY_HAND = ("StanfordCars", "FER2013")  # no host has them
+IMPORTED_AS = {"pillow": "PIL", "pytorch": "torch", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+# What comes with another package, or is asked for by name and optional.
+COMES_WITH = {"pydantic_core": "pydantic", "urllib3": "requests", "datasets": "", "openvino": ""}
+NOT_CALLED = {"envs/report.yaml": {"torch", "torchvision"}}  # by functions that read pictures
+WORKFLOW = ROOT / "workflow"
+
+
+def imports_of(file: Path) -> tuple[set[str], set[str]]:
+    """Modules of the package that a file imports when it is loaded, and others at any depth."""
+    own, others = set(), set()
+    tree = ast.parse(file.read_text())
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    later = {id(node) for function in functions for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+        if names and names[0].split(".")[0] != "metaprobe":
+            others |= {name.split(".")[0] for name in names}
+        elif id(node) not in later:
+            own |= {*names}
+    return own, others - sys.stdlib_module_names
+
+
+def third_parties(script: Path) -> set[str]:
+    """Packages that a script and the modules that it loads import."""
+    pending, seen, found = [script], set(), set()
+    while pending:
+        file = pending.pop()
+        if file in seen or not file.is_file():
+            continue
+        seen.add(file)
+        own, others = imports_of(file)
+        found |= others
+        for name in own:
+            base = WORKFLOW.joinpath(*name.split("."))
+            pending += [base.with_suffix(".py"), base / "__init__.py"]
+    return found
+
+
+def test_conda_environments_have_what_their_scripts_import() -> None:
+    """A rule that ends with ModuleNotFoundError under `--sdm conda`, hours into a run."""
+    for file in (WORKFLOW / "rules").glob("*.smk"):
+        pairs = re.findall(
+            r'conda:\n\s+"\.\./\.\./(.*?)".*?script:\n\s+"(.*?)"', file.read_text(), re.DOTALL
+        )
+        for environment, script in pairs:
+            listed = yaml.safe_load((ROOT / environment).read_text())["dependencies"]
+            names = {name.partition(" ")[0] for name in listed}
+            there = {IMPORTED_AS.get(name, name).replace("-", "_") for name in names}
+            needed = {COMES_WITH.get(name, name) for name in third_parties(file.parent / script)}
+            needed -= NOT_CALLED.get(environment, {""})
+            assert needed - {""} <= there, (environment, script, needed - there)
+
+
+def test_demo_installs_no_development_tools() -> None:
+    """Some hundred megabytes of type checkers and OpenVINO, for who only wants to see the demo."""
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile.partition("\n.venv/installed:")[2].partition("\n\n")[0]
+    assert '--editable ".[slurm]"' in recipe and "[dev]" not in recipe
+    for target in ("setup", "demo", "timings"):
+        assert re.search(rf"^{target}: (setup|\.venv/installed)$", makefile, re.MULTILINE)
+    for target in ("test", "test-slow", "check", "bench"):
+        assert re.search(rf"^{target}: development$", makefile, re.MULTILINE)
+    # An environment that was made with other wheels of torch is filled up, not made anew.
+    assert "test -x $(BIN)/python || $(PYTHON) -m venv .venv" in recipe
+
+
+def test_readme_says_what_the_real_run_downloads_and_takes() -> None:
+    """28 GB that nobody was told of before the command that fetches them."""
+    files = yaml.safe_load((ROOT / "config/datasets.yaml").read_text())
+    sources = {
+        entry["source"]
+        for task_id, entry in files["datasets"].items()
+        if "source" in entry and task_id not in BY_HAND
+    }
+    named = [files["sources"][source] for source in sources]
+    download = sum(one["download_mb"] for one in named) / 1000
+    disk = download + sum(one["extracted_mb"] for one in named) / 1000
+    english, spanish = ((ROOT / f"README{part}.md").read_text() for part in ("", ".es"))
+    for text in english, spanish:
+        assert f"{download:.1f} GB" in text and f"{disk:.1f} GB" in text

@@ -100,6 +100,15 @@ def test_logme_decides_the_architecture_and_the_mean_the_rest() -> None:
         logme(replace(table, columns=table.columns[:-3], basic=table.basic[:, :-3]), new[:-3])
 
 
+def test_random_weights_are_warned_of() -> None:
+    """A demo whose ranking of untrained backbones is taken for advice."""
+    advice = {"method": "nearest", "neighbours": 2}
+    new = np.array([0.1])
+    assert "random" not in to_text(recommend("New", new, small(), **advice))
+    text = to_text(recommend("New", new, small(), **advice, weights="random"))
+    assert "\nwarning: the backbones have random weights" in text
+
+
 def test_warning_outside_the_table_and_none_inside() -> None:
     """A recommendation for medical scans from a table of digits that looks like any other."""
     table = planted(0).table

@@ -19,15 +19,16 @@ from snakemake.scheduling import job_scheduler
 from snakemake_interface_logger_plugins.common import LogEvent
 
 QUESTIONS = ("status", "plan")
+MAIN = SimpleNamespace(is_main_snakefile=lambda: True)
 TOY = f"""
 import json
 import sys
+from pathlib import Path
 
 sys.path.insert(0, "{ROOT}/workflow")
 from metaprobe.operations import snakemake_coupling as coupling
 
-for name in {coupling.SECTIONS}:
-    configfile: f"config/{{name}}.yaml"
+FILES = coupling.complete(workflow, config, Path(workflow.basedir))
 
 HEARD = []
 
@@ -43,7 +44,7 @@ def record():
     coupling.listen(workflow, hear)
     told = {{
         "config": config,
-        "files": coupling.configuration_files(workflow),
+        "files": FILES,
         "results": workflow.pathvars.apply("<results>"),
         "todo": sorted([job.rule, job.name] for job in todo.values()),
         "needs": {{job.name: [one.name for one in needed] for job, needed in needs.items()}},
@@ -189,7 +190,7 @@ def test_what_snakemake_cannot_tell_is_an_error_of_the_users(tmp_path: Path) -> 
 )
 def test_questions_are_told_from_other_targets(monkeypatch, arguments, expected) -> None:
     """A run that ends as an answer, or an option's value taken for a question."""
-    workflow = SimpleNamespace(exec_mode=SimpleNamespace(name="DEFAULT"))
+    workflow = SimpleNamespace(exec_mode=SimpleNamespace(name="DEFAULT"), modifier=MAIN)
     for program in ("/bin/snakemake", "/lib/snakemake/__main__.py"):
         monkeypatch.setattr(sys, "argv", [program, *arguments])
         assert coupling.asked(workflow, QUESTIONS) == expected
@@ -215,6 +216,7 @@ def test_errors_pass_and_lines_about_jobs_do_not() -> None:
     workflow = SimpleNamespace(
         output_settings=output,
         exec_mode=SimpleNamespace(name="DEFAULT"),
+        modifier=MAIN,
         logger_manager=SimpleNamespace(logger=logger),
     )
     assert coupling.speak_for(workflow)

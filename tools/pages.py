@@ -1,7 +1,11 @@
 """The tables of the documentation that are written from the repository itself."""
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -168,8 +172,37 @@ def _key_row(model: type[Model], name: str) -> tuple[str, ...]:
         f"`{name}`",
         "the run's" if own else default,
         allowed,
-        " ".join((field.description or "").split()),
+        description(model, name),
     )
+
+
+def description(model: type[Model], key: str) -> str:
+    """Return what the text after a field says of it; a grid's lists have that of the value."""
+    if text := model.fields()[key].description:
+        return text
+    name = next(name for name, field in model.model_fields.items() if (field.alias or name) == key)
+    texts = (_texts_of(one).get(name) for one in (*model.__mro__, Configuration))
+    return next(filter(None, texts), "")
+
+
+@cache
+def _texts_of(model: type) -> dict[str, str]:
+    """Return the text that follows each field of a class in its source.
+
+    pydantic can do so as well, at each import: 0.3 s in every Snakemake of every job.
+    """
+    if not issubclass(model, Model) or model is Grid:  # Grid is made by a function
+        return {}
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    pairs = pairwise(tree.body) if isinstance(tree, ast.ClassDef) else ()
+    return {
+        field.target.id: " ".join(str(text.value.value).split())
+        for field, text in pairs
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
 
 
 def _default(value: Any) -> str:

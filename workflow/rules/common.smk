@@ -6,8 +6,14 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+
+include: "checkout.smk"
+include: "questions.smk"
+
+
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
+from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
@@ -18,12 +24,11 @@ STARTED = time.time()
 stop_as_on_ctrl_c()
 
 try:
+    FILES = snakemake_coupling.complete(workflow, config, CHECKOUT)
     check_room(".")
     check_room(workflow.pathvars.apply("<results>"))
     FLOW = read_workflow(
-        config,
-        snakemake_coupling.configuration_files(workflow),
-        *map(workflow.pathvars.apply, ("<results>", "<logs>")),
+        config, FILES, *map(workflow.pathvars.apply, ("<results>", "<logs>"))
     )
     RUN = FLOW.run
 except UserError as error:

@@ -13,7 +13,7 @@ rule fetch_weights:
         "../../envs/torch.yaml"
     params:
         weights=lambda wildcards: BACKBONES[wildcards.architecture].weights,
-        code=fingerprint("fetch_weights"),
+        code=lambda wildcards: fingerprint("fetch_weights"),
     script:
         "../scripts/fetch_weights.py"
 

@@ -20,6 +20,12 @@ TABLES_IN_ORDER += "check_table validate export_metabu".split()
 TABLES_IN_ORDER += "evaluate_recommenders report".split()
 
 
+def inputs_of(rule):
+    """The input files of a rule that has no wildcards."""
+    for one in rule.input:
+        yield from one(None) if callable(one) else [one]
+
+
 @cache
 def compare_with_settings():
     """Mark what is outdated for a rerun, as --forcerun does; or see to the order of a copy.
@@ -35,7 +41,7 @@ def compare_with_settings():
         snakemake_coupling.run_again(workflow, map(str, found))
     else:
         made = [getattr(rules, name) for name in TABLES_IN_ORDER]
-        steps = [([*one.output, one.benchmark], one.input) for one in made]
+        steps = [([*one.output, one.benchmark], inputs_of(one)) for one in made]
         tables = [[[*map(FLOW.path, files)] for files in step] for step in steps]
         restore_order(FLOW, tables, snakemake_coupling.has_record)
 

@@ -43,14 +43,14 @@ rule describe_dataset:
     params:
         architectures=FLOW.architectures,
         seed=RUN.settings.seed,
-        code=fingerprint("describe_dataset"),
+        code=lambda wildcards: fingerprint("describe_dataset"),
     script:
         "../scripts/describe_dataset.py"
 
 
 rule aggregate_descriptions:
     input:
-        FLOW.of_datasets(layout.DESCRIPTION),
+        lambda wildcards: FLOW.of_datasets(layout.DESCRIPTION),
     output:
         csv="<results>/basic_representations.csv",
         parquet="<results>/basic_representations.parquet",
@@ -63,8 +63,8 @@ rule aggregate_descriptions:
         "../../envs/tables.yaml"
     params:
         columns=columns(FLOW.architectures),
-        expected=FLOW.expected_of_descriptions,
-        code=fingerprint("aggregate_descriptions"),
+        expected=lambda wildcards: FLOW.expected_of_descriptions,
+        code=lambda wildcards: fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"
 
@@ -89,14 +89,14 @@ rule describe_resamples:
         architectures=FLOW.architectures,
         resamples=RUN.settings.bootstrap_resamples,
         seed=RUN.settings.seed,
-        code=fingerprint("describe_dataset"),
+        code=lambda wildcards: fingerprint("describe_dataset"),
     script:
         "../scripts/describe_dataset.py"
 
 
 rule bootstrap:
     input:
-        FLOW.of_datasets(layout.RESAMPLES),
+        lambda wildcards: FLOW.of_datasets(layout.RESAMPLES),
     output:
         csv="<results>/bootstrap_representations.csv",
         parquet="<results>/bootstrap_representations.parquet",
@@ -109,8 +109,8 @@ rule bootstrap:
         "../../envs/tables.yaml"
     params:
         columns=columns(FLOW.architectures),
-        expected=FLOW.expected_of_descriptions,
+        expected=lambda wildcards: FLOW.expected_of_descriptions,
         resamples=RUN.settings.bootstrap_resamples,
-        code=fingerprint("aggregate_descriptions"),
+        code=lambda wildcards: fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"

@@ -25,7 +25,7 @@ rule export_metabu:
     conda:
         "../../envs/tables.yaml"
     params:
-        code=fingerprint("export_metabu"),
+        code=lambda wildcards: fingerprint("export_metabu"),
     script:
         "../scripts/export_metabu.py"
 
@@ -49,7 +49,7 @@ rule evaluate_recommenders:
         method=RUN.settings.recommender,
         neighbours=RUN.settings.neighbours,
         seed=RUN.settings.seed,
-        code=fingerprint("evaluate_recommenders"),
+        code=lambda wildcards: fingerprint("evaluate_recommenders"),
     script:
         "../scripts/evaluate_recommenders.py"
 
@@ -70,9 +70,10 @@ rule rank_configurations:
         "../../envs/tables.yaml"
     params:
         task_id=FLOW.new,
+        weights=RUN.settings.weights,
         method=RUN.settings.recommender,
         neighbours=RUN.settings.neighbours,
-        code=fingerprint("rank_configurations"),
+        code=lambda wildcards: fingerprint("rank_configurations"),
     script:
         "../scripts/rank_configurations.py"
 

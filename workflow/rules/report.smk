@@ -25,8 +25,8 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        licences=FLOW.licences,
+        licences=lambda wildcards: FLOW.licences,
         template=digest_file(TEMPLATE),
-        code=fingerprint("report"),
+        code=lambda wildcards: fingerprint("report"),
     script:
         "../scripts/report.py"

@@ -1,9 +1,13 @@
-"""All experiments in tables, for which fragments are read once; and whether the table can be right."""
+"""All experiments in tables, for which fragments are read once; and whether the table can be right.
+
+Here and in other rules, what grows with the table is a function, and so is every fingerprint: the
+Snakemake of a queued job, which reads all rules, calls only those of its own.
+"""
 
 
 rule aggregate:
     input:
-        FLOW.of_experiments(layout.FRAGMENT),
+        lambda wildcards: FLOW.of_experiments(layout.FRAGMENT),
     output:
         target="<results>/target_representations.csv",
         experiments_csv="<results>/experiments.csv",
@@ -18,16 +22,16 @@ rule aggregate:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=FLOW.experiments,
-        expected=FLOW.expected_of_fragments,
-        code=fingerprint("aggregate"),
+        experiments=lambda wildcards: FLOW.experiments,
+        expected=lambda wildcards: FLOW.expected_of_fragments,
+        code=lambda wildcards: fingerprint("aggregate"),
     script:
         "../scripts/aggregate.py"
 
 
 rule compare_configurations:
     input:
-        FLOW.of_experiments(layout.PREDICTIONS),
+        lambda wildcards: FLOW.of_experiments(layout.PREDICTIONS),
     output:
         predictions="<results>/predictions.parquet",
         comparisons="<results>/comparisons.csv",
@@ -39,20 +43,17 @@ rule compare_configurations:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=FLOW.experiments,
-        code=fingerprint("compare_configurations"),
+        experiments=lambda wildcards: FLOW.experiments,
+        code=lambda wildcards: fingerprint("compare_configurations"),
     script:
         "../scripts/compare_configurations.py"
-
-
-from metaprobe.config.model import plain
 
 
 rule check_table:
     input:
         table="<results>/target_representations.csv",
         experiments="<results>/experiments.parquet",
-        subsets=FLOW.of_datasets(layout.SUBSET),
+        subsets=lambda wildcards: FLOW.of_datasets(layout.SUBSET),
         basic="<results>/basic_representations.csv",
         basic_parquet="<results>/basic_representations.parquet",
     output:
@@ -65,11 +66,11 @@ rule check_table:
     conda:
         "../../envs/tables.yaml"
     params:
-        experiments=FLOW.experiments,
-        configurations=plain(RUN.configurations),
-        tasks=list(RUN.datasets),
+        experiments=lambda wildcards: FLOW.experiments,
+        configurations=lambda wildcards: FLOW.hyperparameters,
+        tasks=lambda wildcards: list(RUN.datasets),
         replicates=RUN.settings.replicates,
-        code=fingerprint("check_table"),
+        code=lambda wildcards: fingerprint("check_table"),
     script:
         "../scripts/check_table.py"
 
@@ -87,6 +88,6 @@ rule validate:
     conda:
         "../../envs/tables.yaml"
     params:
-        code=fingerprint("validate"),
+        code=lambda wildcards: fingerprint("validate"),
     script:
         "../scripts/validate.py"

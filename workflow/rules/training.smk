@@ -14,12 +14,10 @@ rule train_head:
     conda:
         "../../envs/tables.yaml"
     resources:
-        mem="1GB",
-        runtime="20m",
+        mem_mb=1000,
+        runtime=20,
     params:
-        hyperparameters=lambda wildcards: RUN.configurations[
-            wildcards.configuration
-        ].parameters(),
+        hyperparameters=lambda wildcards: FLOW.hyperparameters[wildcards.configuration],
         seed=RUN.settings.seed,
         replicates=RUN.settings.replicates,
         code=lambda wildcards: fingerprint(
@@ -46,12 +44,10 @@ rule metrics_json:
     conda:
         "../../envs/tables.yaml"
     resources:
-        mem="1GB",
-        runtime="5m",
+        mem_mb=1000,
+        runtime=5,
     params:
-        hyperparameters=lambda wildcards: RUN.configurations[
-            wildcards.configuration
-        ].parameters(),
+        hyperparameters=lambda wildcards: FLOW.hyperparameters[wildcards.configuration],
         family=lambda wildcards: FLOW.entries[wildcards.dataset].family,
         code=fingerprint("metrics_json"),
     script:
@@ -76,7 +72,7 @@ rule sweep_heads:
         grid=lambda wildcards: RUN.grid.parameters()
         | {"architecture": [wildcards.architecture]},
         seed=RUN.settings.seed,
-        code={
+        code=lambda wildcards: {
             name: fingerprint("sweep_heads", OPTIMIZERS=name)
             for name in (RUN.grid.optimizer if RUN.grid else [])
         },
@@ -86,7 +82,7 @@ rule sweep_heads:
 
 rule sweep:
     input:
-        expand(
+        lambda wildcards: expand(
             layout.SWEEP,
             dataset=RUN.datasets,
             architecture=RUN.grid.architecture if RUN.grid else [],
@@ -101,6 +97,6 @@ rule sweep:
     conda:
         "../../envs/tables.yaml"
     params:
-        code=fingerprint("sweep"),
+        code=lambda wildcards: fingerprint("sweep"),
     script:
         "../scripts/sweep.py"

@@ -15,6 +15,7 @@ with logged(snakemake.log[0]):
         table,
         method=params.method,
         neighbours=params.neighbours,
+        weights=params.weights,
     )
     write_checked_json(snakemake.output.details, recommendation)
     write_csv(snakemake.output.table, to_table(recommendation))

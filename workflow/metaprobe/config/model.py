@@ -28,7 +28,6 @@ class Model(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         regex_engine="python-re",
-        use_attribute_docstrings=True,
     )
 
     @classmethod

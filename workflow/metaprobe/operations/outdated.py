@@ -114,7 +114,7 @@ def comparisons(flow: Workflow) -> Iterator[Comparison]:
             head, origin = ("head", task_id, name), features[one.architecture]
             trained = {"seed": settings.seed, "replicates": settings.replicates}
             made_from = {"features_sha256": (origin, "features_sha256")}
-            yield Comparison(head, [origin], one.parameters() | trained, made_from)
+            yield Comparison(head, [origin], flow.hyperparameters[name] | trained, made_from)
             measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
             after = [subset, origin, head]
             yield Comparison(("fragment", task_id, name), after, measured, digests)

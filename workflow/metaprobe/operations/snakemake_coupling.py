@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from metaprobe.config.load import check_before_snakemake, check_pathvars
+from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.operations.costs import Job
 
@@ -54,31 +55,82 @@ def merged_configuration(
     from snakemake.pathvars import Pathvars
     from snakemake.utils import update_config
 
-    own = [Path(os.path.relpath(checkout / "config")) / f"{name}.yaml" for name in SECTIONS]
-    check_before_snakemake([*own, *configfiles])
-    configuration: dict[str, Any] = {}
+    check_before_snakemake(configfiles)
+    own = own_files(checkout)
     given: dict[str, Any] = {}
     try:
         for file in configfiles:
             update_config(given, load_configfile(file))
         update_config(given, parse_overrides(overrides))
-        update_config(configuration, given)
-        for file in own:
-            update_config(configuration, load_configfile(file))
-        update_config(configuration, given)
+        configuration = _laid_over(own, given)
         check_pathvars("--config", configuration)
         pathvars = Pathvars.with_defaults()
         pathvars.update(Pathvars.from_config(configuration))
     except (WorkflowError, OSError) as error:
         raise UserError(str(error)) from None
     folders = {name: Path(pathvars.apply(f"<{name}>")) for name in ("results", "logs")}
-    return configuration, [*map(str, own), *map(str, configfiles)], folders
+    return configuration, [*own, *map(str, configfiles)], folders
 
 
-def configuration_files(workflow: Any) -> list[str]:
-    """Return the configuration files of a run, those of the command line last, as they override."""
-    given = [str(file) for file in workflow.overwrite_configfiles]
-    return [file for file in map(str, workflow.configfiles) if file not in given] + given
+def own_files(checkout: Path) -> list[str]:
+    """Return the checkout's own configuration files, whatever Snakemake's --directory says."""
+    return [os.path.relpath(checkout / "config" / f"{name}.yaml") for name in SECTIONS]
+
+
+def _laid_over(own: Iterable[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the checkout's own files say, where `given` does not say otherwise."""
+    from snakemake.utils import update_config
+
+    configuration: dict[str, Any] = {}
+    for file in own:
+        content = read_strictly(file)
+        check_pathvars(file, content)
+        update_config(configuration, content)
+    update_config(configuration, given)
+    return configuration
+
+
+def is_module(workflow: Any) -> bool:
+    """Return whether another Snakefile uses this workflow as a module."""
+    return not workflow.modifier.is_main_snakefile()
+
+
+def complete(workflow: Any, config: dict[str, Any], checkout: Path) -> list[str]:
+    """Add to `config` what only the workflow's own files say; return all files, by precedence.
+
+    Snakemake's `configfile:` means nothing in a module that is given a `config`. There files of the
+    same names in a folder `config`, as a deployed copy has it, replace the checkout's.
+
+    Raises:
+        UserError: an own file is missing or cannot be read, or a module has a prefix.
+    """
+    from snakemake.pathvars import Pathvars
+    from snakemake.utils import update_config
+
+    own = own_files(checkout)
+    if is_module(workflow):
+        if workflow.modifier.path_modifier.modify("results") != "results":
+            raise UserError(
+                "metaprobe as a module takes no `prefix`: set `pathvars: {results: a/results, "
+                "logs: a/logs}` in the module's config"
+            )
+        copies = [os.path.join("config", os.path.basename(file)) for file in own]
+        pairs = zip(copies, own, strict=True)
+        own = [copy if os.path.isfile(copy) else file for copy, file in pairs]
+        if not workflow.modifier.skip_configfile:  # it is given none, not even the command line's
+            update_config(config, workflow.config_settings.overwrite_config)
+    named = [str(file) for file in workflow.overwrite_configfiles]
+    check_before_snakemake(named)
+    replaced = workflow.config_settings.replace_workflow_config
+    configuration = _laid_over([] if replaced else own, config)
+    check_pathvars("--config", configuration)
+    config.clear()
+    config.update(configuration)
+    workflow.pathvars.update(Pathvars.from_config(config))
+    files = [file for file in map(str, workflow.configfiles) if file not in [*own, *named]]
+    files = [*([] if replaced else own), *files, *named]
+    workflow.configfiles[:] = files
+    return files
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
@@ -187,8 +239,11 @@ class _Listener(logging.Handler):
 def asked(workflow: Any, questions: Collection[str]) -> list[str]:
     """Return the questions that Snakemake's command line asks; none if it asks for files as well.
 
-    The targets are not known yet when a Snakefile is read, hence the command line.
+    The targets are not known yet when a Snakefile is read, hence the command line. A module is not
+    asked: other targets may have the same names.
     """
+    if is_module(workflow):
+        return []
     program = Path(sys.argv[0])
     by_snakemake = "snakemake" in (program.name, program.parent.name)
     if not by_snakemake or workflow.exec_mode.name != "DEFAULT" or not {*questions} & {*sys.argv}:
@@ -291,12 +346,14 @@ def listen(workflow: Any, hear: Hear) -> None:
 def speak_for(workflow: Any) -> bool:
     """Keep Snakemake's lines about each job off the terminal; return whether that was done.
 
-    Not in a dry run or a cluster's job, and not where the user has set --quiet or --verbose, or a
+    Not in a dry run, a module or a cluster's job, and not where the user has set --quiet or --verbose, or a
     logger plugin that has a display of its own. Errors stay, and so does Snakemake's log file.
     """
     from snakemake.logging import ColorizingTextHandler
 
     output = workflow.output_settings
+    if is_module(workflow):
+        return False  # Snakemake calls no handlers of a module, so there is no line of progress
     if output.dryrun or output.quiet or output.verbose or workflow.exec_mode.name != "DEFAULT":
         return False
     handlers = workflow.logger_manager.logger.handlers

@@ -11,6 +11,7 @@ from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.datasets import Entry
 from metaprobe.config.load import Run, load_run
+from metaprobe.config.model import plain
 from metaprobe.data.dataset import has_tree
 from metaprobe.data.new_dataset import declare
 from metaprobe.features.backbones import weights_id
@@ -53,6 +54,11 @@ class Workflow:
         return [
             (task_id, name) for task_id in self.run.datasets for name in self.run.configurations
         ]
+
+    @cached_property
+    def hyperparameters(self) -> dict[str, dict[str, Any]]:
+        """The hyperparameters of each configuration."""
+        return plain(self.run.configurations)
 
     @cached_property
     def architectures(self) -> list[str]:
@@ -155,7 +161,7 @@ class Workflow:
         ids = self.weights_ids
         return {
             (task_id, name): {
-                **self.run.configurations[name].parameters(),
+                **self.hyperparameters[name],
                 **settings,
                 "sampling": self.sampling_of(task_id),
                 "weights": ids[self.run.configurations[name].architecture],

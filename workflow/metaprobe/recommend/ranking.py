@@ -33,7 +33,13 @@ def read_new_task(description: str, table: MetaTable) -> Floats:
 
 
 def recommend(
-    task_id: str, basic: Floats, table: MetaTable, *, method: str, neighbours: int
+    task_id: str,
+    basic: Floats,
+    table: MetaTable,
+    *,
+    method: str,
+    neighbours: int,
+    weights: str = "imagenet",
 ) -> dict[str, Any]:
     """Rank the table's configurations for a new task; the content of `recommendations/{id}.json`.
 
@@ -41,6 +47,7 @@ def recommend(
         basic: (D,) the new task's meta-features.
         method: a key of `RECOMMENDERS`, which may raise a UserError.
         neighbours: tasks that count; fewer where the table has fewer.
+        weights: the run's setting, `imagenet` or `random`.
     """
     if task_id in table.tasks:
         raise UserError(f"{task_id} is a task of the table; its accuracies are known")
@@ -79,7 +86,7 @@ def recommend(
             for position in closest
         ],
         "coverage": coverage,
-        "warnings": list(_warnings(coverage, table)),
+        "warnings": list(_warnings(coverage, table, weights)),
     }
 
 
@@ -112,8 +119,13 @@ def judge_coverage(table: MetaTable, basic: Floats) -> dict[str, Any]:
     }
 
 
-def _warnings(coverage: dict[str, Any], table: MetaTable) -> Iterator[str]:
+def _warnings(coverage: dict[str, Any], table: MetaTable, weights: str) -> Iterator[str]:
     count = len(table.tasks)
+    if weights == "random":
+        yield (
+            "the backbones have random weights: this shows how a recommendation is made; do not "
+            "follow it"
+        )
     if count < FEWEST_TASKS_TO_JUDGE:
         yield f"the table has only {count} tasks: whether it covers this data set cannot be judged"
     if coverage["outside"]:
