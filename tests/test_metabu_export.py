@@ -73,7 +73,7 @@ def test_cost_matrix_recovers_planted_similarity_and_the_raw_table_does_not(seed
 def test_tables_are_strictly_numeric_and_join(tmp_path) -> None:
     """A text, an empty cell, a raw accuracy, a time or an id that the other file lacks."""
     table = planted(0).table
-    assert export(table, tmp_path) == []
+    assert export(table, tmp_path, {}) == []
     columns, ids, target = read(tmp_path / "target_representations.csv")
     assert columns == ["task_id", *SIX_COLUMNS, "test_accuracy_z"]
     assert ids == [task for task in table.tasks for _ in range(6)]
@@ -92,7 +92,7 @@ def test_scaler_repeats_the_standardisation(tmp_path) -> None:
     """New data sets in other units than those that Metabu was trained on."""
     table = planted(1).table
     constant = np.hstack([table.basic, np.full((30, 1), 7.0)])
-    export(replace(table, basic=constant, columns=(*table.columns, "constant")), tmp_path)
+    export(replace(table, basic=constant, columns=(*table.columns, "constant")), tmp_path, {})
     scaler = json.loads((tmp_path / "scaler.json").read_text())
     columns, _, basic = read(tmp_path / "basic_representations.csv")
     scales = scaler["basic"]["columns"]

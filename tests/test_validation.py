@@ -62,7 +62,7 @@ def found(
         basic_path.write_text("".join(f"{line},0.5\n" for line in ["task_id", *basic]))
     subsets = dict.fromkeys(TASKS, facts)
     read = read_table(path, EXPERIMENTS, configurations, subsets, replicates, basic_path)
-    return examine(read, path)
+    return examine(read, path, {})
 
 
 def findings(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -99,7 +99,7 @@ def test_an_edited_table_is_named(tmp_path: Path) -> None:
     assert read_table(target, [], {}, {}, 1, path, written).altered == []
     path.write_text("task_id,place\nMNIST,0.6\n")
     table = read_table(target, [], {}, {}, 1, path, written)
-    (found,) = findings(examine(table, target))["unaltered"]
+    (found,) = findings(examine(table, target, {}))["unaltered"]
     assert found["message"] == (
         "basic_representations.csv is not as it was written: it was edited or damaged"
     )
@@ -252,10 +252,10 @@ def test_configurations_that_only_their_ids_tell_apart_stay_two(tmp_path: Path) 
     path.write_text(target_csv(fragments))
     table = read_table(path, experiments, same, {"MNIST": FACTS})
     assert [row.configuration for row in table.rows] == ["a", "b"]
-    assert findings(examine(table, path)) == {}
+    assert findings(examine(table, path, {})) == {}
     path.write_text(target_csv(fragments[:1]))
     table = read_table(path, experiments, same, {"MNIST": FACTS})
-    (lost,) = findings(examine(table, path))["every_experiment_once"]
+    (lost,) = findings(examine(table, path, {}))["every_experiment_once"]
     assert (lost["configuration"], lost["message"]) == ("b", "it has no row")
 
 

@@ -11,7 +11,8 @@ from checkouts import SETTINGS, copy_workflow, snakemake
 from metaprobe.config.load import load_run
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import with_checksum, write_json
-from metaprobe.operations.verify import (
+from metaprobe.operations.verify import cached
+from metaprobe.operations.verify.images import (
     Comparison,
     agreement,
     choose,
@@ -81,6 +82,24 @@ def test_agreement_is_of_ranks() -> None:
     assert agreement([compared(), compared()]) is None
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "verdict"),
+    [
+        ({"a": 1.0, "b": 0.0}, {"a": 1.0, "b": 0.0}, "identical"),
+        ({"a": 1.0, "b": 0.0}, {"a": 1.000001, "b": 0.0}, "within tolerance"),
+        ({"a": 1.0, "b": 0.0}, {"a": 1.0001, "b": 0.0}, "OUTSIDE"),
+        ({"a": 1.0, "b": 0.0}, {"a": 1.0}, "OUTSIDE"),
+        ({"a": 1.0}, {"a": float("nan")}, "OUTSIDE"),
+    ],
+)
+def test_verdict_on_a_description(then: dict, now: dict, verdict: str) -> None:
+    """A meta-feature that nobody gets again, or rounding called an error."""
+    assert cached.judge(then, now) == verdict
+    lines = list(cached.report("descriptions", {"Birds": verdict}))
+    assert lines[0] == f"descriptions, measured again from the cache: 1 {verdict}"
+    assert lines[1:] == (["    OUTSIDE: Birds"] if verdict == "OUTSIDE" else [])
+
+
 def test_choice_is_seeded() -> None:
     """Always the first ten, or others at each start."""
     fragments = [{"number": number} for number in range(50)]
@@ -124,6 +143,9 @@ def test_verify_through_the_workflow(tmp_path) -> None:
     before = files(folder / "results")
     result = snakemake(folder, "verify", *TINY)
     assert result.returncode == 0, result.stdout
+    assert "Every file is as it was written" in result.stdout
+    assert "heads, measured again from the cache: 2 identical" in result.stdout
+    assert "descriptions, measured again from the cache: 1 identical" in result.stdout
     assert "verdict: identical" in result.stdout
     assert files(folder / "results") == before
 
@@ -135,5 +157,12 @@ def test_verify_through_the_workflow(tmp_path) -> None:
     write_json(path, with_checksum(fragment))
     result = snakemake(folder, "verify", *TINY)
     assert result.returncode != 0
+    assert "experiments.parquet was made from other files than are there: metrics" in result.stdout
+    for made in [*(folder / "results").glob("*.*"), *(folder / "results/metabu").glob("*")]:
+        made.unlink()  # so that nothing is left that knows the true number
+    result = snakemake(folder, "verify", *TINY)
+    assert result.returncode != 0
+    assert "heads, measured again from the cache: 1 OUTSIDE, 1 identical" in result.stdout
+    assert "OUTSIDE: Digits/resnet18-plain" in result.stdout
     assert "verdict: OUTSIDE" in result.stdout
     assert not (folder / "results/target_representations.partial.csv").exists()

@@ -39,8 +39,10 @@ HELP = {
     ),
     "verify": (
         "whether finished experiments give the same numbers again",
-        "Compute some finished experiments again, from the pictures on, and compare. Ends with 1 if "
-        "a number differs by more than another machine may make it.",
+        "See that every file is as it was written and made from those that are there; then measure "
+        "all heads and descriptions again from cached features, and some experiments from their "
+        "pictures on. Ends with 1 if a file was changed, or if a number differs by more than another "
+        "machine may make it.",
     ),
     "partial": (
         "write a table and a report of what is finished now",
@@ -133,6 +135,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             question.add_argument(
                 "--strict", action="store_true", help="end with 1 if a data set needs you"
             )
+        if name == "verify":
+            question.add_argument(
+                "--digests", action="store_true", help="look at the files only: a matter of seconds"
+            )
     return parser.parse_args(arguments)
 
 
@@ -189,7 +195,7 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     if options.question == "doctor":
         return questions.doctor(flow, strict=options.strict)
     if options.question == "verify":
-        return questions.verify(flow, options.cores)
+        return questions.verify(flow, options.cores, digests=options.digests)
     if options.question == "plan":
         return questions.plan(flow, checkout, options.configfile, options.config, options.cores)
     from metaprobe.report.partial import answer as partial

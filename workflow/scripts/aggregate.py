@@ -12,6 +12,9 @@ with logged(snakemake.log[0]):
     tables = collect(Path(snakemake.input[0]).parent.parent, params.experiments, params.expected)
     write_csv(output.target, target_table(tables.experiments))
     write_csv(output.experiments_csv, tables.experiments)
-    write_parquet(output.experiments, tables.experiments)
-    write_parquet(output.replicates, tables.replicates)
-    write_parquet(output.curves, tables.curves)
+    for path, table in (
+        (output.experiments, tables.experiments),
+        (output.replicates, tables.replicates),
+        (output.curves, tables.curves),
+    ):
+        write_parquet(path, table, tables.made_from)

@@ -3,13 +3,16 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import csv_text, read_parquet, write_checked_json
+    from pathlib import Path
+
+    from metaprobe.core.files import csv_text, digest_files, read_parquet, write_checked_json
     from metaprobe.metafeatures.table import as_csv
     from metaprobe.tables.collect import target_table
     from metaprobe.tables.validation import examine
     from metaprobe.tables.written_table import describe_subset, read_table
 
     params, files = snakemake.params, snakemake.input
+    folder = Path(files.table).parent
     written = {files.table: csv_text(target_table(read_parquet(files.experiments)))}
     if basic := files.get("basic"):
         written[basic] = as_csv(read_parquet(files.basic_parquet))
@@ -22,4 +25,6 @@ with logged(snakemake.log[0]):
         basic or None,
         written,
     )
-    write_checked_json(snakemake.output[0], examine(table, files.table))
+    tables = filter(None, [files.table, files.experiments, basic, files.get("basic_parquet")])
+    report = examine(table, files.table, digest_files(folder, tables))
+    write_checked_json(snakemake.output[0], report)

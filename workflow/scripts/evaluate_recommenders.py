@@ -3,7 +3,9 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_checked_json, write_csv
+    from pathlib import Path
+
+    from metaprobe.core.files import digest_files, write_checked_json, write_csv
     from metaprobe.core.jobs import WARNING
     from metaprobe.recommend.evaluation import evaluate, evaluation_rows, to_json, to_table
     from metaprobe.recommend.meta_table import read_meta_table
@@ -13,6 +15,8 @@ with logged(snakemake.log[0]):
     outcomes = evaluate(table, method=params.method, neighbours=params.neighbours, seed=params.seed)
     rows = evaluation_rows(outcomes, params.seed)
     details = to_json(outcomes, rows, neighbours=params.neighbours)
+    folder = Path(snakemake.output.details).parent
+    details["made_from"] = digest_files(folder, snakemake.input)
     write_checked_json(snakemake.output.details, details)
     write_csv(snakemake.output.table, to_table(rows))
     for note in details["notes"]:

@@ -3,7 +3,9 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_checked_json, write_csv
+    from pathlib import Path
+
+    from metaprobe.core.files import digest_files, write_checked_json, write_csv
     from metaprobe.recommend.meta_table import read_meta_table
     from metaprobe.recommend.ranking import read_new_task, recommend, to_table
 
@@ -17,5 +19,7 @@ with logged(snakemake.log[0]):
         neighbours=params.neighbours,
         weights=params.weights,
     )
+    folder = Path(snakemake.output.details).parent.parent
+    recommendation["made_from"] = digest_files(folder, snakemake.input)
     write_checked_json(snakemake.output.details, recommendation)
     write_csv(snakemake.output.table, to_table(recommendation))

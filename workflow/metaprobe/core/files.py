@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
@@ -281,6 +281,11 @@ def digest_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_files(folder: str | Path, paths: Iterable[str | Path]) -> dict[str, str]:
+    """Return the digests of files below a folder, by their names there."""
+    return {Path(path).relative_to(folder).as_posix(): digest_file(path) for path in paths}
 
 
 def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:

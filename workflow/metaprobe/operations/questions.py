@@ -55,20 +55,36 @@ def plan(
     return 0
 
 
-def verify(flow: Workflow, processes: int) -> int:
-    """Compute some finished experiments again and print how far the numbers are apart.
+def verify(flow: Workflow, processes: int, *, digests: bool) -> int:
+    """Print whether the files of a run are untouched, and unless only the digests are asked for, how far
+    numbers are apart that are computed again: all heads and descriptions from cached features, and
+    some experiments from their pictures on.
 
     Raises:
-        UserError: there is none, it cannot be computed, or the numbers differ.
+        UserError: there is nothing to verify, it cannot be computed, or something is not as it was.
     """
-    from metaprobe.operations.verify import overall, report, verify
+    from metaprobe.operations.verify import cached, chain, images
     from metaprobe.tables.collect import read_fragments
 
-    fragments, _ = read_fragments(
+    walked = chain.walk(flow)
+    if not walked.sound and not walked.complaints:
+        raise UserError(images.NOTHING_YET)
+    print(chain.report(walked), flush=True)
+    if walked.complaints:
+        raise UserError("files are not as they were written; see above.")
+    if digests:
+        return 0
+    found, _ = read_fragments(
         flow.results / "metrics", flow.experiments, flow.expected_of_fragments
     )
-    found = verify([one.model_dump() for one in fragments], flow, processes)
-    print(report(found), flush=True)
-    if overall(found) not in ("identical", "within tolerance"):
+    fragments = [one.model_dump() for one in found]
+    heads = cached.measure_heads(fragments, flow, processes)
+    descriptions = cached.measure_descriptions(flow, processes)
+    print("", *cached.report("heads", heads), sep="\n")
+    print(*cached.report("descriptions", descriptions), "", sep="\n", flush=True)
+    recomputed = images.verify(fragments, flow, processes)
+    print(images.report(recomputed), flush=True)
+    verdicts = [*heads.values(), *descriptions.values(), images.overall(recomputed)]
+    if any(one not in cached.GOOD for one in verdicts):
         raise UserError("the recomputed numbers are not those of the table; see above.")
     return 0

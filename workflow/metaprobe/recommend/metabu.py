@@ -4,7 +4,7 @@ Metabu (Rakotoarison et al., ICLR 2022) takes every column but the id as a coord
 the cloud of its rows; the cost between two tasks is the optimal transport between their clouds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metaprobe.core.files import write_checked_json, write_csv
+from metaprobe.core.files import digest_files, write_checked_json, write_csv
 from metaprobe.recommend.meta_table import (
     Floats,
     MetaTable,
@@ -130,8 +130,12 @@ def flat_tasks(table: MetaTable) -> Iterator[str]:
         )
 
 
-def export(table: MetaTable, folder: str | Path) -> list[str]:
-    """Write both tables and the scaler into `folder`; return what is wrong with them for Metabu."""
+def export(table: MetaTable, folder: str | Path, made_from: Mapping[str, str]) -> list[str]:
+    """Write both tables and the scaler into `folder`; return what is wrong with them for Metabu.
+
+    Args:
+        made_from: the run's tables, by their names in the results folder, and their digests.
+    """
     form = target_form(table.configurations)
     points = clouds(table, form)
     warnings = [*obstacles(table, cost_matrix(points)), *flat_tasks(table)]
@@ -153,10 +157,15 @@ def export(table: MetaTable, folder: str | Path) -> list[str]:
         },
         "configurations": list(table.configurations),
         "warnings": warnings,
+        "made_from": dict(made_from),
     }
     target_columns, rows = [*form.columns, ACCURACY], np.concatenate(points)
-    _write_csv(Path(folder, "target_representations.csv"), table.tasks, target_columns, rows)
-    _write_csv(Path(folder, "basic_representations.csv"), table.tasks, columns, basic)
+    target_path, basic_path = (
+        Path(folder, f"{name}_representations.csv") for name in ("target", "basic")
+    )
+    _write_csv(target_path, table.tasks, target_columns, rows)
+    _write_csv(basic_path, table.tasks, columns, basic)
+    scaler["tables"] = digest_files(folder, [target_path, basic_path])
     write_checked_json(Path(folder, "scaler.json"), scaler)
     return warnings
 

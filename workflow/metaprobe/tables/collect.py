@@ -47,6 +47,12 @@ class Tables:
     replicates: pd.DataFrame
     curves: pd.DataFrame
 
+    @property
+    def made_from(self) -> dict[str, str]:
+        """Each fragment, by its name in the results folder, and its digest."""
+        rows = self.experiments[["task_id", "configuration", "sha256"]].to_numpy().tolist()
+        return {f"metrics/{task}/{name}.json": sha256 for task, name, sha256 in rows}
+
 
 def read_fragments(
     folder: str | Path,

@@ -1,22 +1,26 @@
 """What all checks of the table find: `validation.json`, and `validation.txt` in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_file
 from metaprobe.tables.checks import CHECKS, same_tasks, unaltered
 from metaprobe.tables.written_table import Table
 
 
-def examine(table: Table, path: str | Path) -> dict[str, Any]:
-    """Return the report of all checks, as it stands in validation.json."""
+def examine(table: Table, path: str | Path, made_from: Mapping[str, str]) -> dict[str, Any]:
+    """Return the report of all checks, as it stands in validation.json.
+
+    Args:
+        made_from: the files that were looked at, by their names in the results folder, and their
+            digests.
+    """
     unknown = {same_tasks: table.basic, unaltered: table.altered}
     skipped = [check for check, needed in unknown.items() if needed is None]
     return {
         "table": Path(path).name,
-        "table_sha256": digest_file(path),
+        "made_from": dict(made_from),
         "rows": len(table.rows),
         "experiments": len(table.experiments),
         "checks": [

@@ -23,6 +23,9 @@ ACCURACY_TOLERANCE = 0.01
 IMAGES_TOLERANCE = 2  # of a small part; one image of 100 is 0.01 already
 LOSS_TOLERANCE = 0.01  # relative, above 1
 ROUNDING = 1e-9
+NOTHING_YET = (
+    "there is no finished experiment to verify yet: start the run first (snakemake --cores 4)"
+)
 FEATURES_KEY = itemgetter("task_id", "architecture")
 Fragment = dict[str, Any]
 
@@ -200,9 +203,7 @@ def verify(fragments: Sequence[Fragment], flow: Workflow, processes: int) -> lis
         UserError: there is nothing to verify, or it cannot be recomputed.
     """
     if not fragments:
-        raise UserError(
-            "there is no finished experiment to verify yet: start the run first (snakemake --cores 4)"
-        )
+        raise UserError(NOTHING_YET)
     settings = flow.run.settings
     chosen = choose(fragments, settings.verify_experiments, settings.seed)
     return list(recompute(chosen, flow, processes))

@@ -1,0 +1,183 @@
+"""How each file of a run is proved to be as it was written; a proof returns the digest of the file."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from metaprobe.config import layout
+from metaprobe.core.files import (
+    broken,
+    check_parquet,
+    csv_text,
+    digest_arrays,
+    digest_file,
+    read_arrays,
+    read_checked_json,
+    read_facts,
+    read_parquet,
+)
+from metaprobe.data.subset import read_subset
+from metaprobe.features.weights import read_receipt
+from metaprobe.metafeatures.table import as_csv
+from metaprobe.operations.workflow import Workflow
+from metaprobe.recommend import evaluation, ranking
+from metaprobe.tables import predictions, validation
+from metaprobe.tables.collect import target_table
+from metaprobe.training.fragment import read_fragment
+from metaprobe.training.sweep_table import read_rows
+
+Proof = Callable[[Path], str]  # raises a UserError that names the file
+FROM_PARQUET = {
+    "experiments.csv": ("experiments", csv_text),
+    "target_representations.csv": ("experiments", lambda table: csv_text(target_table(table))),
+    "basic_representations.csv": ("basic_representations", as_csv),
+    "bootstrap_representations.csv": ("bootstrap_representations", as_csv),
+}
+ROUNDING = 1e-9
+
+
+def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
+    """Yield kind, name in the results folder, and proof of each file that a run may have.
+
+    Files come after those that they are made from.
+    """
+    for kind, pattern, names, proof in _between_stages(flow):
+        yield kind, pattern.removeprefix("<results>/").format(**names), proof
+    for name in ("experiments", "replicates", "curves", "predictions", "sweep"):
+        yield "tables", f"{name}.parquet", parquet
+    for name in ("basic_representations", "bootstrap_representations"):
+        yield "tables", f"{name}.parquet", parquet
+    for name, (origin, form) in FROM_PARQUET.items():
+        yield "tables", name, partial(_from_parquet, origin, form)
+    yield "tables", "comparisons.csv", _comparisons
+    rows: dict[str, Callable[[Any], Any]] = {
+        "recommendation_evaluation": lambda details: evaluation.to_table(details["rows"]),
+        **{f"recommendations/{task_id}": ranking.to_table for task_id in flow.run.new},
+    }
+    for name, to_table in rows.items():
+        yield "tables", f"{name}.json", checked_json
+        yield "tables", f"{name}.csv", partial(_from_json, to_table)
+    yield "tables", "validation.json", checked_json
+    yield "tables", "validation.txt", _validation
+    yield "tables", "metabu/scaler.json", checked_json
+    for name in ("target_representations", "basic_representations"):
+        yield "tables", f"metabu/{name}.csv", _metabu
+
+
+def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], Proof]]:
+    for source in flow.run.sources:
+        yield "manifests", layout.SOURCE, {"source": source}, checked_json
+    for name in flow.architectures:
+        yield "receipts of weights", layout.WEIGHTS, {"architecture": name}, _receipt
+    for task_id in flow.entries:
+        names = {"dataset": task_id}
+        yield "subsets", layout.SUBSET, names, _subset
+        yield "pictures", layout.PICTURES, names, arrays
+        for name in flow.architectures:
+            yield "features", layout.FEATURES, names | {"architecture": name}, _features
+    for task_id, name in flow.experiments:
+        names = {"dataset": task_id, "configuration": name}
+        yield "heads", layout.HEAD, names, arrays
+        yield "fragments", layout.FRAGMENT, names, _fragment
+        yield "predictions", layout.PREDICTIONS, names, _predictions
+    for task_id in flow.entries:
+        yield "descriptions", layout.DESCRIPTION, {"dataset": task_id}, checked_json
+        yield "descriptions", layout.RESAMPLES, {"dataset": task_id}, checked_json
+    swept = flow.run.grid.parameters()["architecture"] if flow.run.grid else []
+    for task_id, name in product(flow.run.datasets, swept):
+        yield "sweeps", layout.SWEEP, {"dataset": task_id, "architecture": name}, _sweep
+
+
+def arrays(path: Path) -> str:
+    """Prove arrays by the digest that they carry."""
+    return digest_arrays(read_arrays(path)[0])
+
+
+def checked_json(path: Path) -> str:
+    """Prove JSON by the digest that it carries."""
+    return str(read_checked_json(path)["sha256"])
+
+
+def parquet(path: Path) -> str:
+    """Prove Parquet by the digest that it carries."""
+    check_parquet(path)
+    return digest_file(path)
+
+
+def _subset(path: Path) -> str:
+    return str(read_subset(path)["sha256"])
+
+
+def _receipt(path: Path) -> str:
+    return str(read_receipt(path)["sha256"])
+
+
+def _fragment(path: Path) -> str:
+    return read_fragment(path, path.parent.name, path.stem).sha256
+
+
+def _features(path: Path) -> str:
+    found, told = read_arrays(path)
+    receipt = path.parents[2] / "weights" / f"{path.stem}.json"
+    if receipt.is_file() and told["weights"] != read_receipt(receipt):
+        raise broken(path, f"they are of other weights than {receipt} names")
+    return digest_arrays(found)
+
+
+def _predictions(path: Path) -> str:
+    """Prove predictions by their subset and fragment too, as they name no digest of their origins."""
+    folder, (task_id, name) = path.parent.parent, (path.parent.name, path.stem)
+    found = predictions.read_predictions(folder, task_id, name)
+    subset = folder.parent / "subsets" / f"{task_id}.json"
+    if subset.is_file() and found["image"].tolist() != read_subset(subset)["test"]["indices"]:
+        raise broken(path, f"they are of other images than {subset} names")
+    fragment = folder.parent / "metrics" / task_id / f"{name}.json"
+    if fragment.is_file():
+        accuracy = float((found["predicted_class"] == found["true_class"]).mean())
+        told = read_fragment(fragment, task_id, name).test_accuracy
+        if abs(accuracy - told) > ROUNDING:
+            raise broken(path, f"their accuracy is {accuracy:.4f}, in {fragment} {told:.4f}")
+    return digest_arrays(found)
+
+
+def _sweep(path: Path) -> str:
+    rows = read_rows(path)
+    features = path.parents[2] / "features" / path.parent.name / f"{path.stem}.safetensors"
+    if features.is_file():
+        told = read_facts(features)["features_sha256"]
+        if {*rows["features_sha256"].to_pylist()} != {told}:
+            raise broken(path, f"its heads were trained on other features than {features}")
+    return digest_file(path)
+
+
+def _same_text(path: Path, text: str) -> str:
+    if path.read_bytes() != text.encode():
+        raise broken(path, "it is not as it was written: it was edited or damaged")
+    return digest_file(path)
+
+
+def _from_parquet(origin: str, form: Callable[[Any], str], path: Path) -> str:
+    return _same_text(path, form(read_parquet(path.with_name(f"{origin}.parquet"))))
+
+
+def _comparisons(path: Path) -> str:
+    return _same_text(
+        path, csv_text(predictions.comparisons(path.with_name("predictions.parquet")))
+    )
+
+
+def _from_json(to_table: Callable[[Any], Any], path: Path) -> str:
+    return _same_text(path, csv_text(to_table(read_checked_json(path.with_suffix(".json")))))
+
+
+def _validation(path: Path) -> str:
+    return _same_text(path, validation.in_words(read_checked_json(path.with_suffix(".json")), 10))
+
+
+def _metabu(path: Path) -> str:
+    written = read_checked_json(path.with_name("scaler.json")).get("tables", {})
+    if (found := digest_file(path)) != written.get(path.name):
+        raise broken(path, "it is not as it was written: it was edited or damaged")
+    return found
