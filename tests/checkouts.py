@@ -1,6 +1,7 @@
 """A temporary copy of the workflow, and Snakemake run in it as a user would, on a tiny run if need be."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -61,6 +62,18 @@ def snakemake(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=1200,
+        check=False,
+    )
+
+
+def ask(folder: Path, *arguments: str, package: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Ask the command of `package` in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "metaprobe", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(package / "workflow")},
+        capture_output=True,
+        text=True,
         check=False,
     )
 

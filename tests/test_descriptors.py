@@ -416,7 +416,7 @@ def test_largest_task_is_described_in_seconds() -> None:
     )
     seconds, gigabytes = map(float, result.stdout.split())
     print(f"{seconds:.1f} CPU s, {gigabytes:.2f} GB")
-    assert seconds < 20
+    assert seconds < 60  # some seconds on a machine that does nothing else
     assert gigabytes < 1.5
 
 

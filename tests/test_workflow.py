@@ -14,6 +14,7 @@ import yaml
 from checkouts import (
     ROOT,
     TINY,
+    ask,
     copy_workflow,
     edit_yaml,
     planned,
@@ -22,6 +23,7 @@ from checkouts import (
     write_pictures,
 )
 from metaprobe.config.layout import STAGES
+from metaprobe.core.files import read_parquet
 from metaprobe.metafeatures.columns import columns
 from PIL import Image
 
@@ -117,6 +119,10 @@ def test_changed_learning_rate_reruns_its_experiments(checkout) -> None:
         content["configurations"]["mobilenetv2-plain"]["learning_rate"] = 0.02
 
     edit_yaml(checkout / "config/configurations.yaml", change)
+    assert planned(checkout, *TINY) == FINAL | {"train_head": 2, "metrics_json": 2}
+    touched = snakemake(checkout, "--touch", *TINY)
+    assert touched.returncode == 0, touched.stdout
+    assert "experiments done" not in touched.stdout
     assert planned(checkout, *TINY) == FINAL | {"train_head": 2, "metrics_json": 2}
 
 
@@ -322,7 +328,7 @@ def test_plan_says_what_snakemake_would_run(checkout) -> None:
     added = agree(*TINY, "--config", more)
     assert "9 experiments: 6 done, 3 missing" in added
     assert "2 other data sets: nothing to do" in added
-    assert re.search(r"^MoreTints +0 +3 +\d+ +- +<0.01 +\d+ s$", added, re.MULTILINE)
+    assert re.search(r"^MoreTints +0 +3 +\d+ +- +<0.01 +\d+ (s|min)$", added, re.MULTILINE)
     assert "by what finished jobs took" in added
 
     (checkout / "results/metrics/Digits/resnet18-plain.json").unlink()
@@ -663,9 +669,22 @@ def test_second_run_from_nothing_gives_the_same_metrics(finished, tmp_path) -> N
     assert (folder / basic).read_bytes() == (finished / basic).read_bytes()
     for ours, theirs in zip(table(folder), table(finished), strict=True):
         assert {**ours, "training_time_sec": ""} == {**theirs, "training_time_sec": ""}
-    for name in ("curves.parquet", "predictions.parquet", "comparisons.csv", "validation.txt"):
+    for name in ("predictions.parquet", "comparisons.csv", "validation.txt"):
         file = Path("results", name)
         assert (folder / file).read_bytes() == (finished / file).read_bytes(), name
+    ours, theirs = (read_parquet(one / "results/curves.parquet") for one in (folder, finished))
+    assert ours.equals(theirs)
+
+
+def test_recommendation_is_all_that_is_printed(checkout, tmp_path) -> None:
+    """Snakemake's talk around the answer, or silence when it fails."""
+    write_pictures(tmp_path / "my pictures")
+    done = ask(checkout, "recommend", "../my pictures", *TINY, "--cores", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("my_pictures: configurations ranked by `nearest` from 2 tasks")
+    assert done.stdout.splitlines()[-1].startswith("All of it: ")
+    done = ask(checkout, "recommend", "nowhere", *TINY)
+    assert done.returncode == 1 and "nowhere" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["subsets/Tints.json", "features/Tints/ResNet18.safetensors"])

@@ -69,9 +69,9 @@ SPOKEN_FOR = snakemake_coupling.speak_for(workflow)
 
 
 def watch_progress():
-    """Say now and then how far the run is."""
+    """Say now and then how far the run is; with --touch nothing is computed."""
     global WATCH
-    if SPOKEN_FOR:
+    if SPOKEN_FOR and workflow.executor_plugin.name != "touch":
         WATCH = progress.watch(workflow, FLOW, asked_for(), STARTED)
 
 
