@@ -84,7 +84,7 @@ class Run:
 
     started: ClassVar[list[subprocess.Popen[bytes]]] = []
 
-    def __init__(self, folder: Path, *arguments: str):
+    def __init__(self, folder: Path, *arguments: str, path: str = ""):
         self.folder = folder
         self.said = folder / "said.txt"
         with open(self.said, "w") as said:
@@ -93,6 +93,9 @@ class Run:
                 cwd=folder,
                 stdout=said,
                 stderr=subprocess.STDOUT,
+                env=os.environ | {"PATH": f"{path}:{os.environ['PATH']}".lstrip(":")},
+                # Whoever runs the tests in the background makes their children ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.started.append(self.process)
 
@@ -118,6 +121,13 @@ class Run:
                     return job[0], job[1]
             time.sleep(0.5)
         pytest.fail(f"no such job came to be {states}:\n{queue}\n{self.said.read_text()}")
+
+
+def status(folder: Path) -> str:
+    """What `snakemake status` prints, asked as the run was started."""
+    result = snakemake(folder, "status", *SLURM)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
 
 
 def jobs_since(start: float) -> Counter[str]:
@@ -217,11 +227,18 @@ def test_a_cancelled_job_costs_only_itself(checkout, local) -> None:
     run = Run(checkout, "--set-resources", *gpu)
     first, _ = run.job("RUNNING")
     assert "gres/gpu=1" in tell("scontrol", "show", "job", first)
+    told = status(checkout)
+    assert "> 1 running" in told or "> 2 running" in told, told
+    assert re.search(r"extract_features: \d running \(the first has [\d:]+ left", told), told
     tell("scancel", first)
     second, _ = run.job("RUNNING", other_than=first)
     tell("scancel", second)
     assert run.wait() != 0
-    assert "16 of 18 experiments are finished" in run.said.read_text()
+    said = run.said.read_text()
+    assert "16 of 18 experiments are finished" in said
+    reason = "cancelled in Slurm by root (scancel): start the run again to do it"
+    assert f"extract_features/Digits/ResNet18: {reason}" in said
+    assert reason in status(checkout)
     assert jobs_since(start) == {"extract_features": 3}
     assert files(checkout, but=DELETED) == before
 
@@ -240,9 +257,9 @@ def test_time_limit_and_a_restarted_controller(checkout, local, cluster) -> None
     before = files(checkout, but=DELETED)
     run = Run(checkout, "--set-resources", "extract_features:runtime=attempt")
     first, _ = run.job("RUNNING")
-    time.sleep(10)
+    time.sleep(5)
     cluster("controller-down")
-    time.sleep(20)
+    time.sleep(15)
     cluster("controller-up")
     run.job("TIMEOUT")
     second, _ = run.job("RUNNING", other_than=first)
@@ -252,6 +269,60 @@ def test_time_limit_and_a_restarted_controller(checkout, local, cluster) -> None
     assert limits.split() == ["1", "2"]
     assert table(checkout) == local
     assert files(checkout, but=DELETED) == before
+
+
+def test_reasons_are_slurms(checkout) -> None:
+    """`killed by hand, at its time limit, or out of memory`, for three jobs of which Slurm knows why."""
+    nowhere = Run(checkout, "--set-resources", "extract_features:slurm_partition=nosuch")
+    assert nowhere.wait() != 0
+    words = (
+        'Slurm refused it: "invalid partition specified: nosuch; Invalid partition name specified"'
+    )
+    said = nowhere.said.read_text()
+    assert f"extract_features/Digits/ResNet18: {words}" in said
+    assert "--set-resources extract_features:slurm_partition=NAME sets it" in said
+    assert words in status(checkout)
+
+    script = checkout / "workflow/scripts/extract_features.py"
+    hog = "import time\nhog = bytearray(int(3e9)) * (snakemake.wildcards.architecture[0] == 'M')"
+    script.write_text(script.read_text().replace("import time", hog, 1))
+    limits = ("extract_features:runtime=1", "extract_features:mem_mb=2000")
+    run = Run(checkout, "--retries", "0", "--set-resources", *limits)
+    assert run.wait() != 0
+    said = run.said.read_text()
+    over_memory = r"Digits/MobileNetV2: over its 2,000 MB: [3-9],\d{3}\. Slurm ended it\. "
+    assert re.search(over_memory + r"--set-resources extract_features:mem_mb=\d+ gives", said), said
+    over_time = "over its 1 min: Slurm ended it. --set-resources extract_features:runtime=2 gives"
+    assert f"Digits/ResNet18: {over_time}" in said
+    assert "ended without a word" not in said
+    told = status(checkout)
+    assert over_time in told and "over its 2,000 MB" in told
+
+
+def test_ctrl_c_cancels_while_squeue_is_asked(checkout, tmp_path) -> None:
+    """Jobs that run on as Ctrl-C came while Slurm was asked for their states, and nothing said."""
+    shims, slow = tmp_path / "shims", tmp_path / "slow"
+    shims.mkdir()
+    real = shutil.which("squeue")
+    (shims / "squeue").write_text(f'#!/bin/sh\n[ -e {slow} ] && sleep 60\nexec {real} "$@"\n')
+    (shims / "squeue").chmod(0o755)
+    run = Run(checkout, path=str(shims))
+    run.job("RUNNING")
+    slow.touch()
+    time.sleep(10)  # the plugin looks every 8 s
+    before = time.monotonic()
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() != 0
+    assert time.monotonic() - before < 15
+    said = run.said.read_text()
+    assert re.search(r"\d Slurm jobs? of this run cancelled", said), said
+    assert "Traceback" not in said and "What failed" not in said
+    until = time.monotonic() + 30
+    while (
+        left := tell("squeue", "--noheader", "--states=PENDING,RUNNING")
+    ) and time.monotonic() < until:
+        time.sleep(0.5)
+    assert not left
 
 
 def test_a_lost_node_costs_only_time(checkout, local, cluster) -> None:

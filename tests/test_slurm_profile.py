@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+import yte
 from checkouts import ROOT, copy_workflow, snakemake
 from metaprobe.core.errors import UserError
-from metaprobe.operations.slurm import check_slurm, jobs_of, minimum_job_age
+from metaprobe.operations.slurm.check import check_slurm, minimum_job_age
+from metaprobe.operations.slurm.queue import parse_queue
 
-PROFILE = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
+TEXT = (ROOT / "profiles/slurm/profile.yaml").read_text()
+PROFILE = yaml.safe_load(TEXT)
 RULES = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
 
 
@@ -44,6 +47,21 @@ def test_profile_needs_no_cores(tmp_path) -> None:
     result = snakemake(folder, "-n", "--profile", "slurm", cores=None)
     assert result.returncode == 0, result.stdout
     assert "metrics_json" in result.stdout
+
+
+def test_account_and_partition_come_from_the_environment(monkeypatch) -> None:
+    """An account that must be written into a file that git tracks."""
+    names = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "METAPROBE_PRECOMMAND")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    bare = yte.process_yaml(TEXT, require_use_yte=True)
+    assert set(bare["default-resources"]) == {"mem_mb", "runtime"} and "precommand" not in bare
+    for name in names:
+        monkeypatch.setenv(name, f"my {name}")
+    full = yte.process_yaml(TEXT, require_use_yte=True)
+    assert full["default-resources"]["slurm_account"] == "my SBATCH_ACCOUNT"
+    assert full["default-resources"]["slurm_partition"] == "my SBATCH_PARTITION"
+    assert full["precommand"] == "my METAPROBE_PRECOMMAND"
 
 
 def test_no_rule_retries_or_groups() -> None:
@@ -87,13 +105,14 @@ def test_jobs_of_an_earlier_run_stop_this_one(tmp_path, monkeypatch) -> None:
     """A job of a killed run that deletes a file the new run has just made."""
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
-    queue = (
-        f"11|{here}|rule_extract_features_wildcards_A_ResNet18\n"
-        f"12|{elsewhere}|rule_extract_features_wildcards_A_ResNet18\n"
-        f"13|{here}|(null)\n"
-        f"14|{here}|rule_subset_index_wildcards_A|B\n"
+    jobs = (
+        f"11|RUNNING|None|2026-01-02T03:04:05|9:00|run|{here}|rule_extract_features_wildcards_A",
+        f"12|RUNNING|None|2026-01-02T03:04:05|9:00|run|{elsewhere}|rule_extract_features_wildcards_A",
+        f"13|RUNNING|None|2026-01-02T03:04:05|9:00|wrap|{here}|(null)",
+        f"14|PENDING|None|2026-01-02T03:04:05|9:00|run|{here}|rule_subset_index_wildcards_A|B",
     )
-    assert jobs_of(here, queue) == ["11", "14"]
+    queue = "\n".join(jobs)
+    assert [job.number for job in parse_queue(here, queue, 0)] == ["11", "14"]
     slurm_tools(tmp_path, monkeypatch, squeue=queue)
     for submits in (True, False):
         with pytest.raises(UserError, match="scancel 11 14; once squeue shows none"):
