@@ -6,7 +6,6 @@ from metaprobe.operations.beforehand import check_machine
 from metaprobe.operations.slurm import run as slurm_run
 from metaprobe.tables import partial as partial_table
 
-
 SLURM = None
 
 

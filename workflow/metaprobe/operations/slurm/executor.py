@@ -7,17 +7,22 @@ The plugin forgets its jobs while it asks for their states, and then cancels non
 import shutil
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from metaprobe.core import jobs
 from metaprobe.operations.slurm import reasons
 from metaprobe.operations.slurm.commands import QUICK, ask
 
 PAUSE = 30.0  # s until a queue that was full is tried again
+AGAIN = 600.0  # s until it is said again that it is full
 NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING")  # the accounting may be late
 IN_FLIGHT = 1.0  # s that a submission may take to end when the run is stopped
 
@@ -140,7 +145,7 @@ class Later:
         self.waiting: deque[Any] = deque()
         self.timer: threading.Timer | None = None
         self.lock = threading.Lock()
-        self.said = ""
+        self.said, self.said_at = "", 0.0
 
     def add(self, job: Any, said: str) -> None:
         """Keep a job that was refused, and try one again after a pause."""
@@ -150,8 +155,9 @@ class Later:
                 self.timer = threading.Timer(self.pause, self._again)
                 self.timer.daemon = True
                 self.timer.start()
-        if said != self.said:
-            self.said = said
+        now = time.monotonic()
+        if said != self.said or now - self.said_at > AGAIN:
+            self.said, self.said_at = said, now
             say(
                 f'Slurm takes no more jobs for now ("{said}"): the run goes on, and they are '
                 "submitted as soon as it does"
@@ -205,7 +211,9 @@ def attach(executor: Any, pause: float = PAUSE) -> Watched:
 
     def report_refused(info: Any, msg: str) -> None:
         said = reasons.refusal(msg)
-        if reasons.PASSING.search(said):
+        if watched.stopped:
+            return
+        if reasons.passes(said):
             later.add(info.job, said)
         else:
             refused(info, msg)
@@ -219,6 +227,7 @@ def attach(executor: Any, pause: float = PAUSE) -> Watched:
         )
         ending.start()
         ending.join(IN_FLIGHT)
+        end_submissions()
         for line in watched.stop():
             say(line)
         shutil.rmtree(executor.tmpdir, ignore_errors=True)
@@ -228,7 +237,17 @@ def attach(executor: Any, pause: float = PAUSE) -> Watched:
     executor.report_job_error = report_error
     executor._report_job_error_threadsafe = report_refused
     executor.cancel = cancel
+    executor._fallback_account_arg = ""  # the plugin's guess never works, and looks like an error
     return watched
+
+
+def end_submissions() -> None:
+    """End each `sbatch` of this process that waits for Slurm's answer, and would be waited for."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            last = "".join(child.cmdline()[-1:])  # as in sh -c "sbatch ..."
+            if child.name() == "sbatch" or last.startswith("sbatch "):
+                child.kill()
 
 
 def log_of(info: Any) -> list[Path]:

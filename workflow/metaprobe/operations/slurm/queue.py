@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metaprobe.operations import costs
 from metaprobe.operations.slurm.commands import ask
+from metaprobe.operations.slurm.reasons import OF_WHOM
 
 MARK = "rule_"  # what the comment of every job begins with that Snakemake submits
 FORMAT = "%i|%T|%r|%V|%L|%j|%Z|%k"
@@ -41,7 +42,6 @@ MEANINGS = {
     "Cleaning": "Slurm cleans up after its earlier try",
 }
 LIMIT = re.compile(r"(QOS|Assoc)(Max|Min|Grp|Job|Time|Node|Resource|Usage)")
-OF_WHOM = {"QOS": "the QOS", "Assoc": "your account"}
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ REFUSED = re.compile(r"The error message was '(.*?)'\.?\n", re.DOTALL)
 EXCEPTION = "submission failed with exception: "
 # A refusal that ends by itself: the job is submitted later, and has not failed.
 PASSING = re.compile(
-    r"MaxSubmitJob|SubmitJobs?(?:PerUser)?Limit|MaxJobCount|"
-    r"temporarily unable to (?:accept|handle)|Socket timed out|Unable to contact slurm controller|"
-    r"Resource temporarily unavailable|submit limit|Zero Bytes were transmitted|"
-    r"job submit rate|Transport endpoint",
+    r"MaxJobCount|temporarily unable to (?:accept|handle)|Socket timed out|submit limit|"
+    r"Unable to contact slurm controller|Resource temporarily unavailable|job submit rate|"
+    r"Zero Bytes were transmitted|Transport endpoint",
     re.IGNORECASE,
 )
+# What the text after such a word, "job submit limit, user's size and/or time limits", leaves open.
+LIMIT = re.compile(r"\b(QOS|Assoc)[A-Z]\w+")
+OF_WHOM = {"QOS": "the QOS", "Assoc": "your account"}
 VALUES = {
     "slurm_partition": ("invalid partition", "sinfo lists the partitions"),
     "slurm_account": ("account", "sacctmgr show assoc user=$USER format=Account lists yours"),
@@ -151,11 +153,21 @@ def refusal(message: str) -> str:
     return " ".join(rest.partition("For further error details")[0].split()) if mark else ""
 
 
+def passes(said: str) -> bool:
+    """Return whether a refusal ends by itself, as when others of the user's jobs have ended."""
+    limit = LIMIT.search(said)
+    return "Submit" in limit[0] if limit else bool(PASSING.search(said))
+
+
 def refused(rule: str, said: str) -> str:
     """Return in plain words that a job never began, as Slurm did not take it, and what mends it."""
     told = f'Slurm refused it: "{said}". '
     if "configuration is not available" in said:
         return f"{told}No node has what it asks for: ask for less, as by {mend(rule, gpu=1, mem_mb=2000)}"
+    if limit := LIMIT.search(said):
+        time = "Wall" in limit[0] or "Time" in limit[0]
+        less = mend(rule, **({"runtime": "MINUTES"} if time else {"gpu": 1, "mem_mb": 2000}))
+        return f"{told}It is over a limit of {OF_WHOM[limit[1]]}: ask for less, as by {less}"
     for option, (sign, where) in VALUES.items():
         if sign in said.lower():
             what = "MINUTES" if option == "runtime" else "NAME"
