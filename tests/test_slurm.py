@@ -6,6 +6,7 @@ The cluster is started by `slurm_cluster.sh`; where it cannot be, these tests ar
 import csv
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -123,6 +124,17 @@ class Run:
         pytest.fail(f"no such job came to be {states}:\n{queue}\n{self.said.read_text()}")
 
 
+def ask(folder: Path, *arguments: str) -> str:
+    """What `metaprobe` answers, asked in a checkout."""
+    command = [sys.executable, "-m", "metaprobe", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
+    result = subprocess.run(
+        command, cwd=folder, env=environment, text=True, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
 def status(folder: Path) -> str:
     """What `snakemake status` prints, asked as the run was started."""
     result = snakemake(folder, "status", *SLURM)
@@ -189,6 +201,13 @@ def checkout(finished, tmp_path) -> Path:
             path.unlink()
     (folder / "hold/DigitsResNet18").touch()
     return folder
+
+
+def documented(part: str) -> list[str]:
+    """The `sbatch` line of the page on clusters that has `part`, its last word what it wraps."""
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^sbatch .*{re.escape(part)}.*$", page, re.MULTILINE)
+    return [word for word in shlex.split(line) if word != "--wrap"]
 
 
 def release(folder: Path) -> None:
@@ -286,6 +305,11 @@ def test_reasons_are_slurms(checkout) -> None:
     script = checkout / "workflow/scripts/extract_features.py"
     hog = "import time\nhog = bytearray(int(3e9)) * (snakemake.wildcards.architecture[0] == 'M')"
     script.write_text(script.read_text().replace("import time", hog, 1))
+    too_many = Run(checkout, "--retries", "0", "--set-resources", "extract_features:gpu=9")
+    assert too_many.wait() != 0
+    words = 'Slurm refused it: "Requested node configuration is not available". No node has what'
+    assert f"extract_features/Digits/ResNet18: {words}" in too_many.said.read_text()
+
     limits = ("extract_features:runtime=1", "extract_features:mem_mb=2000")
     run = Run(checkout, "--retries", "0", "--set-resources", *limits)
     assert run.wait() != 0
@@ -297,6 +321,51 @@ def test_reasons_are_slurms(checkout) -> None:
     assert "ended without a word" not in said
     told = status(checkout)
     assert over_time in told and "over its 2,000 MB" in told
+
+
+def test_limits_are_told_and_a_full_queue_means_later(checkout, local) -> None:
+    """Experiments that are lost as the site takes no more jobs; limits and nodes that nobody told of."""
+    limit = ("sacctmgr", "-i", "modify", "user", "root", "set")
+    tell(*limit, "MaxSubmitJobs=5")
+    try:
+        told = ask(checkout, "doctor", "--profile", "slurm", *SMALL)
+        run = Run(checkout)
+        run.job("RUNNING")
+        other = tell("sbatch", "--parsable", "--hold", "--wrap", "true").strip()
+        tell(*limit, "MaxSubmitJobs=1")
+        release(checkout)
+        full = 'Slurm takes no more jobs for now ("AssocMaxSubmitJobLimit'
+        until = time.monotonic() + RETRY_POLICY
+        while full not in run.said.read_text() and time.monotonic() < until:
+            time.sleep(0.5)
+        tell("scancel", other)
+        run.ends_well()
+    finally:
+        tell(*limit, "MaxSubmitJobs=-1")
+    assert full in run.said.read_text()
+    assert "Slurm lets you have 5 jobs in its queue at once" in run.said.read_text()
+    assert table(checkout) == local
+    for words in (
+        "jobs you may have in the queue (MaxSubmitJobs): 5, 5 free now",
+        "remembered for 300 s (MinJobAge): enough",
+        "gpu:1",
+        "export SBATCH_ACCOUNT=root",
+        "complete",
+        "data folder: ",
+        "GPU:         none",
+        "clock:       within 10 s of here",
+    ):
+        assert words in told, told
+
+
+def test_a_run_may_be_a_job_itself(checkout, local) -> None:
+    """The documented line that ends with `snakemake: not found` in a file that nobody looks at."""
+    release(checkout)
+    (checkout / ".venv").symlink_to(sys.prefix)
+    *options, wrapped = documented("--profile slurm")
+    wrapped = f"{wrapped} {shlex.join((*QUICK, *SMALL, 'epochs=2'))}"
+    subprocess.run([*options, "--wait", "--wrap", wrapped], cwd=checkout, check=True)
+    assert table(checkout) == local
 
 
 def test_ctrl_c_cancels_while_squeue_is_asked(checkout, tmp_path) -> None:

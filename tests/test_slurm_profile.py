@@ -1,6 +1,7 @@
 """What keeps a run on Slurm out of the plugin's traps, as far as it shows without a cluster."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from metaprobe.operations.slurm.queue import parse_queue
 
 TEXT = (ROOT / "profiles/slurm/profile.yaml").read_text()
 PROFILE = yaml.safe_load(TEXT)
+PAGE = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
 RULES = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
 
 
@@ -41,12 +43,28 @@ def test_profile_is_found_by_its_name_and_holds_no_trap() -> None:
     assert outage >= 600
 
 
-def test_profile_needs_no_cores(tmp_path) -> None:
-    """A rule that asks for the number of cores, which a run on a cluster does not have."""
-    folder = copy_workflow(tmp_path)
+def test_profile_needs_no_cores_and_hides_no_other(tmp_path, monkeypatch) -> None:
+    """A rule that asks for the number of cores, which a run on a cluster does not have; the user's
+    own account not used, without a word."""
+    folder = copy_workflow(tmp_path / "checkout")
+    own = tmp_path / "config/snakemake/slurm"
+    own.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     result = snakemake(folder, "-n", "--profile", "slurm", cores=None)
     assert result.returncode == 0, result.stdout
     assert "metrics_json" in result.stdout
+    assert f"your own needs its path: --profile {own}" in result.stdout
+
+
+def test_documented_commands_run_as_typed() -> None:
+    """`snakemake: not found`, found only in the output of a job; an option without its file."""
+    blocks = re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    submitted = [shlex.split(line)[-1] for line in lines if line.startswith("sbatch ")]
+    assert len(submitted) == 2
+    for line in [*lines, *submitted]:
+        first = line.split()[0]
+        assert first in ("make", "sbatch") or first.startswith(".venv/bin/"), line
 
 
 def test_account_and_partition_come_from_the_environment(monkeypatch) -> None:

@@ -17,6 +17,7 @@ REFUSED = (
     "SLURM sbatch failed. The error message was 'sbatch: error: {}\n"
     "sbatch: error: Batch job submission failed: {}'.\n    sbatch call:\n        sbatch --parsable"
 )
+POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 SACCT = """\
 21|FAILED|9:0|130|20|2000M||node1
 21.batch|FAILED|9:0|130|||10720K|node1
@@ -257,6 +258,12 @@ def test_without_accounting_slurmctld_is_asked(tools) -> None:
         ("Requested node configuration is not available", "No node has what it asks for"),
         ("Requested time limit is invalid", "extract_features:runtime=MINUTES sets it"),
         ("Invalid account or account/partition combination", "slurm_account=NAME sets it"),
+        ("Invalid generic resource (gres) specification", "No node has what it asks for"),
+        (
+            f"QOSMaxWallDurationPerJobLimit; {POLICY}",
+            "the QOS: ask for less, as by --set-resources",
+        ),
+        (f"AssocMaxCpuPerJobLimit; {POLICY}", "It is over a limit of your account"),
     ],
 )
 def test_refused_job_says_so_and_which_option_mends_it(tmp_path, said, words) -> None:
@@ -290,7 +297,8 @@ def test_refusal_of_the_plugin_itself_is_told(tmp_path) -> None:
         "QOSMaxSubmitJobPerUserLimit",
         "Slurm temporarily unable to accept job, sleeping and retrying",
         "Socket timed out on send/recv operation",
-        "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+        POLICY,
+        f"AssocMaxSubmitJobLimit; {POLICY}",
     ],
 )
 def test_a_full_queue_means_later(tmp_path, capsys, said) -> None:
@@ -381,12 +389,15 @@ def test_own_profile_is_not_hidden_silently(tmp_path, monkeypatch) -> None:
     """A user's account that is not charged as the checkout has a profile of the same name."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "slurm").mkdir()
-    arguments = ["snakemake", "--profile", "slurm"]
-    assert hidden_profile(arguments, tmp_path) == ""
+    arguments = ["snakemake", "--profile", "slurm", "-n"]
+    assert hidden_profile(arguments, tmp_path) == []
     (tmp_path / "config/snakemake/slurm").mkdir(parents=True)
-    note = hidden_profile(arguments, tmp_path)
+    (note,) = hidden_profile(arguments, tmp_path)
     assert f"your own needs its path: --profile {tmp_path}/config/snakemake/slurm" in note
-    assert hidden_profile(["snakemake", "--profile", "other"], tmp_path) == ""
+    assert hidden_profile(["snakemake", "--profile=slurm"], tmp_path) == [note]
+    assert hidden_profile(["snakemake", "--profile", "other"], tmp_path) == []
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "slurm")
+    assert hidden_profile(["snakemake"], tmp_path) == [note]
 
 
 SINFO = "cat <<E\ncpu*|up|infinite|1:00:00|(null)\nbig|up|1-00:00:00|1:00:00|gpu:a100:4\nE"

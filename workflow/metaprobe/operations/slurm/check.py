@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-from itertools import pairwise
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
@@ -44,15 +43,12 @@ def minimum_job_age(configuration: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def hidden_profile(arguments: list[str], folder: Path) -> str:
-    """Return a note if `--profile slurm` means this checkout's although the user has one of that name."""
-    given = "--profile=slurm" in arguments or any(
-        pair == ("--profile", "slurm") for pair in pairwise(arguments)
-    )
+def hidden_profile(arguments: list[str], folder: Path) -> list[str]:
+    """Return a note if `--profile slurm` means that of `folder` although the user has one too."""
+    asked = f" {' '.join(arguments)} ".replace("--profile=", "--profile ")
+    given = " --profile slurm " in asked or os.environ.get("SNAKEMAKE_PROFILE") == "slurm"
     configuration = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     own = Path(configuration).expanduser() / "snakemake/slurm"
     if not given or not own.is_dir() or not (folder / "slurm").is_dir():
-        return ""
-    return (
-        f"note: --profile slurm is that of this checkout; your own needs its path: --profile {own}"
-    )
+        return []
+    return [f"--profile slurm is that of this checkout; your own needs its path: --profile {own}"]

@@ -162,7 +162,7 @@ def passes(said: str) -> bool:
 def refused(rule: str, said: str) -> str:
     """Return in plain words that a job never began, as Slurm did not take it, and what mends it."""
     told = f'Slurm refused it: "{said}". '
-    if "configuration is not available" in said:
+    if "configuration is not available" in said or "generic resource" in said:
         return f"{told}No node has what it asks for: ask for less, as by {mend(rule, gpu=1, mem_mb=2000)}"
     if limit := LIMIT.search(said):
         time = "Wall" in limit[0] or "Time" in limit[0]

@@ -1,12 +1,11 @@
 """A run that gives its jobs to Slurm: what happens before the first one, and what is known of them."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from metaprobe.operations import snakemake_coupling
 from metaprobe.operations.slurm import executor, limits
-from metaprobe.operations.slurm.check import check_slurm, hidden_profile
+from metaprobe.operations.slurm.check import check_slurm
 
 
 def begin(folder: Path, workflow: Any) -> executor.Watched | None:
@@ -19,8 +18,6 @@ def begin(folder: Path, workflow: Any) -> executor.Watched | None:
     check_slurm(folder, submits=submits)
     if not submits:
         return None
-    if note := hidden_profile(sys.argv, folder):
-        executor.say(note)
     scheduler = workflow.scheduler
     if (places := limits.free_places()) and executor.lower_jobs(scheduler, places[1]):
         most, free = places
