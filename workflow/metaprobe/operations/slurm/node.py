@@ -16,7 +16,7 @@ INTERNET = "https://download.pytorch.org"
 def look(data: Path) -> dict[str, Any]:
     """Return what is seen from here of the data folder, the environment, a GPU and the internet."""
     return {
-        "node": socket.gethostname(),
+        "node": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "python": sys.version.partition(" ")[0],
         "missing": [name for name in ("snakemake", "torch") if not importlib.util.find_spec(name)],
         "entries": sorted(os.listdir(data)) if data.is_dir() else None,
