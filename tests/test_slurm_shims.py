@@ -156,12 +156,13 @@ def test_job_in_the_queue_waits_or_runs_whatever_its_old_log_says(tmp_path) -> N
     """A second try that waits in the queue, told as failed by the log of the first one."""
     log = tmp_path / "extract_features/A/B.log"
     log.parent.mkdir(parents=True)
-    log.write_text("error: over its memory\n")
     assert queue.comment_of(str(log), tmp_path) == "rule_extract_features_wildcards_A_B"
     stages = {("A", "x"): [(str(log), str(tmp_path / "a.json"))]}
-    for state in ("waiting", "running"):
-        found = read_states(stages, {}, Evidence(elsewhere={str(log): state}))
-        assert found["A", "x"].name == state
+    for _ in ("no log yet", "an old one"):
+        for state in ("waiting", "running"):
+            found = read_states(stages, {}, Evidence(elsewhere={str(log): state}))
+            assert found["A", "x"].name == state
+        log.write_text("error: over its memory\n")
 
 
 def test_a_run_in_which_nothing_moves_says_what_it_waits_for(tools, tmp_path, monkeypatch) -> None:

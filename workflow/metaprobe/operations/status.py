@@ -127,6 +127,8 @@ def _unfinished(stages: Sequence[Stage], evidence: Evidence) -> State | None:
         if queued == "waiting":
             return State("waiting")
         if not Path(log).is_file():
+            if queued:  # its Snakemake is about to begin
+                return State("running", log)
             continue
         found = jobs.outcome(Path(log))
         of_this_run = evidence.at_work and found.controller == evidence.at_work.number
