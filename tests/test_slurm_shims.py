@@ -239,6 +239,22 @@ def test_a_reason_is_there_at_once_and_the_jobs_own_one_stays(tools, tmp_path) -
     assert len(called.read_text().splitlines()) == 1
 
 
+def test_the_log_of_an_earlier_run_is_no_reason(tools, tmp_path) -> None:
+    """A job that was cancelled before it began to write, with no reason or that of last week."""
+    tools("sacct", f"cat <<E\n{SACCT}E")
+    tools("squeue", "")
+    for ending in ("finished", "error: 3.png is no picture"):
+        plugin = Plugin(tmp_path, [])
+        watched, job = executor.attach(plugin), a_job(tmp_path, "A")
+        log = Path(job.log[0])
+        log.parent.mkdir(exist_ok=True)
+        log.write_text(f"process 9999999 on here since 2026-01-02 03:04:05\n\n{ending}\n")
+        plugin.run_job(job)
+        plugin.report_job_error(info_of(job, "23"), "SLURM-job '23' failed, SLURM status is: 'X'. ")
+        watched.explain()
+        assert jobs.failure(log).startswith("cancelled in Slurm by root")
+
+
 def test_without_accounting_slurmctld_is_asked(tools) -> None:
     """No reason at all on a cluster that keeps no accounting."""
     tools("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")

@@ -169,11 +169,8 @@ def outcome(log: Path) -> Outcome:
 
 
 def has_own_reason(log: Path) -> bool:
-    """Return whether a job has told itself how it ended."""
-    if not log.is_file():
-        return False
-    found = outcome(log)
-    return found.state != "running" and found.reason not in FROM_OUTSIDE
+    """Return whether a job has told itself why it failed."""
+    return log.is_file() and outcome(log).reason not in ("", *FROM_OUTSIDE)
 
 
 def end_log(log: Path, ending: str) -> None:

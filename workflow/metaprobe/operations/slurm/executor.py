@@ -51,17 +51,24 @@ class Watched:
         queued: number of each that has not ended -> its log.
         failed: log -> the last failure.
         certain: the logs of failed jobs that tell why.
+        before: log -> its inode when the job was submitted; a job that has begun has another.
     """
 
     run: str
     queued: dict[str, Path] = field(default_factory=dict)
     failed: dict[Path, Failed] = field(default_factory=dict)
     certain: set[Path] = field(default_factory=set)
+    before: dict[Path, int] = field(default_factory=dict)
     stopped: bool = False
+
+    def submitting(self, job: Any) -> None:
+        """Take note of the log that an earlier run, or try, of a job has left."""
+        for log in log_of(job):
+            self.before[log] = inode_of(log)
 
     def submitted(self, info: Any) -> None:
         """Take note that Slurm has taken a job."""
-        for log in log_of(info):
+        for log in log_of(info.job):
             self.queued[info.external_jobid] = log
             self.failed.pop(log, None)
 
@@ -75,7 +82,7 @@ class Watched:
         self.queued.pop(info.external_jobid, None)
         if self.stopped:
             return
-        for log in log_of(info):
+        for log in log_of(info.job):
             rule = info.job.rule.name
             slurm_log = str((info.aux or {}).get("slurm_logfile", ".snakemake/slurm_logs"))
             self.failed[log] = Failed(info.external_jobid or "", rule, slurm_log)
@@ -83,7 +90,7 @@ class Watched:
             if said := reasons.refusal(message):
                 self.certain.add(log)
                 jobs.end_log(log, f"{jobs.MARK}{reasons.refused(rule, said)}")
-            elif jobs.has_own_reason(log):
+            elif inode_of(log) != self.before.get(log) and jobs.has_own_reason(log):
                 self.certain.add(log)
             else:
                 told = reasons.Told(reasons.status_in(message))
@@ -193,8 +200,13 @@ def attach(executor: Any, pause: float = PAUSE) -> Watched:
             pool.submit(executor.run_job, job)
 
     later = Later(submit, pause)
+    run_job = executor.run_job
     submission, success = executor.report_job_submission, executor.report_job_success
     error, refused = executor.report_job_error, executor._report_job_error_threadsafe
+
+    def run(job: Any) -> None:
+        watched.submitting(job)
+        run_job(job)
 
     def report_submission(info: Any, *arguments: Any, **options: Any) -> None:
         watched.submitted(info)
@@ -232,6 +244,7 @@ def attach(executor: Any, pause: float = PAUSE) -> Watched:
             say(line)
         shutil.rmtree(executor.tmpdir, ignore_errors=True)
 
+    executor.run_job = run
     executor.report_job_submission = report_submission
     executor.report_job_success = report_success
     executor.report_job_error = report_error
@@ -250,9 +263,14 @@ def end_submissions() -> None:
                 child.kill()
 
 
-def log_of(info: Any) -> list[Path]:
+def log_of(job: Any) -> list[Path]:
     """Return the log of a job; none if its rule has none."""
-    return [Path(log) for log in info.job.log][:1]
+    return [Path(log) for log in job.log][:1]
+
+
+def inode_of(log: Path) -> int:
+    """Return which file a log is; 0 if it is not there."""
+    return log.stat().st_ino if log.is_file() else 0
 
 
 def lower_jobs(scheduler: Any, most: int) -> bool:
