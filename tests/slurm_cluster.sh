@@ -166,6 +166,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$((PORT + 1))
 AccountingStoragePass=$LAB/munge/socket
+AccountingStorageEnforce=limits
 AccountingStoreFlags=job_comment
 AccountingStorageTRES=gres/gpu
 CONF

@@ -6,6 +6,7 @@ The cluster is started by `slurm_cluster.sh`; where it cannot be, these tests ar
 import csv
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,11 @@ SLURM = ("--profile", "slurm", *QUICK, *SMALL, "epochs=2")
 HOLD = """
 import time
 from pathlib import Path
-while Path("hold", snakemake.wildcards.dataset + snakemake.wildcards.architecture).exists():
+hog = Path("hog").exists() and snakemake.wildcards.architecture == "MobileNetV2"
+hog = b"x" * int(3e9 * hog)
+hold = Path("hold", snakemake.wildcards.dataset + snakemake.wildcards.architecture)
+while hold.exists():
+    hold.with_suffix(".reached").touch()
     time.sleep(0.1)
 """
 HELD = "rule_extract_features_wildcards_Digits_ResNet18"
@@ -84,7 +89,7 @@ class Run:
 
     started: ClassVar[list[subprocess.Popen[bytes]]] = []
 
-    def __init__(self, folder: Path, *arguments: str):
+    def __init__(self, folder: Path, *arguments: str, path: str = ""):
         self.folder = folder
         self.said = folder / "said.txt"
         with open(self.said, "w") as said:
@@ -93,6 +98,9 @@ class Run:
                 cwd=folder,
                 stdout=said,
                 stderr=subprocess.STDOUT,
+                env=os.environ | {"PATH": f"{path}:{os.environ['PATH']}".lstrip(":")},
+                # Whoever runs the tests in the background makes their children ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.started.append(self.process)
 
@@ -118,6 +126,24 @@ class Run:
                     return job[0], job[1]
             time.sleep(0.5)
         pytest.fail(f"no such job came to be {states}:\n{queue}\n{self.said.read_text()}")
+
+
+def ask(folder: Path, *arguments: str) -> str:
+    """What `metaprobe` answers, asked in a checkout."""
+    command = [sys.executable, "-m", "metaprobe", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
+    result = subprocess.run(
+        command, cwd=folder, env=environment, text=True, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def status(folder: Path) -> str:
+    """What `snakemake status` prints, asked as the run was started."""
+    result = snakemake(folder, "status", *SLURM)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
 
 
 def jobs_since(start: float) -> Counter[str]:
@@ -181,6 +207,13 @@ def checkout(finished, tmp_path) -> Path:
     return folder
 
 
+def documented(part: str) -> list[str]:
+    """The `sbatch` line of the page on clusters that has `part`, its last word what it wraps."""
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^sbatch .*{re.escape(part)}.*$", page, re.MULTILINE)
+    return [word for word in shlex.split(line) if word != "--wrap"]
+
+
 def release(folder: Path) -> None:
     (folder / "hold/DigitsResNet18").unlink()
 
@@ -217,11 +250,18 @@ def test_a_cancelled_job_costs_only_itself(checkout, local) -> None:
     run = Run(checkout, "--set-resources", *gpu)
     first, _ = run.job("RUNNING")
     assert "gres/gpu=1" in tell("scontrol", "show", "job", first)
+    told = status(checkout)
+    assert re.search(r"> [24] running", told), told  # experiments of one job, or of both
+    assert re.search(r"extract_features: \d running \(the first has [\d:]+ left", told), told
     tell("scancel", first)
     second, _ = run.job("RUNNING", other_than=first)
     tell("scancel", second)
     assert run.wait() != 0
-    assert "16 of 18 experiments are finished" in run.said.read_text()
+    said = run.said.read_text()
+    assert "16 of 18 experiments are finished" in said
+    reason = "cancelled in Slurm by root (scancel): start the run again to do it"
+    assert f"extract_features/Digits/ResNet18: {reason}" in said
+    assert reason in status(checkout)
     assert jobs_since(start) == {"extract_features": 3}
     assert files(checkout, but=DELETED) == before
 
@@ -240,9 +280,11 @@ def test_time_limit_and_a_restarted_controller(checkout, local, cluster) -> None
     before = files(checkout, but=DELETED)
     run = Run(checkout, "--set-resources", "extract_features:runtime=attempt")
     first, _ = run.job("RUNNING")
-    time.sleep(10)
+    until = time.monotonic() + 60
+    while not (checkout / "hold/DigitsResNet18.reached").exists() and time.monotonic() < until:
+        time.sleep(0.1)
     cluster("controller-down")
-    time.sleep(20)
+    time.sleep(15)
     cluster("controller-up")
     run.job("TIMEOUT")
     second, _ = run.job("RUNNING", other_than=first)
@@ -252,6 +294,108 @@ def test_time_limit_and_a_restarted_controller(checkout, local, cluster) -> None
     assert limits.split() == ["1", "2"]
     assert table(checkout) == local
     assert files(checkout, but=DELETED) == before
+
+
+def test_reasons_are_slurms(checkout) -> None:
+    """`killed by hand, at its time limit, or out of memory`, for three jobs of which Slurm knows why."""
+    nowhere = Run(checkout, "--set-resources", "extract_features:slurm_partition=nosuch")
+    assert nowhere.wait() != 0
+    words = (
+        'Slurm refused it: "invalid partition specified: nosuch; Invalid partition name specified"'
+    )
+    said = nowhere.said.read_text()
+    assert f"extract_features/Digits/ResNet18: {words}" in said
+    assert "--set-resources extract_features:slurm_partition=NAME sets it" in said
+    assert words in status(checkout)
+
+    too_many = Run(checkout, "--retries", "0", "--set-resources", "extract_features:gpu=9")
+    assert too_many.wait() != 0
+    words = 'Slurm refused it: "Requested node configuration is not available". No node has what'
+    assert f"extract_features/Digits/ResNet18: {words}" in too_many.said.read_text()
+
+    (checkout / "hog").touch()
+    limits = ("extract_features:runtime=1", "extract_features:mem_mb=2000")
+    run = Run(checkout, "--retries", "0", "--set-resources", *limits)
+    assert run.wait() != 0
+    said = run.said.read_text()
+    over_memory = r"Digits/MobileNetV2: over its 2,000 MB: [2-9],\d{3}\. Slurm ended it\. "
+    assert re.search(over_memory + r"--set-resources extract_features:mem_mb=\d+ gives", said), said
+    over_time = "over its 1 min: Slurm ended it. --set-resources extract_features:runtime=2 gives"
+    assert f"Digits/ResNet18: {over_time}" in said
+    assert "ended without a word" not in said
+    told = status(checkout)
+    assert over_time in told and "over its 2,000 MB" in told
+
+
+def test_limits_are_told_and_a_full_queue_means_later(checkout, local) -> None:
+    """Experiments that are lost as the site takes no more jobs; limits and nodes that nobody told of."""
+    limit = ("sacctmgr", "-i", "modify", "user", "root", "set")
+    tell(*limit, "MaxSubmitJobs=5")
+    try:
+        told = ask(checkout, "doctor", "--profile", "slurm", *SMALL)
+        run = Run(checkout)
+        run.job("RUNNING")
+        other = tell("sbatch", "--parsable", "--hold", "--wrap", "true").strip()
+        tell(*limit, "MaxSubmitJobs=1")
+        release(checkout)
+        full = 'Slurm takes no more jobs for now ("AssocMaxSubmitJobLimit'
+        until = time.monotonic() + RETRY_POLICY
+        while full not in run.said.read_text() and time.monotonic() < until:
+            time.sleep(0.5)
+        tell("scancel", other)
+        run.ends_well()
+    finally:
+        tell(*limit, "MaxSubmitJobs=-1")
+    assert full in run.said.read_text()
+    assert "Slurm lets you have 5 jobs in its queue at once" in run.said.read_text()
+    assert table(checkout) == local
+    for words in (
+        "jobs you may have in the queue (MaxSubmitJobs): 5, 5 free now",
+        "remembered for 300 s (MinJobAge): enough",
+        "gpu:1",
+        "export SBATCH_ACCOUNT=root",
+        "complete",
+        "data folder: ",
+        "GPU:         none",
+        "clock:       within 10 s of here",
+    ):
+        assert words in told, told
+
+
+def test_a_run_may_be_a_job_itself(checkout, local) -> None:
+    """The documented line that ends with `snakemake: not found` in a file that nobody looks at."""
+    release(checkout)
+    (checkout / ".venv").symlink_to(sys.prefix)
+    *options, wrapped = documented("--profile slurm")
+    wrapped = f"{wrapped} {shlex.join((*QUICK, *SMALL, 'epochs=2'))}"
+    subprocess.run([*options, "--wait", "--wrap", wrapped], cwd=checkout, check=True)
+    assert table(checkout) == local
+
+
+def test_ctrl_c_cancels_while_squeue_is_asked(checkout, tmp_path) -> None:
+    """Jobs that run on as Ctrl-C came while Slurm was asked for their states, and nothing said."""
+    shims, slow = tmp_path / "shims", tmp_path / "slow"
+    shims.mkdir()
+    real = shutil.which("squeue")
+    (shims / "squeue").write_text(f'#!/bin/sh\n[ -e {slow} ] && sleep 60\nexec {real} "$@"\n')
+    (shims / "squeue").chmod(0o755)
+    run = Run(checkout, path=str(shims))
+    run.job("RUNNING")
+    slow.touch()
+    time.sleep(10)  # the plugin looks every 8 s
+    before = time.monotonic()
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() != 0
+    assert time.monotonic() - before < 15
+    said = run.said.read_text()
+    assert re.search(r"\d Slurm jobs? of this run cancelled", said), said
+    assert "Traceback" not in said and "What failed" not in said
+    until = time.monotonic() + 30
+    while (
+        left := tell("squeue", "--noheader", "--states=PENDING,RUNNING")
+    ) and time.monotonic() < until:
+        time.sleep(0.5)
+    assert not left
 
 
 def test_a_lost_node_costs_only_time(checkout, local, cluster) -> None:

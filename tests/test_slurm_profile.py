@@ -1,15 +1,20 @@
 """What keeps a run on Slurm out of the plugin's traps, as far as it shows without a cluster."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+import yte
 from checkouts import ROOT, copy_workflow, snakemake
 from metaprobe.core.errors import UserError
-from metaprobe.operations.slurm import check_slurm, jobs_of, minimum_job_age
+from metaprobe.operations.slurm.check import check_slurm, minimum_job_age
+from metaprobe.operations.slurm.queue import parse_queue
 
-PROFILE = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
+TEXT = (ROOT / "profiles/slurm/profile.yaml").read_text()
+PROFILE = yaml.safe_load(TEXT)
+PAGE = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
 RULES = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
 
 
@@ -38,12 +43,43 @@ def test_profile_is_found_by_its_name_and_holds_no_trap() -> None:
     assert outage >= 600
 
 
-def test_profile_needs_no_cores(tmp_path) -> None:
-    """A rule that asks for the number of cores, which a run on a cluster does not have."""
-    folder = copy_workflow(tmp_path)
+def test_profile_needs_no_cores_and_hides_no_other(tmp_path, monkeypatch) -> None:
+    """A rule that asks for the number of cores, which a run on a cluster does not have; the user's
+    own account not used, without a word."""
+    folder = copy_workflow(tmp_path / "checkout")
+    own = tmp_path / "config/snakemake/slurm"
+    own.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     result = snakemake(folder, "-n", "--profile", "slurm", cores=None)
     assert result.returncode == 0, result.stdout
     assert "metrics_json" in result.stdout
+    assert f"your own needs its path: --profile {own}" in result.stdout
+
+
+def test_documented_commands_run_as_typed() -> None:
+    """`snakemake: not found`, found only in the output of a job; an option without its file."""
+    blocks = re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    submitted = [shlex.split(line)[-1] for line in lines if line.startswith("sbatch ")]
+    assert len(submitted) == 2
+    for line in [*lines, *submitted]:
+        first = line.split()[0]
+        assert first in ("make", "sbatch") or first.startswith(".venv/bin/"), line
+
+
+def test_account_and_partition_come_from_the_environment(monkeypatch) -> None:
+    """An account that must be written into a file that git tracks."""
+    names = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "METAPROBE_PRECOMMAND")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    bare = yte.process_yaml(TEXT, require_use_yte=True)
+    assert set(bare["default-resources"]) == {"mem_mb", "runtime"} and "precommand" not in bare
+    for name in names:
+        monkeypatch.setenv(name, f"my {name}")
+    full = yte.process_yaml(TEXT, require_use_yte=True)
+    assert full["default-resources"]["slurm_account"] == "my SBATCH_ACCOUNT"
+    assert full["default-resources"]["slurm_partition"] == "my SBATCH_PARTITION"
+    assert full["precommand"] == "my METAPROBE_PRECOMMAND"
 
 
 def test_no_rule_retries_or_groups() -> None:
@@ -87,13 +123,14 @@ def test_jobs_of_an_earlier_run_stop_this_one(tmp_path, monkeypatch) -> None:
     """A job of a killed run that deletes a file the new run has just made."""
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
-    queue = (
-        f"11|{here}|rule_extract_features_wildcards_A_ResNet18\n"
-        f"12|{elsewhere}|rule_extract_features_wildcards_A_ResNet18\n"
-        f"13|{here}|(null)\n"
-        f"14|{here}|rule_subset_index_wildcards_A|B\n"
+    jobs = (
+        f"11|RUNNING|None|2026-01-02T03:04:05|9:00|run|{here}|rule_extract_features_wildcards_A",
+        f"12|RUNNING|None|2026-01-02T03:04:05|9:00|run|{elsewhere}|rule_extract_features_wildcards_A",
+        f"13|RUNNING|None|2026-01-02T03:04:05|9:00|wrap|{here}|(null)",
+        f"14|PENDING|None|2026-01-02T03:04:05|9:00|run|{here}|rule_subset_index_wildcards_A|B",
     )
-    assert jobs_of(here, queue) == ["11", "14"]
+    queue = "\n".join(jobs)
+    assert [job.number for job in parse_queue(here, queue, 0)] == ["11", "14"]
     slurm_tools(tmp_path, monkeypatch, squeue=queue)
     for submits in (True, False):
         with pytest.raises(UserError, match="scancel 11 14; once squeue shows none"):

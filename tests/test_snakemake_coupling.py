@@ -201,6 +201,22 @@ def test_questions_are_told_from_other_targets(monkeypatch, arguments, expected)
     assert coupling.asked(workflow, QUESTIONS) == []
 
 
+def test_profile_is_handed_over_to_the_doctor_alone(monkeypatch) -> None:
+    """`snakemake doctor --profile slurm` that sends no job, or `status` that does not know the option."""
+    workflow = SimpleNamespace(
+        config_settings=SimpleNamespace(configfiles=[], config_args=[]),
+        resource_settings=SimpleNamespace(cores=None),
+        basedir="/checkout",
+    )
+    started: list[list[str]] = []
+    monkeypatch.setattr(coupling.os, "execv", lambda program, command: started.append(command[3:]))
+    for question in ("doctor", "status"):
+        monkeypatch.setattr(sys, "argv", ["snakemake", question, "--profile", "slurm"])
+        coupling.hand_over(workflow, [question])
+    common = ["--checkout", "/checkout"]
+    assert started == [["doctor", *common, "--profile", "slurm"], ["status", *common]]
+
+
 def record(event: str | None, text: str = "text") -> logging.LogRecord:
     made = logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None)
     if event:

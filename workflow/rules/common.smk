@@ -18,6 +18,7 @@ from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
 from metaprobe.operations import snakemake_coupling
+from metaprobe.operations.slurm.check import hidden_profile
 from metaprobe.operations.workflow import read_workflow
 
 STARTED = time.time()
@@ -35,7 +36,8 @@ except UserError as error:
     sys.exit(str(error))
 
 if workflow.exec_mode.name == "DEFAULT":
-    print(*(f"note: {note}\n" for note in RUN.notes), sep="", end="", file=sys.stderr)
+    for note in [*RUN.notes, *hidden_profile(sys.argv, Path.cwd())]:
+        print(f"note: {note}", file=sys.stderr)
 
 
 wildcard_constraints:

@@ -3,14 +3,17 @@
 from metaprobe.core import jobs
 from metaprobe.operations import lock, progress, snakemake_coupling, status
 from metaprobe.operations.beforehand import check_machine
-from metaprobe.operations.slurm import check_slurm
+from metaprobe.operations.slurm import run as slurm_run
 from metaprobe.tables import partial as partial_table
+
+SLURM = None
 
 
 def check_cluster():
     """Stop before any job where a run on this cluster would wait for ever, or spoil its files."""
+    global SLURM
     try:
-        check_slurm(Path.cwd(), submits=workflow.executor_plugin.name == "slurm")
+        SLURM = slurm_run.begin(Path.cwd(), workflow)
     except UserError as error:
         sys.exit(str(error))
 
@@ -46,6 +49,8 @@ def repeat_warnings():
 
 def report_failure():
     """Write the table of what is finished, and say in plain words what failed and why."""
+    if SLURM:
+        SLURM.explain()
     lines = ["The run is not finished; what is done is kept."]
     if asked_for():
         found = status.gather(FLOW)

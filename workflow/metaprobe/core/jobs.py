@@ -28,6 +28,7 @@ KILLED = (
     "ended without a word: killed by hand, at its time limit, out of memory, or its disk is full"
 )
 TERMINATED = "ended from outside (SIGTERM): by hand, or by a cluster, as at its time limit"
+FROM_OUTSIDE = (KILLED, TERMINATED)
 
 
 @contextmanager
@@ -165,6 +166,23 @@ def outcome(log: Path) -> Outcome:
         return Outcome("failed", KILLED, since)
     run = RUN_LINE.match(second)
     return Outcome("unknown", KILLED, since, int(run[1]) if run else 0)
+
+
+def has_own_reason(log: Path) -> bool:
+    """Return whether a job has told itself why it failed."""
+    return log.is_file() and outcome(log).reason not in ("", *FROM_OUTSIDE)
+
+
+def end_log(log: Path, ending: str) -> None:
+    """Write at the end of a job's log what others know of its end.
+
+    In a new file: a process of the job that is left writes to the old one, and ends itself.
+    """
+    old = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else f"{run_line()}\n"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    new = log.with_name(f".{log.name}.{os.getpid()}.tmp")
+    new.write_text(f"{old}\n{ending}\n", encoding="utf-8")
+    new.replace(log)
 
 
 def failures(logs: Path, since: float) -> list[str]:

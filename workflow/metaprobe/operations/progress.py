@@ -5,16 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from metaprobe.core import jobs
 from metaprobe.operations import costs, snakemake_coupling
 from metaprobe.operations.costs import Job, SizeOf
+from metaprobe.operations.slurm.queue import what_a_run_waits_for
 from metaprobe.operations.workflow import Workflow
 
 LONG = ("extract_features", "train_head", "sweep_heads", "describe_resamples")
 ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
+STILL, STILL_STILL = 60.0, 600.0  # seconds until a run in which nothing moves says why; and again
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,15 @@ def with_waiting(failed: Set[Job], needs: Mapping[Job, Collection[Job]]) -> set[
 class Watch:
     """Hears what becomes of the jobs, and prints a line now and then when something has changed."""
 
-    def __init__(self, run: Run, say: Callable[[str], None], period: float) -> None:
-        self.run, self.say, self.period = run, say, period
+    def __init__(
+        self,
+        run: Run,
+        say: Callable[[str], None],
+        period: float,
+        why_still: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.run, self.say, self.period, self.why_still = run, say, period, why_still
+        self.moved = self.told_still = time.monotonic()
         self.begun: dict[Job, float] = {}
         self.seconds: dict[Job, float] = {}
         self.failed: set[Job] = set()
@@ -143,8 +153,20 @@ class Watch:
             now = Snapshot(dict(self.seconds), set(self.failed), elapsed)
         counts = f"{len(now.seconds)} {len(now.failed)}"
         if counts != self.said and (now.seconds or now.failed):
-            self.said = counts
+            self.said, self.moved = counts, time.monotonic()
             self.say(line(self.run, now))
+        elif not self.ended.is_set():
+            self.look_still()
+
+    def look_still(self) -> None:
+        """Say why nothing moves, if nothing has for a while."""
+        now = time.monotonic()
+        told = self.told_still > self.moved
+        if now - max(self.moved, self.told_still) < (STILL_STILL if told else STILL):
+            return
+        if reason := self.why_still():
+            self.told_still = now
+            self.say(reason)
 
     def end(self) -> None:
         """Print the last line."""
@@ -165,7 +187,10 @@ def watch(workflow: Any, flow: Workflow, experiments: int, started: float) -> Wa
         started=started,
         earlier=costs.rates(costs.recorded(flow.logs), size_of),
     )
-    watching = Watch(run, say, ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE)
+    period = ON_TERMINAL if sys.stderr.isatty() else ELSEWHERE
+    on_slurm = snakemake_coupling.executor_name(workflow) == "slurm"
+    why_still = partial(what_a_run_waits_for, Path.cwd()) if on_slurm else str
+    watching = Watch(run, say, period, why_still)
     snakemake_coupling.listen(workflow, watching.hear)
     return watching
 

@@ -1,5 +1,6 @@
 """The questions of `metaprobe`: each prints its answer and returns the exit code."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,18 +10,37 @@ from metaprobe.operations.workflow import Workflow
 
 def status(flow: Workflow) -> int:
     """Print which experiments are done, running, waiting, failed or missing."""
+    from metaprobe.operations.slurm import queue
     from metaprobe.operations.status import gather, read_states, report
 
-    print(report(read_states(flow.stages, flow.expected_of_fragments, gather(flow))))
+    jobs = queue.read_queue(Path.cwd())
+    evidence = gather(flow, jobs or ())
+    print(report(read_states(flow.stages, flow.expected_of_fragments, evidence)))
+    print("".join(f"{line}\n" for line in queue.report(jobs)), end="")
     return 0
 
 
-def doctor(flow: Workflow, *, strict: bool) -> int:
-    """Print what is there of every data set, what will be fetched, and what the user must do."""
+def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool) -> int:
+    """Print what is there of every data set, what will be fetched, and what the user must do.
+
+    Args:
+        profile: of Slurm, to send a small job with it as well; None: none.
+
+    Raises:
+        UserError: the profile cannot be read, or there is no Slurm.
+    """
     from metaprobe.operations.doctor import examine, needs_user, report
 
     findings = examine(flow.run.datasets, flow.run.sources, flow.data)
     print(report(findings, flow.run.sources, flow.data))
+    if profile:
+        from metaprobe.operations.slurm import trial
+
+        if shutil.which("sbatch") is None:
+            raise UserError("--profile: there is no Slurm here (sbatch is not found)")
+        read = trial.read_profile(profile, checkout)
+        if trial.send(read, flow.data, flow.logs / "doctor", lambda text: print(text, flush=True)):
+            return 1
     return int(strict and needs_user(findings, flow.run.sources, flow.data))
 
 
@@ -34,15 +54,17 @@ def plan(
     """Print what a run would do and take."""
     from metaprobe.operations import costs, doctor
     from metaprobe.operations.plan import Plan, report
+    from metaprobe.operations.slurm.queue import read_queue
     from metaprobe.operations.snakemake_coupling import jobs_to_run
     from metaprobe.operations.status import gather, read_states
 
     run = flow.run
     size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
     how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
+    evidence = gather(flow, read_queue(Path.cwd()) or ())
     folders = {"data": flow.data, "results": flow.results}
     found = Plan(
-        states=read_states(flow.stages, flow.expected_of_fragments, gather(flow)),
+        states=read_states(flow.stages, flow.expected_of_fragments, evidence),
         jobs=jobs_to_run(checkout, configfiles, overrides),
         findings=doctor.examine(run.datasets, run.sources, flow.data),
         sources=run.sources,

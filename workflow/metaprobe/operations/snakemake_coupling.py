@@ -256,6 +256,8 @@ def asked(workflow: Any, questions: Collection[str]) -> list[str]:
 
 def hand_over(workflow: Any, questions: Sequence[str]) -> None:
     """Let `metaprobe` answer instead of Snakemake, with the same configuration; does not return."""
+    from snakemake.cli import get_argument_parser
+
     settings, cores = workflow.config_settings, workflow.resource_settings.cores
     options = ["--checkout", str(workflow.basedir)]
     if settings.configfiles:
@@ -264,7 +266,12 @@ def hand_over(workflow: Any, questions: Sequence[str]) -> None:
         options += ["--config", *settings.config_args]
     if cores:
         options += ["--cores", str(cores)]
-    *first, last = ([sys.executable, "-m", "metaprobe", one, *options] for one in questions)
+    given = get_argument_parser().parse_args(sys.argv[1:]).profile or []
+    profile = {"doctor": ["--profile", *given[:1]]} if given else {}
+    *first, last = (
+        [sys.executable, "-m", "metaprobe", one, *options, *profile.get(one, ())]
+        for one in questions
+    )
     sys.stdout.flush()
     sys.stderr.flush()
     for command in first:
@@ -318,9 +325,14 @@ def planned(workflow: Any) -> tuple[dict[int, Job], dict[Job, list[Job]]]:
     return {dag.jobid(job): name for job, name in todo.items()}, needs
 
 
+def executor_name(workflow: Any) -> str:
+    """Return who runs the jobs: `local`, `slurm` or another plugin."""
+    return str(workflow.executor_plugin.name)
+
+
 def local_cores(workflow: Any) -> int | None:
     """Return how many jobs run at a time; None where they wait in a cluster's queue."""
-    if workflow.executor_plugin.name != "local":
+    if executor_name(workflow) != "local":
         return None  # `workflow.cores` raises an error without --cores
     cores: int = workflow.cores
     return cores

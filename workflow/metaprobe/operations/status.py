@@ -10,6 +10,7 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.processes import Process
 from metaprobe.operations import lock
 from metaprobe.operations.outdated import find_outdated
+from metaprobe.operations.slurm.queue import InQueue, comment_of
 from metaprobe.operations.workflow import Workflow
 from metaprobe.training.fragment import (
     Expected,
@@ -51,18 +52,28 @@ class Evidence:
     Attributes:
         outdated: file -> what of its settings is not the run's, as `find_outdated` returns it.
         at_work: the process of the run that is going on, if there is one.
+        elsewhere: log -> `running` or `waiting`, of the jobs in the queue of a cluster.
     """
 
     outdated: Mapping[Path, str] = field(default_factory=dict)
     at_work: Process | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING = Evidence()
 
 
-def gather(flow: Workflow) -> Evidence:
-    """Return the evidence of a run, as it is now."""
-    return Evidence(find_outdated(flow), lock.at_work(flow.results))
+def gather(flow: Workflow, queue: Sequence[InQueue] = ()) -> Evidence:
+    """Return the evidence of a run, as it is now; `queue`: its jobs in Slurm's."""
+    return Evidence(find_outdated(flow), lock.at_work(flow.results), in_queue(flow, queue))
+
+
+def in_queue(flow: Workflow, queue: Sequence[InQueue]) -> dict[str, str]:
+    """Return the logs of the jobs that are in Slurm's queue, and whether they run or wait there."""
+    states = {job.comment: "running" if job.runs else "waiting" for job in queue}
+    logs = {log for stages in flow.stages.values() for log, _ in stages} if queue else set()
+    comments = {log: comment_of(log, flow.logs) for log in logs}
+    return {log: states[comment] for log, comment in comments.items() if comment in states}
 
 
 def read_experiments(
@@ -112,11 +123,16 @@ def read_states(
 def _unfinished(stages: Sequence[Stage], evidence: Evidence) -> State | None:
     """The first of an experiment's jobs that runs or has failed; None if there is none."""
     for log, output in stages:
+        queued = evidence.elsewhere.get(log)
+        if queued == "waiting":
+            return State("waiting")
         if not Path(log).is_file():
+            if queued:  # its Snakemake is about to begin
+                return State("running", log)
             continue
         found = jobs.outcome(Path(log))
         of_this_run = evidence.at_work and found.controller == evidence.at_work.number
-        if found.state == "running" or of_this_run:
+        if found.state == "running" or queued or of_this_run:
             return State("running", log, found.since)
         if found.state in ("failed", "unknown") and not Path(output).is_file():
             return State("failed", log, found.reason)
@@ -157,7 +173,7 @@ def report(states: Mapping[Experiment, State]) -> str:
 def running(states: Mapping[Experiment, State]) -> list[str]:
     """One line per job that runs: its log tells more."""
     found = {state.stage: state.reason for state in states.values() if state.name == "running"}
-    lines = [f"running since {since}: {log}" for log, since in sorted(found.items())]
+    lines = [f"running{since and f' since {since}'}: {log}" for log, since in sorted(found.items())]
     return ["", *lines] if lines else []
 
 

@@ -1,14 +1,15 @@
 """What must be true of a Slurm cluster, and of its queue, before a run starts in this folder."""
 
+import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
+from metaprobe.operations.slurm.commands import ask
+from metaprobe.operations.slurm.queue import read_queue
 
 REMEMBERED = 240  # s; the plugin looks at most 180 s apart, and a query may be late
-MARK = "rule_"  # what the comment of every job begins with that Snakemake submits
 
 
 def check_slurm(folder: Path, *, submits: bool) -> None:
@@ -22,30 +23,18 @@ def check_slurm(folder: Path, *, submits: bool) -> None:
     """
     if shutil.which("squeue") is None:
         return
-    if left := jobs_of(folder, answer("squeue", "--me", "--noheader", "--format=%i|%Z|%k")):
+    if left := [job.number for job in read_queue(folder) or ()]:
         raise UserError(
             f"jobs of an earlier run in {folder} are still in Slurm's queue, and would spoil the "
             f"files of this one. If that run has ended, cancel them: scancel {' '.join(left)}; "
             "once squeue shows none of them, start again"
         )
-    age = minimum_job_age(answer("scontrol", "show", "config"))
+    age = minimum_job_age(ask("scontrol", "show", "config").text)
     if submits and age is not None and age < REMEMBERED:
         raise UserError(
             f"this Slurm forgets finished jobs after {age} s (MinJobAge), and the run would wait for "
             f"them for ever; ask for {REMEMBERED} s or more, or see docs/cluster.md"
         )
-
-
-def jobs_of(folder: Path, queue: str) -> list[str]:
-    """Ids of the jobs in `queue`, lines of `id|working folder|comment`, that Snakemake submitted
-    from `folder`.
-    """
-    jobs = [line.split("|", maxsplit=2) for line in queue.splitlines()]
-    return [
-        job
-        for job, working_folder, comment in jobs
-        if comment.startswith(MARK) and Path(working_folder).resolve() == folder.resolve()
-    ]
 
 
 def minimum_job_age(configuration: str) -> int | None:
@@ -54,6 +43,12 @@ def minimum_job_age(configuration: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def answer(*command: str) -> str:
-    """What a Slurm command prints; nothing if it fails, as then no job can be submitted either."""
-    return subprocess.run(command, text=True, capture_output=True, check=False).stdout
+def hidden_profile(arguments: list[str], folder: Path) -> list[str]:
+    """Return a note if `--profile slurm` means that of `folder` although the user has one too."""
+    asked = f" {' '.join(arguments)} ".replace("--profile=", "--profile ")
+    given = " --profile slurm " in asked or os.environ.get("SNAKEMAKE_PROFILE") == "slurm"
+    configuration = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    own = Path(configuration).expanduser() / "snakemake/slurm"
+    if not given or not own.is_dir() or not (folder / "slurm").is_dir():
+        return []
+    return [f"--profile slurm is that of this checkout; your own needs its path: --profile {own}"]
