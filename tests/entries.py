@@ -33,7 +33,7 @@ def read(task_id: str, entry: Written, data: Path) -> Dataset:
 
 
 def has_tree(task_id: str, entry: Written, data: Path) -> bool:
-    return datasets.has_tree(task_id, typed(entry), data)
+    return datasets.tree_of(task_id, typed(entry), data) is not None
 
 
 def check(task_id: str, entry: Written, dataset: Dataset) -> None:

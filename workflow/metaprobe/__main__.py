@@ -35,7 +35,8 @@ HELP = {
     ),
     "doctor": (
         "which data sets are there, which will be downloaded, which need you",
-        "Look at the files of every data set. Opens no picture and fetches nothing.",
+        "Look at the files of every data set, and compare their sizes, and the digests of those that "
+        "are known. Opens no picture (but with --deep) and fetches nothing.",
     ),
     "verify": (
         "whether finished experiments give the same numbers again",
@@ -135,6 +136,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             question.add_argument(
                 "--strict", action="store_true", help="end with 1 if a data set needs you"
             )
+            question.add_argument(
+                "--deep",
+                action="store_true",
+                help="open every data set, decode some pictures, compare published digests",
+            )
         if name == "verify":
             question.add_argument(
                 "--digests", action="store_true", help="look at the files only: a matter of seconds"
@@ -193,7 +199,7 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     if options.question == "status":
         return questions.status(flow)
     if options.question == "doctor":
-        return questions.doctor(flow, strict=options.strict)
+        return questions.doctor(flow, strict=options.strict, deep=options.deep)
     if options.question == "verify":
         return questions.verify(flow, options.cores, digests=options.digests)
     if options.question == "plan":

@@ -15,12 +15,22 @@ def status(flow: Workflow) -> int:
     return 0
 
 
-def doctor(flow: Workflow, *, strict: bool) -> int:
-    """Print what is there of every data set, what will be fetched, and what the user must do."""
+def doctor(flow: Workflow, *, strict: bool, deep: bool = False) -> int:
+    """Print what is there of every data set, what will be fetched, and what the user must do.
+
+    Args:
+        deep: open every data set, decode some pictures and compare published digests.
+    """
+    from metaprobe.operations.deep import deepened, published, to_publish
     from metaprobe.operations.doctor import examine, needs_user, report
 
-    findings = examine(flow.run.datasets, flow.run.sources, flow.data)
-    print(report(findings, flow.run.sources, flow.data))
+    datasets, sources = flow.run.datasets, flow.run.sources
+    findings = examine(datasets, sources, flow.data, flow.results / "sources")
+    more: list[str] = []
+    if deep:
+        findings, unknown = deepened(findings, datasets, flow.data, published())
+        more = [*to_publish(unknown)]
+    print("\n".join([report(findings, sources, flow.data), *more]))
     return int(strict and needs_user(findings, flow.run.sources, flow.data))
 
 
@@ -44,7 +54,7 @@ def plan(
     found = Plan(
         states=read_states(flow.stages, flow.expected_of_fragments, gather(flow)),
         jobs=jobs_to_run(checkout, configfiles, overrides),
-        findings=doctor.examine(run.datasets, run.sources, flow.data),
+        findings=doctor.examine(run.datasets, run.sources, flow.data, flow.results / "sources"),
         sources=run.sources,
         per_unit=costs.known(flow.results, flow.logs, size_of, **how),
         size_of=size_of,
