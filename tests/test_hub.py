@@ -1,5 +1,6 @@
 """Data sets of the Hugging Face Hub: brought by a local job, and read with the Hub switched off."""
 
+import itertools
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from metaprobe.config.datasets import HuggingFace
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import huggingface
 from metaprobe.operations import doctor
+from PIL import Image
 from test_readers import HUB, FakeHub
 
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
@@ -89,6 +91,31 @@ def test_doctor_tells_folders_from_the_hub(tmp_path: Path, hub: Watched, monkeyp
     (tmp_path / "sources/huggingface").mkdir(parents=True)
     (tmp_path / "sources/huggingface/Birds.json").write_text("{}")
     assert state() == ("ready", "someone/birds, fetched")
+
+
+def test_the_real_package_reads_its_cache_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake that has drifted from the real package, which finds nothing without the Hub."""
+    package = pytest.importorskip("datasets")
+    for name in OFFLINE:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(package.config, "HF_HUB_OFFLINE", True)
+    cache = huggingface.cache_folder(entry(), tmp_path / "data")
+    for part, name in itertools.product(("train", "test"), ("crow", "owl", "tit")):
+        folder = tmp_path / "birds" / part / name
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8), (len(name), 40, 2)).save(folder / "0.png")
+    for part in ("train", "test"):
+        package.load_dataset(str(tmp_path / "birds"), split=part, cache_dir=str(cache))
+    (cache / "birds").rename(cache / "someone___birds")  # as if the Hub had brought it
+    dataset = open_dataset("Birds", HUB, tmp_path / "data")
+    assert dataset.class_names == ["crow", "owl", "tit"]
+    assert {name: pool.labels.tolist() for name, pool in dataset.pools.items()} == {
+        "train": [0, 1, 2],
+        "test": [0, 1, 2],
+    }
 
 
 FAKE = """

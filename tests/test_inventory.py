@@ -39,6 +39,7 @@ def test_hidden_files_never_count(tmp_path: Path) -> None:
     """A whole source called broken because a Mac has looked at its folder."""
     write(tmp_path, "set/a/0.png", "set/b/0.png", *(f"set/{name}" for name in CLUTTER))
     write(tmp_path, *(f"set/a/{name}" for name in ("._0.png", "Thumbs.db", "desktop.ini")))
+    (tmp_path / "set/a/1.png").mkdir()
     assert missing_files(source({"set/*/*": 2}), tmp_path) == []
     assert [*sizes_of(source({"set/*/*": 2}), tmp_path)] == ["set/a/0.png", "set/b/0.png"]
 

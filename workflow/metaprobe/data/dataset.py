@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from metaprobe.data import readers
 from metaprobe.data import subset as subsets
-from metaprobe.config.datasets import Divided, Entry, Folder, Split, parse_entry
+from metaprobe.config.datasets import Divided, Entry, Split, parse_entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, digest_json, with_checksum
-from metaprobe.data.transforms import TRANSFORMS, eight_bits
+from metaprobe.data.transforms import TRANSFORMS
+from metaprobe.data.trees import as_tree, tree_of
+from metaprobe.data.undecodable import broken_images, count_left_out, name_of
 from metaprobe.core.randomness import generator
-from metaprobe.data.readers import Dataset, Pool, folder
+from metaprobe.data.readers import Dataset
 
 DEFAULT_SPLIT = Split(rule="stratified")
 CHECKED = ("images", "source")
@@ -37,19 +39,6 @@ def entry_here(reading: dict[str, Any], own: dict[str, Any]) -> Entry:
     return parse_entry(reading | added)
 
 
-@dataclass(frozen=True)
-class Tree:
-    """A tree of class folders that is read in place of a data set's own files.
-
-    Attributes:
-        folder: relative to the data folder.
-        note: what the fragments note of it; empty if nothing.
-    """
-
-    folder: str
-    note: str
-
-
 def open_dataset(
     task_id: str, entry: Entry, data: Path, manifest: str | Path | None = None
 ) -> Dataset:
@@ -64,7 +53,7 @@ def open_dataset(
         UserError: it cannot be read, or its labels or counts are not the declared ones.
     """
     tree = tree_of(task_id, entry, data)
-    described = _as_tree(entry, tree) if tree else entry
+    described = as_tree(entry, tree) if tree else entry
     try:
         dataset = readers.read(task_id, described, data)
         if tree:
@@ -81,29 +70,6 @@ def open_dataset(
             "and start the run again"
         ) from error
     return dataset
-
-
-def tree_of(task_id: str, entry: Entry, data: Path) -> Tree | None:
-    """Return the tree of class folders that replaces the entry's own files; None if there is none.
-
-    It lies in `<data>/<task_id>/` or in one of the entry's `trees`. Of an entry that describes
-    another folder, that folder goes first.
-    """
-    if isinstance(entry, Folder) and (data / Path(entry.path or task_id).expanduser()).is_dir():
-        return None
-    places = {task_id: "", **entry.trees}
-    trees = (Tree(place, note) for place, note in places.items())
-    return next((tree for tree in trees if folder.holds_tree(data / tree.folder)), None)
-
-
-def _as_tree(entry: Entry, tree: Tree) -> Folder:
-    """Return the entry of the tree that replaces an entry's own files."""
-    # Pictures of a published data set are read as they are stored, in whatever layout they come.
-    own = Folder(kind="folder", classes=entry.classes, path=tree.folder, upright=False)
-    if isinstance(entry, Folder):
-        kept = {"omit_classes", "minimum_class_images", "upright"}
-        return own.model_copy(update=entry.model_dump(include=kept))
-    return own
 
 
 def check(task_id: str, entry: Entry, dataset: Dataset, tree: str = "") -> None:
@@ -192,7 +158,7 @@ def draw_subset(
             broken[split] = broken_images(drawn, pool)
             drawn = drawn[~np.isin(drawn, [*broken[split]])]
         chosen[split] = subsets.describe_split(pool_name, drawn, pool.labels, dataset.class_names)
-    left_out = _left_out(task_id, entry, chosen, broken)
+    left_out = count_left_out(task_id, entry, chosen, broken)
     for split, part in chosen.items():
         if not part["images"]:
             raise UserError(f"{task_id}: no image is left for the {split} part; add images to it")
@@ -214,47 +180,6 @@ def draw_subset(
             **({"broken_images": left_out} if left_out else {}),
         }
     )
-
-
-def broken_images(indices: NDArray[np.int64], pool: Pool) -> dict[int, str]:
-    """Return the index of each picture that does not decode, with its name and the reason."""
-    broken = {}
-    for index in indices.tolist():
-        try:
-            eight_bits(pool.image(index)).convert("RGB")
-        except MemoryError:
-            raise
-        except Exception as error:  # a damaged picture can make its decoder raise anything
-            broken[index] = f"{name_of(pool, index)} ({error})"
-    return broken
-
-
-def _left_out(
-    task_id: str, entry: Entry, chosen: dict[str, Any], broken: dict[str, dict[int, str]]
-) -> int:
-    """Return how many broken pictures were left out; print them.
-
-    Raises:
-        UserError: they are more than the entry allows.
-    """
-    names = [name for found in broken.values() for name in found.values()]
-    drawn = len(names) + sum(split["images"] for split in chosen.values())
-    for name in names:
-        print(f"left out, as it does not decode: {name}", flush=True)
-    if len(names) > entry.skip_broken_images * drawn:
-        raise UserError(
-            f"{task_id}: {len(names)} of {drawn} pictures do not decode, more than "
-            f"skip_broken_images: {entry.skip_broken_images:g} allows; the first: "
-            f"{'; '.join(names[:3])}. Replace them by whole copies, or allow more"
-        )
-    if names:
-        print(f"warning: {task_id}: {len(names)} pictures do not decode and are left out")
-    return len(names)
-
-
-def name_of(pool: Pool, index: int) -> str:
-    """Return the file name of a picture, or its number."""
-    return pool.names[index] if pool.names else f"number {index}"
 
 
 def split_rule(entry: Entry, dataset: Dataset) -> dict[str, Any]:

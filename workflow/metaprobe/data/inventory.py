@@ -29,7 +29,7 @@ def matching(pattern: str, *folders: Path) -> dict[str, int]:
     for folder in folders:
         for path in folder.glob(pattern):
             relative = path.relative_to(folder)
-            if not any(map(is_hidden, relative.parts)) and path.exists():
+            if not any(map(is_hidden, relative.parts)) and path.is_file():
                 found[relative.as_posix()] = path.stat().st_size
     return dict(sorted(found.items()))
 

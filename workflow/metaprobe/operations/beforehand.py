@@ -8,7 +8,7 @@ from pathlib import Path
 from metaprobe.config.datasets import Folder
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_writable
-from metaprobe.data.dataset import tree_of
+from metaprobe.data.trees import tree_of
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.costs import Job
 from metaprobe.operations.workflow import Workflow

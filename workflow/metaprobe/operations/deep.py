@@ -10,8 +10,10 @@ import numpy as np
 from metaprobe.config.datasets import Entry
 from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
-from metaprobe.data.dataset import broken_images, open_dataset, pool_metadata, tree_of
+from metaprobe.data.dataset import open_dataset, pool_metadata
 from metaprobe.data.readers import Dataset
+from metaprobe.data.trees import tree_of
+from metaprobe.data.undecodable import broken_images
 from metaprobe.operations.doctor import Finding
 
 PUBLISHED = Path(__file__).parents[3] / "config" / "digests.yaml"

@@ -12,9 +12,10 @@ from metaprobe.config.layout import HUB
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_checked_json
 from metaprobe.core.text_table import aligned
-from metaprobe.data.dataset import open_dataset, tree_of
+from metaprobe.data.dataset import open_dataset
 from metaprobe.data.digests import remembered_in
 from metaprobe.data.inventory import Sizes, counted, damaged_files, has_surplus, missing_files
+from metaprobe.data.trees import tree_of
 
 Sources = Mapping[str, Source]
 NEEDS_USER = ("manual", "broken")

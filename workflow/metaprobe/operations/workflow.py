@@ -12,8 +12,8 @@ from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.datasets import Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
-from metaprobe.data.dataset import tree_of
 from metaprobe.data.new_dataset import declare
+from metaprobe.data.trees import tree_of
 from metaprobe.features.backbones import weights_id
 
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")

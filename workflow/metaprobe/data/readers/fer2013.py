@@ -20,7 +20,8 @@ WITHOUT = "train.csv"
 def read(task_id: str, entry: FER2013, data: Path) -> Dataset:
     """Return the pictures of `fer2013.csv` or `icml_face_data.csv`: official parts (public and private test joined).
 
-    They lie in `fer2013/` or `FER2013/`. With `train.csv` alone, whose companion `test.csv` has no labels, its pictures are one pool.
+    They lie in `fer2013/` or `FER2013/`. With `train.csv` alone, whose companion `test.csv` has no
+    labels, its pictures are one pool.
 
     Raises:
         UserError: no such file is there, or it is damaged.

@@ -27,10 +27,10 @@ Tree = dict[str, list[str]]
 def read(task_id: str, entry: Folder, data: Path) -> Dataset:
     """List the pictures below `<path>/{train,test}/<class>/`, or below `<path>/<class>/`.
 
-    Where the test part has no class folders, one called `val` is taken for it, and the data set says so. Classes
-    and pictures are sorted by name, so that every machine numbers them alike. Files that are not
-    pictures by their suffix, hidden files, and class folders without pictures are passed over, the
-    first of them by name; class folders may be symbolic links.
+    Where the test part has no class folders, one called `val` is taken for it, and the data set says
+    so. Classes and pictures are sorted by name, so that every machine numbers them alike. Hidden
+    files and class folders without pictures are passed over, and so are files that are no pictures
+    by their suffix, which the data set names; class folders may be symbolic links.
     """
     root = data / Path(entry.path or task_id).expanduser()
     folders = _parts(root, entry)
@@ -79,8 +79,8 @@ def _parts(root: Path, entry: Folder) -> dict[str, Path]:
     if entry.split is not None:
         return {"pool": root}
     train, test = root / entry.train, root / entry.test
-    given = "test" in entry.model_fields_set
-    if not given and _holds_classes(train) and not _holds_classes(test):
+    by_default = entry.test == Folder.model_fields["test"].default
+    if by_default and _holds_classes(train) and not _holds_classes(test):
         others = (root / name for name in VALIDATION if _holds_classes(root / name))
         test = next(others, test)
     if (train.is_dir() and test.is_dir()) or _holds_classes(train) or _holds_classes(test):
