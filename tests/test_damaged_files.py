@@ -17,6 +17,7 @@ import yaml
 from checkouts import copy_workflow, snakemake, write_pictures
 from metaprobe.config.datasets import Source
 from metaprobe.core.files import write_checked_json
+from metaprobe.data.download import fetch_source
 from metaprobe.data.inventory import known_files, sizes_of
 from metaprobe.operations.doctor import state_of_source
 from standins import WRITERS
@@ -81,6 +82,19 @@ def test_damaged_file_is_never_ready(tmp_path: Path, source: str) -> None:
         assert FILES[source] in detail or "incomplete" in detail or how == "empty", (how, detail)
         file.write_bytes(content)
         os.utime(file)
+
+
+@pytest.mark.parametrize("source", WRITERS)
+def test_whole_copy_is_taken_as_it_is(tmp_path: Path, source: str) -> None:
+    """A copy in its true format called damaged; or files fetched, or moved away, that are whole."""
+    WRITERS[source](tmp_path)
+    entry = fitted(source, tmp_path)
+    assert state_of_source(entry, tmp_path, None) == ("ready", "all files are there")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    manifest = fetch_source(source, entry, tmp_path)
+    assert manifest["sizes"] == sizes_of(entry, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not (tmp_path / ".damaged").exists()
 
 
 def test_damage_after_the_download_is_seen(tmp_path: Path) -> None:
