@@ -7,6 +7,7 @@ from metaprobe.config.datasets import Entry, Source, parse_entry
 from metaprobe.data import dataset as datasets
 from metaprobe.data import readers
 from metaprobe.data.readers import Dataset
+from metaprobe.data.trees import tree_of
 
 Written = dict[str, Any]
 
@@ -33,7 +34,7 @@ def read(task_id: str, entry: Written, data: Path) -> Dataset:
 
 
 def has_tree(task_id: str, entry: Written, data: Path) -> bool:
-    return datasets.has_tree(task_id, typed(entry), data)
+    return tree_of(task_id, typed(entry), data) is not None
 
 
 def check(task_id: str, entry: Written, dataset: Dataset) -> None:

@@ -78,7 +78,9 @@ class Experiment:
         return loss, (logits.argmax(1) == labels).double().mean().item()
 
 
-def experiment(folder: Path, seed: int = 0, scale: float = 1.0, replicates: int = 1) -> Experiment:
+def experiment(
+    folder: Path, seed: int = 0, scale: float = 1.0, replicates: int = 1, **of_subset: Any
+) -> Experiment:
     """Write the files of an experiment whose parts fit each other."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Any] = {}
@@ -96,6 +98,7 @@ def experiment(folder: Path, seed: int = 0, scale: float = 1.0, replicates: int 
     subset = {"task_id": "Birds", "seed": seed, "sampling": "random", "pretext": None}
     subset |= {"class_count": CLASSES, "class_names": names}
     subset |= {"split": {"rule": "official"}, "partial": False, "read_as": "folder"}
+    subset |= of_subset
     for split, count in IMAGES.items():
         labels = arrays[f"{split}_labels"]
         subset[split] = subsets.describe_split(split, np.arange(count), labels, names)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,15 @@ def test_folder_elsewhere_is_read_where_it_lies_here() -> None:
     assert entry_here(reading | {"classes": 4}, entry).classes == 4
     inside = {"kind": "folder", "path": "all/Tints", "classes": 3}
     assert entry_here(inside, inside | {"source": "a"}) == typed(inside | {"source": "a"})
+
+
+def test_class_without_images_is_told_from_one_too_many() -> None:
+    """'6 classes have images, but datasets.yaml declares classes: 6'."""
+    dataset = replace(dataset_of({"pool": [0, 1]}), class_names=["ant", "bee", "cow"])
+    with pytest.raises(UserError) as error:
+        check("Task", FOLDER | {"classes": 2}, dataset)
+    assert "2 classes have images, of 3 that are named, but datasets.yaml" in str(error.value)
+    assert "(without images: cow)" in str(error.value)
 
 
 def test_empty_class_folder_is_named(tmp_path: Path) -> None:

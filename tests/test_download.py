@@ -27,7 +27,7 @@ from metaprobe.config.datasets import Nested, Source, SourceFile
 from metaprobe.core.errors import UserError
 from metaprobe.data import download, transfer
 from metaprobe.data.archives import TAR_ENDINGS, Room, unpack
-from metaprobe.data.download import missing_files
+from metaprobe.data.inventory import missing_files
 from metaprobe.data.transfer import RetryPolicy, TransferError
 
 BRIEF = RetryPolicy(silence=10, tries=3, pause=0.01)
@@ -51,12 +51,14 @@ class Trouble:
         stop: bytes of the body after which the host goes away (or falls silent, if `stall`).
         silent_size: no Content-Length, so that only the end of the connection ends the body.
         encoding: a Content-Encoding that the bytes do not have.
+        retry_after: the header Retry-After of a refusal.
     """
 
     status: int = 200
     stop: int | None = None
     stall: bool = False
     corrupt: bool = False
+    retry_after: str | None = None
     ignore_range: bool = False
     other_range: bool = False
     silent_size: bool = False
@@ -100,7 +102,11 @@ class Host:
         time.sleep(trouble.delay)
         body = self.files.get(handler.path)
         if body is None or trouble.status != 200:
-            handler.send_error(404 if body is None else trouble.status)
+            handler.send_response(404 if body is None else trouble.status)
+            if trouble.retry_after is not None:
+                handler.send_header("Retry-After", trouble.retry_after)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
             return
         if trouble.corrupt:
             body = bytes([body[0] ^ 1]) + body[1:]
@@ -217,7 +223,8 @@ def test_archive_is_fetched_unpacked_and_kept(host: Host, data: Path) -> None:
     """Would catch files in the wrong folder, leftovers of the work, and archives beside the data."""
     body = zipped(PICTURES)
     manifest = fetch_source("s", pictures(host.serve("p.zip", body)), data, policy=BRIEF)
-    assert manifest == {"source": "s", "files": {"set/pictures/*.png": 6}}
+    assert (manifest["source"], manifest["files"]) == ("s", {"set/pictures/*.png": 6})
+    assert manifest["sizes"] == {f"set/{name}": len(content) for name, content in PICTURES.items()}
     unpacked = {f"set/{name}": content for name, content in PICTURES.items()}
     assert below(data) == {**unpacked, ".archives/s/set/pictures.zip": body}
     assert not (data / ".partial" / "s").exists()
@@ -387,6 +394,33 @@ def test_pauses_grow(host: Host, data: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [pause for pause in pauses if pause] == [2, 4, 8, 16]
 
 
+@pytest.mark.parametrize("header", ["120", "Sun, 09 Sep 2001 01:48:40 GMT"])
+def test_host_says_when_to_come_back(
+    host: Host, data: Path, monkeypatch: pytest.MonkeyPatch, header: str
+) -> None:
+    """Would catch giving up within seconds on a host that lets through so many requests a minute."""
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: waits.append(seconds))
+    monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0)
+    busy = Trouble(status=429, retry_after=header)
+    fetch_source("s", plain(host, busy, busy), data, policy=BRIEF)
+    assert [seconds for seconds in waits if seconds > 1] == [120, 120]
+    assert (data / "set/a.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("header", ["", "soon", "-5", "Sun, 09 Sep 1990 01:48:40 GMT", None])
+def test_header_that_says_nothing_of_use(header: str | None) -> None:
+    """Would catch a crash, or a pause that is negative."""
+    assert transfer.seconds_to_wait(header, 1e9) == 0
+
+
+def test_host_that_wants_hours_is_given_up(host: Host, data: Path) -> None:
+    """Would catch a run that hangs until tomorrow and does not say why."""
+    busy = Trouble(status=503, retry_after="7200")
+    with pytest.raises(UserError, match=r"503 .*: try again in 120 min"):
+        fetch_source("s", plain(host, busy), data, policy=BRIEF)
+
+
 def test_label_of_compression_does_not_change_the_bytes(host: Host, data: Path) -> None:
     """Would catch unpacking on the way a .gz that its host labels `Content-Encoding: gzip`."""
     body = gzip.compress(BODY)
@@ -464,7 +498,7 @@ def test_wrong_file_leaves_nothing(
     """Would catch keeping, or going on next time with, a file that is not the published one."""
     with pytest.raises(UserError, match=reason):
         fetch_source("s", plain(host, **check), data, policy=BRIEF)
-    assert len(host.requests) == 1
+    assert len(host.requests) == (1 if reason.startswith("offers") else 2)
     assert below(data) == {}
 
 
@@ -518,7 +552,7 @@ def test_source_without_download_is_taken_when_there(data: Path) -> None:
     """Would catch telling users to do by hand what they have done."""
     (data / "fer2013").mkdir(parents=True)
     (data / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n")
-    manifest = fetch_source("fer2013", SOURCES["fer2013"], data, policy=BRIEF)
+    manifest = fetch_source("fer2013", SOURCES["fer2013"] | {"contents": {}}, data, policy=BRIEF)
     assert manifest["files"] == SOURCES["fer2013"]["provides"]
 
 
@@ -526,8 +560,8 @@ def test_too_many_files_are_not_fetched_again(host: Host, data: Path) -> None:
     """Would catch an 11 GB download that cannot mend a count that is too high."""
     for i in range(7):
         (data / "set" / "pictures").mkdir(parents=True, exist_ok=True)
-        (data / "set" / "pictures" / f"copy {i}.png").write_bytes(b"")
-    with pytest.raises(UserError, match="matches 7 files, not 6: take away"):
+        (data / "set" / "pictures" / f"copy {i}.png").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"matches 7 files, not 6 \(look at .*: take"):
         fetch_source("s", pictures(host.serve("p.zip", zipped(PICTURES))), data, policy=BRIEF)
     assert host.requests == []
 
@@ -582,6 +616,67 @@ def test_wrong_archive_put_there_by_hand_is_not_used(
     assert f"{data.resolve()}/pictures.zip is not used: its MD5 is" in capsys.readouterr().out
 
 
+def test_archive_by_hand_that_is_cut_off_is_told(data: Path) -> None:
+    """Would catch the advice to put a file where a damaged one lies, without a word of that."""
+    data.mkdir(parents=True)
+    (data / "pictures.zip").write_bytes(zipped(PICTURES)[:6])
+    with pytest.raises(UserError) as error:
+        fetch_source("s", pictures(CLOSED, bytes=len(zipped(PICTURES))), data, policy=BRIEF)
+    said = str(error.value)
+    assert "replace the file by a whole copy, MD5" in said
+    assert f"{data.resolve()}/pictures.zip is not used: it has 6 bytes, not " in said
+
+
+def test_corrupt_transfer_of_a_sole_mirror_is_tried_again(host: Host, data: Path) -> None:
+    """Would catch losing a data set, until somebody starts again, for one flipped bit."""
+    fetch_source("s", plain(host, Trouble(corrupt=True)), data, policy=BRIEF)
+    assert below(data) == {"set/a.bin": BODY}
+    assert host.ranges("a.bin") == [None, None]
+
+
+@pytest.mark.parametrize("damage", [b"", BODY[:100], b"<html>" + BODY[6:]])
+def test_damaged_file_is_fetched_again_and_kept_aside(
+    host: Host, data: Path, damage: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Would catch a damaged file that counts as there, so that it is never mended; or its loss."""
+    entry = plain(host)
+    (data / "set").mkdir(parents=True)
+    (data / "set/a.bin").write_bytes(damage)
+    fetch_source("s", entry, data, policy=BRIEF)
+    found = below(data)
+    assert found["set/a.bin"] == BODY and found[".damaged/s/set/a.bin"] == damage
+    assert "is damaged (its MD5 is" in capsys.readouterr().out
+
+
+def test_damaged_member_of_an_archive_is_unpacked_again(host: Host, data: Path) -> None:
+    """Would catch fetching an archive again that is there, or a batch that stays damaged."""
+    first = PICTURES["pictures/0.png"]
+    entry = pictures(host.serve("p.zip", zipped(PICTURES)))
+    entry["contents"] = {"set/pictures/0.png": {"md5": hashlib.md5(first).hexdigest()}}
+    fetch_source("s", entry, data, policy=BRIEF)
+    (data / "set/pictures/0.png").write_bytes(b"fake")
+    fetch_source("s", entry, data, policy=BRIEF)
+    assert (data / "set/pictures/0.png").read_bytes() == first
+    assert len(host.requests) == 1
+
+
+def test_damaged_file_without_a_download_is_named(data: Path) -> None:
+    """Would catch half a csv that was brought by hand and counts as whole."""
+    (data / "fer2013").mkdir(parents=True)
+    (data / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n")
+    with pytest.raises(UserError, match=r"fer2013.csv is damaged \(its MD5 is .*by a whole copy"):
+        fetch_source("fer2013", SOURCES["fer2013"], data, policy=BRIEF)
+
+
+def test_unpacked_content_is_compared(host: Host, data: Path) -> None:
+    """Would catch an entry whose digests no file can have, found only after the download."""
+    entry = pictures(host.serve("p.zip", zipped(PICTURES)))
+    entry["contents"] = {"set/pictures/0.png": {"bytes": 7}}
+    with pytest.raises(UserError, match=r"0.png was unpacked, but is not what its entry"):
+        fetch_source("s", entry, data, policy=BRIEF)
+    assert not (data / "set").exists()
+
+
 def test_archives_are_deleted_if_asked(host: Host, data: Path) -> None:
     """Would catch keeping 11 GB that nobody needs, or deleting before the extraction is verified."""
     entry = pictures(host.serve("p.zip", zipped(PICTURES)))
@@ -627,20 +722,20 @@ def test_every_kind_of_tar_is_unpacked(host: Host, data: Path, ending: str) -> N
 def test_single_gz_is_decompressed_under_its_name(host: Host, data: Path) -> None:
     """Would catch MNIST files that keep their .gz, or the archive lying among them."""
     body = gzip.compress(BODY)
-    file = one_file("M/raw/a-ubyte.gz", body, host.serve("a.gz", body), extract_to="M/raw")
-    fetch_source("s", source_of(file, provides={"M/raw/*-ubyte": 1}), data, policy=BRIEF)
-    assert below(data / "M") == {"raw/a-ubyte": BODY}
+    file = one_file("M/raw/a-bytes.gz", body, host.serve("a.gz", body), extract_to="M/raw")
+    fetch_source("s", source_of(file, provides={"M/raw/*-bytes": 1}), data, policy=BRIEF)
+    assert below(data / "M") == {"raw/a-bytes": BODY}
 
 
 def test_nested_gz_as_in_emnist(host: Host, data: Path) -> None:
     """Would catch the inner files left packed, unpacked in the wrong folder, or left beside the rest."""
-    inner = {f"gzip/emnist-{i}-ubyte.gz": gzip.compress(BODY[i:]) for i in range(4)}
+    inner = {f"gzip/emnist-{i}-bytes.gz": gzip.compress(BODY[i:]) for i in range(4)}
     body = zipped({**inner, "gzip/mapping.txt": b"0 48"})
     file = one_file("E/raw/gzip.zip", body, host.serve("gzip.zip", body), extract_to="E/raw")
-    entry = source_of(file, provides={"E/raw/emnist-*-ubyte": 4})
+    entry = source_of(file, provides={"E/raw/emnist-*-bytes": 4})
     entry["nested"] = [{"archive": "E/raw/gzip/*.gz", "extract_to": "E/raw"}]
     fetch_source("s", entry, data, policy=BRIEF)
-    unpacked = {f"raw/emnist-{i}-ubyte": BODY[i:] for i in range(4)}
+    unpacked = {f"raw/emnist-{i}-bytes": BODY[i:] for i in range(4)}
     assert below(data / "E") == {**unpacked, "raw/gzip/mapping.txt": b"0 48"}
 
 

@@ -478,7 +478,25 @@ def test_torchvisions_digests_count(
     """Files that are not the published ones taken for them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torchvision.datasets.utils.check_md5", lambda path, md5: file not in path)
-        assert "corrupted" in complaint(task, own(source))
+        message = complaint(task, data := own(source))
+        assert "corrupted" in message and str(data / file) in message
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "folder"),
+    [
+        ("StanfordCars", "stanford-cars", "stanford_cars/devkit"),
+        ("GTSRB", "gtsrb", "gtsrb/GTSRB"),
+        ("RenderedSST2", "rendered-sst2", "rendered-sst2"),
+    ],
+)
+def test_what_torchvision_does_not_find_is_named(
+    own: Callable[[str], Path], task: str, source: str, folder: str
+) -> None:
+    """'Dataset not found.', which does not say where one was looked for."""
+    data = own(source)
+    shutil.rmtree(data / folder)
+    assert str(data / folder) in complaint(task, data)
 
 
 def test_labels_of_another_part(own: Callable[[str], Path]) -> None:
@@ -502,6 +520,7 @@ def test_labels_out_of_range(own: Callable[[str], Path]) -> None:
     file.write_bytes(file.read_bytes()[:-1] + bytes([163]))
     message = complaint("MNIST", file.parent.parent.parent, partial=True)
     assert "labels run from 0 to 163" in message
+    assert f"replace {file} by a whole copy" in message
     data = own("emnist")
     assert "labels run from 1 to 26" in complaint("EMNIST", data, first_label=0)
 
@@ -586,7 +605,7 @@ def test_picture_that_does_not_decode_is_named(
         list(subset_images(subset, "test", dataset, entry["transform"]))
     assert str(error.value).startswith(f"{task}: test picture ")
     assert broken.name in str(error.value) and "does not decode" in str(error.value)
-    assert "partial: true" in str(error.value)
+    assert "skip_broken_images: 0.001" in str(error.value)
 
 
 def test_pictures_one_level_too_deep(own: Callable[[str], Path]) -> None:
@@ -744,6 +763,9 @@ class FakeTable:
             return FakeColumn(self.columns[key])
         return {name: values[key] for name, values in self.columns.items()}
 
+    def __len__(self) -> int:
+        return len(self.columns["label"])
+
     def select_columns(self, names: list[str]) -> "FakeTable":
         return FakeTable({name: self.columns[name] for name in names}, None)
 
@@ -789,7 +811,7 @@ def test_huggingface(
     assert dataset.class_names == expected
     assert labels_of(dataset) == {"train": [2, 0, 1, 0], "test": [0, 1, 0, 2]}
     assert dataset.pools["train"].image(2).getpixel((0, 0)) == 20
-    options = {"revision": "0123abc", "cache_dir": str(tmp_path / "huggingface")}
+    options = {"revision": "0123abc", "cache_dir": str(tmp_path / "huggingface/0123abc")}
     assert hub.calls == [(("someone/birds", "small"), options)] * 2
     pool = open_dataset("Birds", {**HUB, "pool": "train"}, tmp_path)
     assert labels_of(pool) == {"pool": [2, 0, 1, 0]}

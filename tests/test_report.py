@@ -97,6 +97,16 @@ def test_numbers_are_those_of_the_fragments() -> None:
     assert [(row[0], row[1], float(row[3])) for row in rows] == expected
 
 
+def test_what_was_left_out_and_how_it_was_read_is_told() -> None:
+    """A task on fewer pictures than the data set has, or on another copy, that looks like the others."""
+    one = fragment("Birds", "plain0", 0.5, broken_images=3, read_as="folder, deepfunneled")
+    states = {("Birds", "plain0"): State("done")}
+    parts = {"licences": {}, "validation": None, "evaluation": None, "machine": {}}
+    text = whole(Run(states=states, tables=fragments.tables([one]), **parts))
+    assert "<dt>left out</dt><dd>3 that do not decode</dd>" in text
+    assert "<dt>read as</dt><dd>folder, deepfunneled</dd>" in text
+
+
 def test_names_are_text_wherever_they_stand() -> None:
     """A folder's name that runs in the reader's browser, or a dollar sign that breaks a picture."""
     one = fragment(ATTACK, ATTACK, 0.5, device=ATTACK, family=ATTACK)

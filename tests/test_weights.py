@@ -120,6 +120,26 @@ def test_good_file_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert torch.equal(load_imagenet(facts, tmp_path)["weight"], torch.arange(3.0))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_weights_that_torch_has_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights downloaded again, or a run that stops offline, though torch has them; or wrong ones used."""
+    cache = tmp_path / "home/hub/checkpoints"
+    cache.mkdir(parents=True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    file = saved(cache / "a", {"weight": torch.arange(3.0)})
+    publish(monkeypatch, f"http://localhost:1/{file.name}")
+    if known:
+        facts = fetch_imagenet(RESNET18, tmp_path / "data", download=True, policy=HASTE)
+        assert torch.equal(load_imagenet(facts, tmp_path / "data")["weight"], torch.arange(3.0))
+        return
+    file.write_bytes(b"not weights")
+    with pytest.raises(UserError, match="cannot fetch the weights"):
+        fetch_imagenet(RESNET18, tmp_path / "data", download=True, policy=HASTE)
+    assert f"{file} is not used" in capsys.readouterr().out
+
+
 # The download
 
 

@@ -35,8 +35,9 @@ HELP = {
     ),
     "doctor": (
         "which data sets are there, which will be downloaded, which need you",
-        "Look at the files of every data set. Opens no picture and fetches nothing. With --profile "
-        "slurm also send a small job, and tell what a node sees.",
+        "Look at the files of every data set, and compare their sizes, and the digests of those that "
+        "are known. Opens no picture (but with --deep) and fetches nothing. With --profile slurm also "
+        "send a small job, and tell what a node sees.",
     ),
     "verify": (
         "whether finished experiments give the same numbers again",
@@ -141,6 +142,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
                 metavar="slurm",
                 help="also send one small job to Slurm: what a node sees, and the site's limits",
             )
+            question.add_argument(
+                "--deep",
+                action="store_true",
+                help="open every data set, decode some pictures, compare published digests",
+            )
         if name == "verify":
             question.add_argument(
                 "--digests", action="store_true", help="look at the files only: a matter of seconds"
@@ -199,7 +205,9 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     if options.question == "status":
         return questions.status(flow)
     if options.question == "doctor":
-        return questions.doctor(flow, checkout, options.profile, strict=options.strict)
+        return questions.doctor(
+            flow, checkout, options.profile, strict=options.strict, deep=options.deep
+        )
     if options.question == "verify":
         return questions.verify(flow, options.cores, digests=options.digests)
     if options.question == "plan":

@@ -41,7 +41,7 @@ if workflow.exec_mode.name == "DEFAULT":
 
 
 wildcard_constraints:
-    source="|".join(map(re.escape, RUN.sources)),
+    source="|".join(map(re.escape, FLOW.sources)),
     dataset="|".join(map(re.escape, FLOW.entries)),
     configuration="|".join(map(re.escape, RUN.configurations)),
     architecture="[A-Za-z0-9]+",

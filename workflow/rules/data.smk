@@ -12,7 +12,7 @@ rule download:
     conda:
         "../../envs/torch.yaml"
     params:
-        provides=lambda wildcards: RUN.sources[wildcards.source].provides,
+        provides=lambda wildcards: FLOW.provides(wildcards.source),
     script:
         "../scripts/download.py"
 

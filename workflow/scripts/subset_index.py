@@ -10,7 +10,11 @@ with logged(snakemake.log[0]):
 
     config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
     entry = entry_here(params.reading, config["datasets"][task_id])
-    dataset = open_dataset(task_id, entry, Path(config["data"]).expanduser())
+    fetched = entry.source is None or config["sources"][entry.source].get("files")
+    manifest = str(snakemake.input.manifest) if fetched else None
+    dataset = open_dataset(task_id, entry, Path(config["data"]).expanduser(), manifest)
+    if dataset.notes:
+        print(f"warning: {task_id}: {dataset.notes}")
     subset = draw_subset(
         task_id, entry, dataset, seed=params.seed, sampling=params.sampling, sizes=params.sizes
     )

@@ -6,6 +6,7 @@ A new kind is a model here, and a module of its name in `data/readers`.
 from collections.abc import Iterator
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
@@ -56,6 +57,12 @@ class Entry(Model):
     resized to 256, centre crop of 224"""
     sampling: Sampling | None = None
     """how its subset is drawn, if not as the run's `sampling` says"""
+    skip_broken_images: Annotated[float, Field(ge=0, lt=1)] = 0
+    """leave out pictures that do not decode, if they are no more than this share of those drawn;
+    they are named in the log and counted in every fragment and in the report"""
+    trees: dict[Inside, str] = Field(default={})
+    """other places of class folders that are read instead of the entry's own files, as
+    `<data>/<task_id>` is, relative to the data folder → what the fragments note of them"""
     source: str | None = None
     """the entry of `sources` that brings its files; absent for data that is already there"""
     family: Cell | None = None
@@ -129,6 +136,9 @@ class Folder(Divided):
     """class folders that are not part of the task"""
     minimum_class_images: Positive = 1
     """classes with fewer images are left out"""
+    upright: bool = True
+    """turn each picture as its EXIF orientation says; `false` for published data sets, which are
+    read as they are stored"""
 
 
 class HuggingFace(Divided):
@@ -137,7 +147,7 @@ class HuggingFace(Divided):
     kind: Literal["huggingface"]
     path: Place
     """its id on the Hub, or a local folder"""
-    revision: str
+    revision: Inside
     """commit, tag or branch; a commit never changes"""
     config_name: str | None = None
     """the configuration, for data sets that have several"""
@@ -153,6 +163,13 @@ class HuggingFace(Divided):
     """the one split, in place of both"""
     first_label: Integer = 0
     """number of the first class in its labels"""
+
+    @property
+    def local_folder(self) -> Path | None:
+        """The folder that `path` names, if it is one on this machine."""
+        folder = Path(self.path).expanduser()
+        is_path = self.path.startswith((".", "~", "/"))
+        return folder if is_path or folder.is_dir() else None
 
 
 class MedMNIST(Entry):
@@ -222,29 +239,34 @@ def parse_entry(content: object) -> Entry:
     return _ENTRY.validate_python(content)
 
 
-class SourceFile(Model):
+class Content(Model):
+    """What is known of the bytes of a file."""
+
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\Z")] | None = None
+    """its digest; a download without one begins at its start each time"""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")] | None = None
+    """the same; both are checked"""
+    bytes: Positive | None = None
+    """its size; checked"""
+
+    def digests(self) -> dict[str, str]:
+        """Return the name of each known digest, and the digest."""
+        known = {"md5": self.md5, "sha256": self.sha256}
+        return {name: digest for name, digest in known.items() if digest is not None}
+
+
+class SourceFile(Content):
     """A file to download, and what is known of its bytes."""
 
     name: FileInside
     """file name, relative to the data folder"""
     urls: Annotated[list[Address], Field(min_length=1)]
     """mirrors of the same bytes, tried in order"""
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\Z")] | None = None
-    """its digest; without one it is fetched from its start each time"""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")] | None = None
-    """the same; both are checked"""
-    bytes: Positive | None = None
-    """its size; checked"""
     extract_to: Inside | None = None
     """folder, relative to the data folder, that the archive is unpacked into; absent for a file
     that is used as it is"""
     keep: bool = False
     """the archive itself is needed for loading"""
-
-    def digests(self) -> dict[str, str]:
-        """Return the name of each known digest, and the digest."""
-        known = {"md5": self.md5, "sha256": self.sha256}
-        return {name: digest for name, digest in known.items() if digest is not None}
 
 
 class Nested(Model):
@@ -274,5 +296,8 @@ class Source(Model):
     provides: dict[Inside, Positive] = Field(default={})
     """glob pattern relative to the data folder → number of files that must match it once the source
     is complete"""
+    contents: dict[Inside, Content] = Field(default={})
+    """glob pattern relative to the data folder → `bytes`, `md5` or `sha256` of the file as it is read,
+    after unpacking; checked where such a file is there"""
     manual: str | None = None
     """what to fetch by hand, from where, and where to put it"""

@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 
 SOURCE = "<results>/sources/{source}.json"
+HUB = "huggingface/"  # source of a data set of the Hugging Face Hub: this and its id
 SUBSET = "<results>/subsets/{dataset}.json"
 WEIGHTS = "<results>/weights/{architecture}.json"
 FEATURES = "<results>/features/{dataset}/{architecture}.safetensors"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 
 from metaprobe.data import readers
 from metaprobe.data import subset as subsets
-from metaprobe.config.datasets import Divided, Entry, Folder, Split, parse_entry
+from metaprobe.config.datasets import Divided, Entry, Split, parse_entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, digest_json, with_checksum
 from metaprobe.data.transforms import TRANSFORMS
+from metaprobe.data.trees import as_tree, tree_of
+from metaprobe.data.undecodable import broken_images, count_left_out, name_of
 from metaprobe.core.randomness import generator
-from metaprobe.data.readers import Dataset, Pool, folder
+from metaprobe.data.readers import Dataset
 
 DEFAULT_SPLIT = Split(rule="stratified")
 CHECKED = ("images", "source")
@@ -36,53 +39,46 @@ def entry_here(reading: dict[str, Any], own: dict[str, Any]) -> Entry:
     return parse_entry(reading | added)
 
 
-def open_dataset(task_id: str, entry: Entry, data: Path) -> Dataset:
+def open_dataset(
+    task_id: str, entry: Entry, data: Path, manifest: str | Path | None = None
+) -> Dataset:
     """Open a data set and check it against what its entry declares.
 
-    A folder tree `<data>/<task_id>/` is read instead of what the entry describes; see `has_tree`.
+    A tree of class folders may be read instead of what the entry describes; see `tree_of`.
+
+    Args:
+        manifest: of files that a download has brought, the note that they are complete; for messages.
 
     Raises:
         UserError: it cannot be read, or its labels or counts are not the declared ones.
     """
-    described = entry
-    if has_tree(task_id, entry, data):
-        described = _as_tree(entry)
+    tree = tree_of(task_id, entry, data)
+    described = as_tree(entry, tree) if tree else entry
     try:
         dataset = readers.read(task_id, described, data)
+        if tree:
+            layout = ", ".join(filter(None, [tree.note, dataset.layout]))
+            dataset = replace(dataset, layout=layout)
+        check(task_id, entry, dataset, f" in the folder tree {tree.folder}" if tree else "")
     except OSError as error:
         raise UserError(f"{task_id}: its files below {data} cannot be read: {error}") from error
     except UserError as error:
-        if entry.source is None:
+        if not manifest:
             raise
-        advice = f"to fetch its files again, delete sources/{entry.source}.json in the results"
-        raise UserError(f"{error}; {advice}") from error
-    check(task_id, entry, dataset)
+        raise UserError(
+            f"{error}. To fetch files again, move the damaged ones out of {data}, delete {manifest} "
+            "and start the run again"
+        ) from error
     return dataset
 
 
-def has_tree(task_id: str, entry: Entry, data: Path) -> bool:
-    """Return whether `<data>/<task_id>/` is a tree of class folders that replaces the entry's own files.
-
-    Of an entry that describes another folder, that folder goes first.
-    """
-    if isinstance(entry, Folder) and (data / Path(entry.path or task_id).expanduser()).is_dir():
-        return False
-    return folder.holds_tree(data / task_id)
-
-
-def _as_tree(entry: Entry) -> Folder:
-    """Return the entry of the tree that replaces an entry's own files."""
-    tree = Folder(kind="folder", classes=entry.classes)
-    if isinstance(entry, Folder):
-        kept = {"omit_classes", "minimum_class_images"}
-        return tree.model_copy(update=entry.model_dump(include=kept))
-    return tree
-
-
-def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
+def check(task_id: str, entry: Entry, dataset: Dataset, tree: str = "") -> None:
     """Compare class count, label range and image counts with the entry.
 
     With `partial: true` there may be fewer classes, but two, and any number of images.
+
+    Args:
+        tree: for messages: the folder tree that was read in place of the entry's own files.
 
     Raises:
         UserError: naming the data set, what was found and what was declared.
@@ -90,15 +86,17 @@ def check(task_id: str, entry: Entry, dataset: Dataset) -> None:
     for name, count in Counter(dataset.class_names).items():
         if count > 1:
             raise UserError(f"{task_id}: {count} classes are called {name!r}; rename all but one")
-    tree = "" if dataset.read_as == entry.kind else f" in the folder tree {task_id}"
     for split, pool in dataset.pools.items():
         if not len(pool.labels):
             raise UserError(f"{task_id}: there are no {split} images{tree}; complete the files")
         lowest, highest = pool.labels.min(), pool.labels.max()
         if lowest < 0 or highest >= entry.classes:
+            advice = "correct classes or first_label in datasets.yaml"
+            if pool.labels_in:
+                advice = f"replace {pool.labels_in} by a whole copy, or {advice}"
             raise UserError(
                 f"{task_id}: labels run from {lowest} to {highest}, but classes: {entry.classes} allows "
-                f"0 to {entry.classes - 1}; correct classes or first_label in datasets.yaml"
+                f"0 to {entry.classes - 1}; {advice}"
             )
     _check_classes(task_id, entry.classes, dataset, tree, entry.partial)
     if not entry.partial and entry.images:
@@ -116,8 +114,9 @@ def _check_classes(task_id: str, declared: int, dataset: Dataset, tree: str, par
     without = [name for number, name in enumerate(names) if number not in found]
     without += dataset.empty_folders
     listed = f" (without images: {', '.join(without[:5])})" if without else ""
+    named = f", of {len(names)} that are named" if len(names) != len(found) else ""
     raise UserError(
-        f"{task_id}: {len(found)} classes have images{tree}, but datasets.yaml declares "
+        f"{task_id}: {len(found)} classes have images{tree}{named}, but datasets.yaml declares "
         f"classes: {declared}{listed}; complete the files or correct the entry"
     )
 
@@ -150,13 +149,18 @@ def draw_subset(
     Returns:
         The content of `subsets/<task_id>.json`.
     """
-    chosen = {}
+    chosen, broken = {}, {}
     for split, (pool_name, indices) in candidates(task_id, entry, dataset, seed).items():
         pool = dataset.pools[pool_name]
         draws = generator(seed, task_id, f"{split} subset")
         drawn = subsets.draw(indices, pool.labels[indices], sizes[split], sampling, draws)
+        if entry.skip_broken_images:
+            broken[split] = broken_images(drawn, pool)
+            drawn = drawn[~np.isin(drawn, [*broken[split]])]
         chosen[split] = subsets.describe_split(pool_name, drawn, pool.labels, dataset.class_names)
-        if not len(drawn):
+    left_out = count_left_out(task_id, entry, chosen, broken)
+    for split, part in chosen.items():
+        if not part["images"]:
             raise UserError(f"{task_id}: no image is left for the {split} part; add images to it")
     if shared := subsets.overlap(chosen["train"], chosen["test"]):
         raise AssertionError(f"{task_id}: {len(shared)} images in both parts")
@@ -165,7 +169,7 @@ def draw_subset(
             "task_id": task_id,
             "seed": seed,
             "sampling": sampling,
-            "read_as": dataset.read_as,
+            "read_as": ", ".join(filter(None, [dataset.read_as, dataset.layout])),
             "partial": entry.partial,
             "split": split_rule(entry, dataset),
             "pretext": dataset.pretext,
@@ -173,6 +177,7 @@ def draw_subset(
             "class_names": dataset.class_names,
             "pools": pool_metadata(dataset),
             **chosen,
+            **({"broken_images": left_out} if left_out else {}),
         }
     )
 
@@ -240,9 +245,8 @@ def subset_images(
         except MemoryError:
             raise
         except Exception as error:  # a damaged picture can make its decoder raise anything
-            name = pool.names[index] if pool.names else f"number {index}"
             raise UserError(
-                f"{subset['task_id']}: {subset[split]['pool']} picture {name} does not decode "
-                f"({error}); replace it, or remove it, write partial: true for the data set in "
-                "datasets.yaml and delete the subset"
+                f"{subset['task_id']}: {subset[split]['pool']} picture {name_of(pool, index)} does "
+                f"not decode ({error}); replace it by a whole copy, or write skip_broken_images: "
+                "0.001 for the data set, which leaves out up to that share of its pictures"
             ) from error

@@ -1,17 +1,16 @@
 """Bringing a source's files to the data folder, and the manifest that says they are whole.
 
 Below the data folder, `.partial/<source>/parts` holds unfinished transfers (the next run goes on
-with them), `.partial/<source>/tree` what is being unpacked, and `.archives/<source>` the archives
-that have been unpacked.
+with them), `.partial/<source>/tree` what is being unpacked, `.archives/<source>` the archives that have been
+unpacked, `.damaged/<source>` damaged files that were fetched again; `.digests.json` what the digests
+of files were when last computed.
 """
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,14 @@ from metaprobe.config.datasets import Source, SourceFile
 from metaprobe.config.places import leads_outside
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import FULL, replacing
+from metaprobe.data.digests import remembered_in
+from metaprobe.data.inventory import damaged_files, has_surplus, mismatch, missing_files, sizes_of
 from metaprobe.data.transfer import RETRY_POLICY, RetryPolicy, TransferError, size_of, transfer
 
 PARTIAL = ".partial"
 ARCHIVES = ".archives"
 SLACK_BYTES = 50_000_000  # beyond twice what a source declares: block sizes, and rounded numbers
+DAMAGED = ".damaged"
 
 
 def fetch_source(
@@ -54,6 +56,7 @@ def fetch_source(
     try:
         if not _is_complete(source, entry, data) or (delete_archives and kept.is_dir()):
             with _alone(source, data):
+                _move_damaged_away(source, entry, data)
                 if not _is_complete(source, entry, data):
                     _fetch(source, entry, data, policy)
                 if delete_archives:
@@ -61,46 +64,43 @@ def fetch_source(
     except OSError as error:
         advice = ": make room there and start the run again" if error.errno in FULL else ""
         raise UserError(f"{source}: cannot read or write below {data}: {error}{advice}") from error
-    return {"source": source, "files": entry.provides}
-
-
-def missing_files(entry: Source, *folders: Path) -> list[str]:
-    """Return what of `provides` is not there: one sentence per pattern whose count differs.
-
-    Where there is no download, more files than expected are the user's own affair.
-
-    Args:
-        folders: counted as if they were merged.
-    """
-    counts = {pattern: count_files(pattern, *folders) for pattern in entry.provides}
-    return [
-        f"{pattern} matches {counts[pattern]} files, not {expected}"
-        for pattern, expected in entry.provides.items()
-        if counts[pattern] < expected or (counts[pattern] > expected and entry.files)
-    ]
-
-
-def count_files(pattern: str, *folders: Path) -> int:
-    """Return files below `folders` that match `pattern`, counted as if the folders were merged."""
-    paths = {path.relative_to(folder) for folder in folders for path in folder.glob(pattern)}
-    return sum(path.parts[0] not in (PARTIAL, ARCHIVES) for path in paths)
+    return {"source": source, "files": entry.provides, "sizes": sizes_of(entry, data)}
 
 
 def _is_complete(source: str, entry: Source, data: Path) -> bool:
     """Return whether nothing has to be fetched."""
+    damaged = next(damaged_files(entry, data, digest=remembered_in(data)), None)
+    if damaged and not entry.files:
+        path, reason = damaged
+        raise UserError(
+            f"{source}: {data / path} is damaged ({reason}) and cannot be downloaded: replace it "
+            f"by a whole copy.{_manual(entry, data)}"
+        )
     missing = missing_files(entry, data)
-    for pattern, expected in entry.provides.items():
-        if (found := count_files(pattern, data)) > expected and entry.files:
-            raise UserError(
-                f"{source}: {pattern} below {data} matches {found} files, not {expected}:"
-                " take away those that do not belong there"
-            )
+    if has_surplus(entry, data):
+        raise UserError(
+            f"{source}: below {data} {'; '.join(missing)}: take away those that do not belong there"
+        )
     if missing and not entry.files:
         raise UserError(
             f"{source} is incomplete below {data} ({'; '.join(missing)})"
             f" and cannot be downloaded. By hand:{_manual(entry, data)}"
         )
-    return not missing and bool(entry.provides or not entry.files)
+    return not damaged and not missing and bool(entry.provides or not entry.files)
+
+
+def _move_damaged_away(source: str, entry: Source, data: Path) -> None:
+    """Put damaged files where nothing reads them, so that they are fetched again."""
+    for path, reason in damaged_files(entry, data, digest=remembered_in(data)):
+        target = data / DAMAGED / source / path
+        try:
+            _move(data / path, target)
+        except OSError as error:
+            raise UserError(
+                f"{source}: {data / path} is damaged ({reason}) and cannot be moved away "
+                f"({error.strerror}): replace it by a whole copy"
+            ) from None
+        print(f"{data / path} is damaged ({reason}): moved to {target}", flush=True)
 
 
 def _manual(entry: Source, data: Path) -> str:
@@ -131,13 +131,14 @@ def _fetch(source: str, entry: Source, data: Path, policy: RetryPolicy) -> None:
     work = data / PARTIAL / source
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    found = [_find(source, file, data) for file in entry.files]
+    refused: dict[str, str] = {}
+    found = [_find(source, file, data, refused) for file in entry.files]
     held = [
         place or _part(source, file, data) for file, place in zip(entry.files, found, strict=True)
     ]
     _check_space(source, entry, data, sum(map(size_of, held)))
     wholes = [
-        place or _download(source, entry, file, data, policy)
+        place or _download(source, entry, file, data, policy, refused.get(file.name, ""))
         for file, place in zip(entry.files, found, strict=True)
     ]
     try:
@@ -146,6 +147,11 @@ def _fetch(source: str, entry: Source, data: Path, policy: RetryPolicy) -> None:
             raise UserError(
                 f"{source} does not hold what its entry in datasets.yaml says it provides"
                 f" ({'; '.join(missing)}): correct the entry; no file was moved into place"
+            )
+        for path, reason in damaged_files(entry, tree):
+            raise UserError(
+                f"{source}: {path} was unpacked, but is not what its entry in datasets.yaml says "
+                f"({reason}): correct the entry; no file was moved into place"
             )
         _merge(tree, data, entry.provides)
     except UserError:
@@ -177,29 +183,15 @@ def _part(source: str, file: SourceFile, data: Path) -> Path:
     return data / PARTIAL / source / "parts" / f"{file.name}.part"
 
 
-def _find(source: str, file: SourceFile, data: Path) -> Path | None:
-    """Return the first of a file's places where it is whole."""
+def _find(source: str, file: SourceFile, data: Path, refused: dict[str, str]) -> Path | None:
+    """Return the first of a file's places where it is whole; note in `refused` one that is not."""
     for place in dict.fromkeys(_places(source, file, data)):
         if place.is_file():
-            reason = _mismatch(place, file)
+            reason = mismatch(place, file)
             if reason is None:
                 return place
-            print(f"{place} is not used: {reason}", flush=True)
-    return None
-
-
-def _mismatch(path: Path, file: SourceFile) -> str | None:
-    """Return how the file at `path` differs from its `bytes`, `md5` and `sha256`; None if it does not."""
-    size = size_of(path)
-    if file.bytes not in (None, size):
-        return f"it has {size:,} bytes, not {file.bytes:,}"
-    for algorithm, digest in file.digests().items():
-        # Computers in FIPS mode refuse MD5 unless told that no secret depends on it.
-        new = partial(hashlib.new, algorithm, usedforsecurity=False)
-        with open(path, "rb") as opened:
-            found = hashlib.file_digest(opened, new).hexdigest()
-        if found != digest:
-            return f"its {algorithm.upper()} is {found}, not {digest} ({size:,} bytes)"
+            refused[file.name] = f"{place} is not used: {reason}"
+            print(refused[file.name], flush=True)
     return None
 
 
@@ -225,15 +217,19 @@ def _check_space(source: str, entry: Source, data: Path, there: int) -> None:
 
 
 def _download(
-    source: str, entry: Source, file: SourceFile, data: Path, policy: RetryPolicy
+    source: str, entry: Source, file: SourceFile, data: Path, policy: RetryPolicy, refused: str
 ) -> Path:
-    """Fetch one file from the first of its mirrors that delivers it; return where it is then."""
+    """Fetch one file from the first of its mirrors that delivers it; return where it is then.
+
+    Args:
+        refused: why a file that lies there is not used; empty if there is none.
+    """
     places, part = _places(source, file, data), _part(source, file, data)
     reasons = ""
     for url in file.urls:
         print(f"fetching {url}", flush=True)
         try:
-            _deliver(url, file, part, policy)
+            _deliver(url, file, part, policy, again=len(file.urls) == 1)
         except TransferError as error:
             print(f"{url}: {error}", flush=True)
             reasons += f"\n  {url}: {error}"
@@ -241,26 +237,35 @@ def _download(
             _move(part, places[0])
             return places[0]
     digests = "".join(f", {name.upper()} {digest}" for name, digest in file.digests().items())
+    by_hand = f"put the file there yourself ({data / file.name}{digests})"
+    if refused:
+        by_hand = f"replace the file by a whole copy{digests}.\n{refused}"
     raise UserError(
         f"{source}: {file.name} cannot be fetched:{reasons}\n"
-        f"Start again later, or put the file there yourself ({data / file.name}{digests})."
+        f"Start again later, or {by_hand}."
         f"{_manual(entry, data)}"
     )
 
 
-def _deliver(url: str, file: SourceFile, part: Path, policy: RetryPolicy) -> None:
-    """Complete `part` from one mirror and check it; leave no `part` that is whole and wrong."""
+def _deliver(
+    url: str, file: SourceFile, part: Path, policy: RetryPolicy, *, again: bool
+) -> None:
+    """Complete `part` from one mirror and check it; leave no `part` that is whole and wrong.
+
+    Args:
+        again: try once more what arrives whole and wrong, as no other mirror has it.
+    """
     if not file.digests():
         # Nothing would tell whether the bytes of another mirror or day fit the rest of this one's.
         part.unlink(missing_ok=True)
     inherited = part.is_file()
     transfer(url, part, file.bytes, policy)
-    if reason := _mismatch(part, file):
+    if reason := mismatch(part, file):
         part.unlink()
-        if not inherited:
+        if not (inherited or again):
             raise TransferError(reason)
         print(f"{part.stem}: {reason}; fetching it once more from its start", flush=True)
-        _deliver(url, file, part, policy)
+        _deliver(url, file, part, policy, again=False)
 
 
 def _unpack_all(entry: Source, wholes: list[Path], tree: Path) -> None:

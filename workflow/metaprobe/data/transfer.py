@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import requests
@@ -13,6 +14,7 @@ CONNECTION_SECONDS = 20
 LINE_SECONDS = 10
 BAR_SECONDS = 0.2
 BAR_WIDTH = 30
+LONGEST_WAIT_SECONDS = 3600
 PASSING_TROUBLES = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -39,7 +41,11 @@ class TransferError(Exception):
 
 
 class _Interruption(Exception):
-    """A trouble that may pass."""
+    """A trouble that may pass; `wait`: seconds that the host asks to be left alone."""
+
+    def __init__(self, reason: str, wait: float = 0) -> None:
+        super().__init__(reason)
+        self.wait = wait
 
 
 def transfer(url: str, part: Path, size: int | None, policy: RetryPolicy) -> None:
@@ -65,7 +71,10 @@ def transfer(url: str, part: Path, size: int | None, policy: RetryPolicy) -> Non
             furthest = max(furthest, size_of(part))
             if tries >= policy.tries:
                 raise TransferError(f"{interruption} (given up after {tries} tries)") from None
-            seconds = policy.pause * 2 ** (tries - 1)
+            if interruption.wait > LONGEST_WAIT_SECONDS:
+                minutes = interruption.wait / 60
+                raise TransferError(f"{interruption}: try again in {minutes:,.0f} min") from None
+            seconds = max(policy.pause * 2 ** (tries - 1), interruption.wait)
             print(f"{url}: {interruption}; next try in {seconds:g} s", flush=True)
             time.sleep(seconds)
 
@@ -133,8 +142,24 @@ def _answer(response: requests.Response, part: Path) -> tuple[int, int | None]:
         part.unlink()
         raise _Interruption(f"cannot go on at byte {start:,}, starting over")
     if status in PASSING_TROUBLES:
-        raise _Interruption(f"{status} {response.reason}")
+        wait = seconds_to_wait(response.headers.get("Retry-After"), time.time())
+        raise _Interruption(f"{status} {response.reason}", wait)
     raise TransferError(f"{status} {response.reason}")
+
+
+def seconds_to_wait(retry_after: str | None, now: float) -> float:
+    """Return what the header Retry-After asks for, seconds or a date; 0 if it cannot be read.
+
+    Args:
+        now: seconds since 1970.
+    """
+    text = (retry_after or "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return 0.0
 
 
 def _position(part: Path) -> str:

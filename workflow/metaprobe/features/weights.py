@@ -1,5 +1,6 @@
 """The weights of the backbones: fetched once, checked, or seeded at random."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ def fetch_imagenet(
 ) -> dict[str, Any]:
     """See that the ImageNet weights lie in `folder`; return the metadata of the file.
 
+    Those that torch has fetched for other programs are copied.
+
     Args:
         weights: torchvision's enum and its member.
         download: fetch a missing file; if False, a missing file is an error.
@@ -43,7 +46,8 @@ def fetch_imagenet(
             raise UserError(f"weights_folder {folder} has no {file.name}: {advice}")
         part = folder / f".{file.name}.part"
         try:
-            transfer(url, part, None, policy)
+            if not _copy_from_torch(file.name, part):
+                transfer(url, part, None, policy)
         except TransferError as error:
             raise UserError(
                 f"cannot fetch the weights of {network} ({error}): {advice}, and start again"
@@ -58,6 +62,22 @@ def fetch_imagenet(
     if sha256 is None:
         raise UserError(f"{file} is not the published file: delete it and start the run again")
     return {"id": weights, "file": file.name, "sha256": sha256}
+
+
+def _copy_from_torch(name: str, part: Path) -> bool:
+    """Copy the file from torch's own folder ($TORCH_HOME) if it is there and the published one."""
+    from torch.hub import get_dir
+
+    cached = Path(get_dir(), "checkpoints", name)
+    if not cached.is_file():
+        return False
+    if _published(cached, name) is None:
+        print(f"{cached} is not used: it is not the published file", flush=True)
+        return False
+    print(f"copied from {cached}", flush=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(cached, part)
+    return True
 
 
 def load_weights(

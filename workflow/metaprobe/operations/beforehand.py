@@ -8,7 +8,7 @@ from pathlib import Path
 from metaprobe.config.datasets import Folder
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_writable
-from metaprobe.data.dataset import has_tree
+from metaprobe.data.trees import tree_of
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.costs import Job
 from metaprobe.operations.workflow import Workflow
@@ -56,7 +56,7 @@ def _missing_folders(flow: Workflow, jobs: Collection[Job]) -> Iterator[str]:
             yield f"weights_folder: there is no folder {folder}: correct it, or leave it out"
     for task_id in (job.name for job in jobs if job.rule == "subset_index"):
         entry = flow.entries[task_id]
-        if not isinstance(entry, Folder) or entry.source or has_tree(task_id, entry, flow.data):
+        if not isinstance(entry, Folder) or entry.source or tree_of(task_id, entry, flow.data):
             continue
         root = flow.data / Path(entry.path or task_id).expanduser()
         if not root.is_dir():

@@ -8,10 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from metaprobe.config.datasets import Entry, HuggingFace, Source
+from metaprobe.config.layout import HUB
 from metaprobe.core.errors import UserError
+from metaprobe.core.files import read_checked_json
 from metaprobe.core.text_table import aligned
-from metaprobe.data.dataset import has_tree, open_dataset
-from metaprobe.data.download import count_files, missing_files
+from metaprobe.data.dataset import open_dataset
+from metaprobe.data.digests import remembered_in
+from metaprobe.data.inventory import Sizes, counted, damaged_files, has_surplus, missing_files
+from metaprobe.data.trees import tree_of
 
 Sources = Mapping[str, Source]
 NEEDS_USER = ("manual", "broken")
@@ -35,12 +39,19 @@ class Finding:
     source: str
 
 
-def examine(datasets: Mapping[str, Entry], sources: Sources, data: Path) -> list[Finding]:
-    """One finding per data set, in their order. Reads names of files only, changes nothing."""
+def examine(
+    datasets: Mapping[str, Entry], sources: Sources, data: Path, manifests: Path | None = None
+) -> list[Finding]:
+    """Return one finding per data set, in their order. Opens no picture.
+
+    Args:
+        manifests: the folder of what the run has noted of complete sources.
+    """
     findings = []
     first_of: dict[str, str] = {}
+    states: dict[str, tuple[str, str]] = {}
     for task_id, entry in datasets.items():
-        state, detail = _state(task_id, entry, sources, data)
+        state, detail = _state(task_id, entry, sources, data, manifests, states)
         if entry.source is not None:
             first = first_of.setdefault(entry.source, task_id)
             if state == "will download" and first != task_id:
@@ -97,42 +108,96 @@ def free_megabytes(data: Path) -> float:
     return shutil.disk_usage(existing).free / 1e6
 
 
-def _state(task_id: str, entry: Entry, sources: Sources, data: Path) -> tuple[str, str]:
+def _state(
+    task_id: str,
+    entry: Entry,
+    sources: Sources,
+    data: Path,
+    manifests: Path | None,
+    states: dict[str, tuple[str, str]],
+) -> tuple[str, str]:
+    """Return state and detail; `states` keeps those of sources, which are looked at once."""
     if missing_packages := list(_missing_packages(entry, sources)):
         return "broken", f"needs {' and '.join(missing_packages)}: pip install them"
-    if has_tree(task_id, entry, data):
-        try:
-            open_dataset(task_id, entry, data)
-        except UserError as error:
-            return "broken", str(error)
-        return "ready", f"folder tree {data / task_id}"
+    if tree := tree_of(task_id, entry, data):
+        return _opened(task_id, entry, data, f"folder tree {data / tree.folder}")
     if entry.source is None or entry.partial:
-        return _without_source(task_id, entry, data)
-    source = sources[entry.source]
+        return _without_source(task_id, entry, data, manifests)
+    name = entry.source
+    if name not in states:
+        manifest = manifests / f"{name}.json" if manifests else None
+        states[name] = state_of_source(sources[name], data, manifest)
+    return states[name]
+
+
+def state_of_source(source: Source, data: Path, manifest: Path | None) -> tuple[str, str]:
+    """Return `ready`, `will download`, `manual` or `broken`, and the detail."""
+    noted = _noted(manifest) if manifest is not None and manifest.is_file() else None
+    found = damaged_files(source, data, noted, remembered_in(data))
+    damaged = [f"{path}: {reason}" for path, reason in found]
+    host = urlsplit(source.files[0].urls[0]).hostname if source.files else ""
+    size = f"{source.download_mb:,.1f} MB from {host}"
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        which = f"damaged now: {damaged[0]}{more}"
+        if not source.files:
+            return "broken", f"{which}: replace it by a whole copy"
+        if noted is not None:
+            advice = f"move it away, delete {manifest} and start the run, which fetches it again"
+            return "broken", f"{which}: {advice}"
+        return "will download", f"{size}; {which}"
     missing = missing_files(source, data)
     if not missing:
         return "ready", "all files are there"
-    expected = source.provides
-    found = {pattern: count_files(pattern, data) for pattern in expected}
-    if source.files and any(found[pattern] > expected[pattern] for pattern in expected):
-        return "broken", f"too many files: {missing[0]}"
+    if has_surplus(source, data):
+        return "broken", f"too many files: {missing[0]}: take away those that do not belong there"
+    begun = any(counted(one, data) for one in source.provides)
     if not source.files:
-        return "manual", "to be fetched by hand, see below"
-    host = urlsplit(source.files[0].urls[0]).hostname
-    begun = "; incomplete now" if any(found.values()) else ""
-    return "will download", f"{source.download_mb:,.1f} MB from {host}{begun}"
+        which = f" ({'; '.join(missing)})" if begun else ""
+        return "manual", f"to be fetched by hand, see below{which}"
+    if noted is not None:
+        return "broken", f"{missing[0]}: delete {manifest} and start the run, which fetches them"
+    return "will download", f"{size}{'; incomplete now' if begun else ''}"
 
 
-def _without_source(task_id: str, entry: Entry, data: Path) -> tuple[str, str]:
+def _noted(manifest: Path) -> Sizes:
+    """Return the sizes that a manifest notes; none if it is damaged or of an older version."""
+    try:
+        sizes: Sizes = read_checked_json(manifest).get("sizes", {})
+    except UserError:
+        return {}
+    return sizes
+
+
+def _opened(task_id: str, entry: Entry, data: Path, ready: str) -> tuple[str, str]:
+    """Return whether a data set that the user has put there can be read, and what is passed over."""
+    try:
+        dataset = open_dataset(task_id, entry, data)
+    except UserError as error:
+        return "broken", str(error)
+    return "ready", "; ".join(filter(None, [ready, dataset.notes]))
+
+
+def _without_source(
+    task_id: str, entry: Entry, data: Path, manifests: Path | None
+) -> tuple[str, str]:
     if entry.kind == "embedded":
         return "ready", "comes with the installed packages"
     if isinstance(entry, HuggingFace):
-        return "will download", f"{entry.path} from huggingface.co, if not cached"
-    try:
-        open_dataset(task_id, entry, data)
-    except UserError as error:
-        return "manual", str(error)
-    return "ready", "a part, as you wish" if entry.partial else "the files are there"
+        return _on_the_hub(task_id, entry, manifests)
+    state, detail = _opened(task_id, entry, data, "the files are there")
+    return "manual" if state == "broken" else state, detail
+
+
+def _on_the_hub(task_id: str, entry: HuggingFace, manifests: Path | None) -> tuple[str, str]:
+    if (folder := entry.local_folder) is not None:
+        there = folder.is_dir()
+        return (
+            ("ready", f"folder {folder}") if there else ("manual", f"there is no folder {folder}")
+        )
+    if manifests and (manifests / f"{HUB}{task_id}.json").is_file():
+        return "ready", f"{entry.path}, fetched"
+    return "will download", f"{entry.path} from huggingface.co"
 
 
 def _missing_packages(entry: Entry, sources: Sources) -> Iterator[str]:

@@ -20,19 +20,26 @@ def status(flow: Workflow) -> int:
     return 0
 
 
-def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool) -> int:
+def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool, deep: bool) -> int:
     """Print what is there of every data set, what will be fetched, and what the user must do.
 
     Args:
         profile: of Slurm, to send a small job with it as well; None: none.
+        deep: open every data set, decode some pictures and compare published digests.
 
     Raises:
         UserError: the profile cannot be read, or there is no Slurm.
     """
+    from metaprobe.operations.deep import deepened, published, to_publish
     from metaprobe.operations.doctor import examine, needs_user, report
 
-    findings = examine(flow.run.datasets, flow.run.sources, flow.data)
-    print(report(findings, flow.run.sources, flow.data))
+    datasets, sources = flow.run.datasets, flow.run.sources
+    findings = examine(datasets, sources, flow.data, flow.results / "sources")
+    more: list[str] = []
+    if deep:
+        findings, unknown = deepened(findings, datasets, flow.data, published())
+        more = [*to_publish(unknown)]
+    print("\n".join([report(findings, sources, flow.data), *more]))
     if profile:
         from metaprobe.operations.slurm import trial
 
@@ -41,7 +48,7 @@ def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool)
         read = trial.read_profile(profile, checkout)
         if trial.send(read, flow.data, flow.logs / "doctor", lambda text: print(text, flush=True)):
             return 1
-    return int(strict and needs_user(findings, flow.run.sources, flow.data))
+    return int(strict and needs_user(findings, sources, flow.data))
 
 
 def plan(
@@ -66,7 +73,7 @@ def plan(
     found = Plan(
         states=read_states(flow.stages, flow.expected_of_fragments, evidence),
         jobs=jobs_to_run(checkout, configfiles, overrides),
-        findings=doctor.examine(run.datasets, run.sources, flow.data),
+        findings=doctor.examine(run.datasets, run.sources, flow.data, flow.results / "sources"),
         sources=run.sources,
         per_unit=costs.known(flow.results, flow.logs, size_of, **how),
         size_of=size_of,

@@ -9,11 +9,11 @@ from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.config.backbones import BACKBONES
-from metaprobe.config.datasets import Entry
+from metaprobe.config.datasets import Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
-from metaprobe.data.dataset import has_tree
 from metaprobe.data.new_dataset import declare
+from metaprobe.data.trees import tree_of
 from metaprobe.features.backbones import weights_id
 
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
@@ -98,8 +98,24 @@ class Workflow:
     def source_of(self, task_id: str) -> str | None:
         """Return what must be fetched for a data set; None for data the user has put there."""
         entry = self.entries[task_id]
-        brought = entry.partial or has_tree(task_id, entry, self.data)
+        brought = entry.partial or tree_of(task_id, entry, self.data)
+        if isinstance(entry, HuggingFace):
+            return None if brought or entry.local_folder else f"{layout.HUB}{task_id}"
         return None if brought else entry.source
+
+    @property
+    def sources(self) -> list[str]:
+        """All that can be fetched: the declared sources, and each data set of the Hugging Face Hub."""
+        hub = [
+            f"{layout.HUB}{name}" for name, one in self.entries.items() if one.kind == "huggingface"
+        ]
+        return [*self.run.sources, *hub]
+
+    def provides(self, source: str) -> dict[str, Any]:
+        """Return what a source brings: its files, or a data set of the Hub, as its entry names it."""
+        if source.startswith(layout.HUB):
+            return self.reading(source.removeprefix(layout.HUB))
+        return dict(self.run.sources[source].provides)
 
     def manifest(self, task_id: str) -> list[str]:
         """Return the manifest of the source of a data set; none for data the user has put there."""

@@ -140,6 +140,7 @@ class Fragment(Metrics, Hyperparameters, Identity):  # type: ignore[misc]  # mad
     split: Split
     partial: bool
     read_as: str
+    broken_images: Annotated[int, Field(ge=0)] = 0
     family: str | None
     train_images: Count
     test_images: Count

@@ -63,6 +63,7 @@ def build_fragment(
     provenance = {
         **{f"{split}_majority_rate": metrics.majority_rate(labels[split]) for split in labels},
         **{key: subset[key] for key in of_subset},
+        "broken_images": subset.get("broken_images", 0),
         **{f"{split}_images": subset[split]["images"] for split in labels},
         "family": family,
         "subset_sha256": subset["sha256"],

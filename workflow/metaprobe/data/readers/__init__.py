@@ -18,6 +18,8 @@ from PIL import Image
 from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 
+SHOWN = 3
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -27,11 +29,13 @@ class Pool:
         labels: (N,) int64, classes numbered from 0.
         image: index → decoded picture.
         names: (N) file names, where the images are files of their own.
+        labels_in: the file that the labels stand in, where there is one.
     """
 
     labels: NDArray[np.int64]
     image: Callable[[int], Image.Image]
     names: Sequence[str] = field(default=())
+    labels_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Dataset:
 
     Attributes:
         empty_folders: class folders passed over, as they hold no pictures.
+        passed_over: files in class folders that are no pictures that Pillow reads here.
+        layout: how its files lie, if not as they were published.
         pretext: the self-supervised task that the labels are of; None: the data set's own labels.
         read_as: the kind of reader that made it.
     """
@@ -47,8 +53,21 @@ class Dataset:
     class_names: list[str]
     pools: dict[str, Pool]
     empty_folders: Sequence[str] = field(default=())
+    passed_over: Sequence[str] = field(default=())
+    layout: str = ""
     pretext: str | None = None
     read_as: str = ""
+
+    @property
+    def notes(self) -> str:
+        """What people should know of how it was read; empty if nothing."""
+        notes = [self.layout]
+        if count := len(self.passed_over):
+            files = "1 file is" if count == 1 else f"{count:,} files are"
+            more = ", ..." if count > SHOWN else ""
+            shown = ", ".join(self.passed_over[:SHOWN])
+            notes.append(f"{files} passed over, as Pillow does not read it here: {shown}{more}")
+        return "; ".join(filter(None, notes))
 
 
 def read(task_id: str, entry: Entry, data: Path) -> Dataset:

@@ -13,30 +13,35 @@ from metaprobe.data.readers import Dataset, Pool, damaged_file
 CLASS_NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 SIDE = 48
 TEST_PARTS = ["PublicTest", "PrivateTest"]
+WITH_TEST_LABELS = ("fer2013.csv", "icml_face_data.csv")
+WITHOUT = "train.csv"
 
 
 def read(task_id: str, entry: FER2013, data: Path) -> Dataset:
     """Return the pictures of `fer2013.csv` or `icml_face_data.csv`: official parts (public and private test joined).
 
-    With `train.csv` alone, whose companion `test.csv` has no labels, its pictures are one pool.
+    They lie in `fer2013/` or `FER2013/`. With `train.csv` alone, whose companion `test.csv` has no
+    labels, its pictures are one pool.
 
     Raises:
         UserError: no such file is there, or it is damaged.
     """
-    root = data / "fer2013"
-    for file in (root / "fer2013.csv", root / "icml_face_data.csv"):
+    roots = (data / "fer2013", data / "FER2013")
+    for file in (root / name for root in roots for name in WITH_TEST_LABELS):
         if file.is_file():
             table = _table(task_id, file, ["emotion", "pixels", "Usage"])
             usage = table["Usage"]
             if strange := set(usage) - {"Training", *TEST_PARTS}:
                 raise damaged_file(task_id, file, f"no part is called {min(strange, key=str)}")
             parts = {"train": table[usage == "Training"], "test": table[usage.isin(TEST_PARTS)]}
-            return Dataset(CLASS_NAMES, {split: _pool(rows) for split, rows in parts.items()})
-    if (file := root / "train.csv").is_file():
-        return Dataset(CLASS_NAMES, {"pool": _pool(_table(task_id, file, ["emotion", "pixels"]))})
+            return Dataset(CLASS_NAMES, {split: _pool(rows, file) for split, rows in parts.items()})
+    for file in (root / WITHOUT for root in roots):
+        if file.is_file():
+            table = _table(task_id, file, ["emotion", "pixels"])
+            return Dataset(CLASS_NAMES, {"pool": _pool(table, file)})
     raise UserError(
-        f"{task_id}: {root} has neither fer2013.csv nor icml_face_data.csv nor train.csv; "
-        "put one of them there"
+        f"{task_id}: {roots[0]} has neither fer2013.csv nor icml_face_data.csv nor train.csv; "
+        "put one of them there, or Kaggle's folders train/angry/ ... and test/angry/ ..."
     )
 
 
@@ -53,11 +58,11 @@ def _table(task_id: str, file: Path, columns: list[str]) -> pd.DataFrame:
     return table
 
 
-def _pool(rows: pd.DataFrame) -> Pool:
+def _pool(rows: pd.DataFrame, file: Path) -> Pool:
     pixels = rows["pixels"].to_numpy(dtype=object)
 
     def image(index: int) -> Image.Image:
         values = np.array(pixels[index].split(), dtype=np.uint8)
         return Image.fromarray(values.reshape(SIDE, SIDE))
 
-    return Pool(rows["emotion"].to_numpy(), image)
+    return Pool(rows["emotion"].to_numpy(), image, labels_in=str(file))

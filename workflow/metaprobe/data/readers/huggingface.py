@@ -1,5 +1,6 @@
 """Reader of image-classification data sets of the Hugging Face Hub, through the package `datasets`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,18 @@ from metaprobe.core.errors import UserError
 from metaprobe.config.datasets import HuggingFace
 from metaprobe.data.readers import Dataset, Pool, numbered_classes, optional_package
 
+# Queued jobs may have no internet; only `fetch` asks the Hub.
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+
 
 def read(task_id: str, entry: HuggingFace, data: Path) -> Dataset:
-    """Return the revision `revision` of the data set `path`, cached in `huggingface` below the data folder.
+    """Return the revision `revision` of the data set `path` from `huggingface` below the data folder.
 
     Its splits named by `train` and `test` (by default so called), or the one named by `pool`. The
-    first reading downloads it.
+    Hub is not asked: `fetch` has brought the files, or `path` is a local folder.
     """
-    hub = optional_package(task_id, "datasets")
-    names = (
-        {"train": entry.train, "test": entry.test} if entry.pool is None else {"pool": entry.pool}
-    )
-    tables = {split: _load(task_id, hub, entry, data, name) for split, name in names.items()}
+    os.environ.update(OFFLINE)
+    tables = _load(task_id, entry, data)
     labels = {split: _column(task_id, table, entry) for split, table in tables.items()}
     class_names = _class_names(next(iter(tables.values())), labels, entry)
     pools = {
@@ -30,21 +31,46 @@ def read(task_id: str, entry: HuggingFace, data: Path) -> Dataset:
     return Dataset(class_names, pools)
 
 
-def _load(task_id: str, hub: Any, entry: HuggingFace, data: Path, split: str) -> Any:
-    try:
-        return hub.load_dataset(
-            entry.path,
-            entry.config_name,
-            split=split,
-            revision=entry.revision,
-            cache_dir=str(data / "huggingface"),
-        )
-    except Exception as error:  # of the network, the Hub, and each file format
-        raise UserError(
-            f"{task_id}: the split {split} of {entry.path} at revision {entry.revision} cannot "
-            f"be loaded ({type(error).__name__}: {error}); correct the entry in datasets.yaml, or "
-            "repair the connection and start again"
-        ) from error
+def fetch(task_id: str, entry: HuggingFace, data: Path) -> dict[str, Any]:
+    """Bring a data set from the Hub below the data folder; return the manifest.
+
+    Raises:
+        UserError: it cannot be fetched, or the package `datasets` is missing.
+    """
+    tables = _load(task_id, entry, data)
+    images = {split: len(table) for split, table in tables.items()}
+    return {"source": entry.path, "revision": entry.revision, "images": images}
+
+
+def _load(task_id: str, entry: HuggingFace, data: Path) -> dict[str, Any]:
+    """Return the table of each part."""
+    hub = optional_package(task_id, "datasets")
+    names = (
+        {"train": entry.train, "test": entry.test} if entry.pool is None else {"pool": entry.pool}
+    )
+    local = entry.local_folder
+    tables = {}
+    for split, name in names.items():
+        try:
+            tables[split] = hub.load_dataset(
+                entry.path if local is None else str(local),
+                entry.config_name,
+                split=name,
+                revision=entry.revision if local is None else None,
+                cache_dir=str(cache_folder(entry, data)),
+            )
+        except Exception as error:  # of the network, the Hub, and each file format
+            raise UserError(
+                f"{task_id}: the split {name} of {entry.path} at revision {entry.revision} cannot "
+                f"be loaded ({type(error).__name__}: {error}); correct the entry in datasets.yaml, "
+                "or repair the connection and start again"
+            ) from error
+    return tables
+
+
+def cache_folder(entry: HuggingFace, data: Path) -> Path:
+    """Return where a revision is kept; each apart, as without the Hub a cache does not tell them."""
+    return data / "huggingface" / entry.revision
 
 
 def _column(task_id: str, table: Any, entry: HuggingFace) -> list[Any]:

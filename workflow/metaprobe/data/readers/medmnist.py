@@ -43,7 +43,9 @@ def _pool(task_id: str, file: Path, split: str) -> Pool:
             )
         return found
 
-    return Pool(labels[:, 0], lambda index: Image.fromarray(pictures()[index]))
+    return Pool(
+        labels[:, 0], lambda index: Image.fromarray(pictures()[index]), labels_in=str(file)
+    )
 
 
 def _array(task_id: str, file: Path, name: str) -> NDArray[Any]:

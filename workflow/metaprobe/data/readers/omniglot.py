@@ -11,6 +11,7 @@ import numpy as np
 from metaprobe.core.errors import UserError
 from metaprobe.data.transforms import open_image
 from metaprobe.config.datasets import Omniglot
+from metaprobe.data.inventory import is_hidden
 from metaprobe.data.readers import Dataset, Pool, damaged_file
 
 TRAINING_DRAWERS = 16
@@ -19,7 +20,11 @@ TRAINING_DRAWERS = 16
 def read(task_id: str, entry: Omniglot, data: Path) -> Dataset:
     """List `omniglot-py/images_background/<alphabet>/<character>/<number>_<drawer>.png`."""
     root = data / "omniglot-py" / "images_background"
-    files = sorted(root.glob("[!.]*/character*/[!.]*.png"))
+    files = sorted(
+        file
+        for file in root.glob("*/character*/*.png")
+        if not any(map(is_hidden, file.relative_to(root).parts))
+    )
     if not files:
         raise UserError(
             f"{task_id}: {root} holds no pictures; unpack images_background.zip in {root.parent}"

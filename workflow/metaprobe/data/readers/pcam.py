@@ -34,7 +34,8 @@ def _pool(task_id: str, root: Path, split: str) -> Pool:
     pictures, labels = _dataset(task_id, x, "x"), _dataset(task_id, y, "y")
     if len(labels) != len(pictures):
         raise unequal_files(task_id, (x, len(pictures)), (y, len(labels)))
-    return Pool(labels[:, 0, 0, 0].astype(np.int64), lambda index: Image.fromarray(pictures[index]))
+    numbers = labels[:, 0, 0, 0].astype(np.int64)
+    return Pool(numbers, lambda index: Image.fromarray(pictures[index]), labels_in=str(y))
 
 
 def _dataset(task_id: str, file: Path, name: str) -> Any:

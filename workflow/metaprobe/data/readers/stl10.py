@@ -49,7 +49,7 @@ def _labelled(task_id: str, root: Path, split: str) -> Pool:
     labels = np.fromfile(y, dtype=np.uint8).astype(np.int64) - 1
     if len(labels) != len(pictures):
         raise unequal_files(task_id, (x, len(pictures)), (y, len(labels)))
-    return Pool(labels, lambda index: _picture(pictures, index))
+    return Pool(labels, lambda index: _picture(pictures, index), labels_in=str(y))
 
 
 def _rotated(task_id: str, file: Path) -> Pool:

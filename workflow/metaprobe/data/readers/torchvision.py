@@ -3,6 +3,7 @@
 import inspect
 import os
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from metaprobe.core.errors import UserError
 from metaprobe.config.datasets import Arguments, Torchvision
+from metaprobe.data.inventory import is_hidden
 from metaprobe.data.readers import Dataset, Pool, missing_package, numbered_classes
 
 UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says, unchecked
@@ -77,7 +79,7 @@ def build(task_id: str, class_name: str, data: Path, arguments: Arguments) -> An
         raise missing_package(task_id, error.name or str(error)) from error
     except Exception as error:  # a damaged file can make its parser raise anything
         reason = str(error).partition("\n")[0].partition("You can use download=True")[0]
-        where = _file_in_hand(error, data) or f"its files below {data}"
+        where = _file_in_hand(error, data) or _file_at_fault(error, data) or f"its files below {data}"
         raise UserError(
             f"{task_id}: torchvision's {class_name}({arguments}) cannot read {where} "
             f"({type(error).__name__}: {reason.strip()}); replace what is missing or damaged"
@@ -96,6 +98,51 @@ def _file_in_hand(error: Exception, data: Path) -> str | None:
     return next(filter(os.path.isfile, below), None)
 
 
+def _file_at_fault(error: Exception, data: Path) -> str | None:
+    """Return the file that made torchvision say no more than `Dataset not found or corrupted`.
+
+    It is one that the object under construction lists with another digest, or names and lacks.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    made = next((f.f_locals["self"] for f in reversed(frames) if "self" in f.f_locals), None)
+    if made is None:
+        return None
+    from torchvision.datasets import utils
+
+    for file, md5 in _listed(made, data):
+        if not utils.check_integrity(file, md5):
+            return file
+    paths = [str(value) for value in vars(made).values() if isinstance(value, (str, Path))]
+    below = [path for path in paths if path.startswith(f"{data}{os.sep}")]
+    return next((path for path in below if not os.path.exists(path)), None)
+
+
+def _listed(made: Any, data: Path) -> Iterator[tuple[str, str]]:
+    """Yield path and MD5 of the files that a torchvision object checks when it is made."""
+    folder = data / getattr(made, "_base_folder", getattr(made, "base_folder", ""))
+    listed = [*getattr(made, "train_list", ()), *getattr(made, "test_list", ())]
+    listed += [getattr(made, "split_list", {}).get(getattr(made, "split", ""), ())]  # SVHN
+    listed += [
+        pair for key, pair in getattr(made, "_file_dict", {}).items() if key != "image"
+    ]  # Flowers102, whose archive need not stay
+    meta = getattr(made, "meta", None) or {}
+    listed += [(meta["filename"], meta["md5"])] if "filename" in meta else []
+    yield from ((str(folder / name), md5) for *_, name, md5 in filter(None, listed))
+
+
+def _labels_in(dataset: Any) -> str:
+    """Return the file of the labels, where torchvision tells or it is one of MNIST's kin."""
+    from torchvision.datasets import MNIST
+
+    if not isinstance(dataset, MNIST):
+        return ""
+    if hasattr(dataset, "labels_file"):  # EMNIST
+        return str(dataset.labels_file)
+    stem = getattr(dataset, "what", "") or ("train" if dataset.train else "t10k")
+    found = sorted(Path(dataset.raw_folder).glob(f"*{stem}*-labels-*"))
+    return next((str(file) for file in found if not is_hidden(file.name)), "")
+
+
 def _pool(task_id: str, dataset: Any, entry: Torchvision, data: Path) -> Pool:
     files = _files(dataset)
     kept = _usable(task_id, files, entry) if files else np.arange(len(dataset))
@@ -107,7 +154,9 @@ def _pool(task_id: str, dataset: Any, entry: Torchvision, data: Path) -> Pool:
         )
 
     names = [os.path.relpath(files[i], data) for i in kept] if files else []
-    return Pool(labels[kept], lambda index: dataset[int(kept[index])][0], names)
+    return Pool(
+        labels[kept], lambda index: dataset[int(kept[index])][0], names, _labels_in(dataset)
+    )
 
 
 def _labels(task_id: str, dataset: Any, entry: Torchvision) -> NDArray[np.int64]:
@@ -159,7 +208,7 @@ def _usable(task_id: str, files: list[str], entry: Torchvision) -> NDArray[np.in
     """
     folders = {os.path.dirname(file) for file in files}
     listed = {folder: set(os.listdir(folder)) for folder in folders if os.path.isdir(folder)}
-    visible = [i for i, file in enumerate(files) if not os.path.basename(file).startswith(".")]
+    visible = [i for i, file in enumerate(files) if not is_hidden(os.path.basename(file))]
     there: list[int] = []
     missing: list[int] = []
     for index in visible:
@@ -185,4 +234,5 @@ def _join(pools: list[Pool]) -> Pool:
         return pools[which].image(index - int(starts[which]))
 
     names = [name for pool in pools for name in pool.names]
-    return Pool(np.concatenate([pool.labels for pool in pools]), image, names)
+    labels = np.concatenate([pool.labels for pool in pools])
+    return Pool(labels, image, names, pools[0].labels_in)

@@ -67,7 +67,7 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
 
 
 def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], Proof]]:
-    for source in flow.run.sources:
+    for source in flow.sources:
         yield "manifests", layout.SOURCE, {"source": source}, checked_json
     for name in flow.architectures:
         yield "receipts of weights", layout.WEIGHTS, {"architecture": name}, _receipt
