@@ -1,6 +1,7 @@
 """The workflow as a user runs it: plans, a whole tiny run, reruns, failures."""
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -110,6 +111,33 @@ def test_second_run_does_nothing_and_a_moved_checkout_neither(checkout) -> None:
     for file in (checkout / "workflow").glob("**/*"):
         os.utime(file)
     assert planned(checkout, *TINY) == {}
+
+
+def test_published_weights_reach_the_backbone(checkout) -> None:
+    """A receipt that the extraction cannot read, which no run with random weights would tell."""
+    import torch
+    from torchvision import models
+
+    file = checkout / "data/weights/resnet18-of-the-test.pth"
+    file.parent.mkdir()
+    torch.manual_seed(5)
+    torch.save(models.resnet18().state_dict(), file)
+    weights = {"id": "ResNet18_Weights.IMAGENET1K_V1", "file": file.name}
+    weights["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    receipt = checkout / "results/published/weights/ResNet18.json"
+    receipt.parent.mkdir(parents=True)
+    receipt.write_text(json.dumps(weights))
+
+    def change(content):
+        content["weights"] = "imagenet"
+        content["only_datasets"], content["only_configurations"] = ["Digits"], ["resnet18-plain"]
+        content["pathvars"] = {"results": "results/published", "logs": "results/published/logs"}
+
+    edit_yaml(checkout / "tiny.yaml", change)
+    result = snakemake(checkout, *TINY)
+    assert result.returncode == 0, result.stdout
+    fragment = checkout / "results/published/metrics/Digits/resnet18-plain.json"
+    assert json.loads(fragment.read_text())["weights"] == weights
 
 
 def test_changed_learning_rate_reruns_its_experiments(checkout) -> None:

@@ -22,7 +22,7 @@ with logged(snakemake.log[0]):
         backbone=Backbone(**params.backbone),
         weights=params.weights,
         seed=params.seed,
-        weights_receipt=snakemake.input.get("weights") or None,
+        weights_receipt=(snakemake.input.get("weights") or [None])[0],
         weights_folder=weights_folder(config.get("weights_folder"), config["data"]),
         device=config["device"],
         engine=params.engine,
