@@ -16,7 +16,8 @@ def status(flow: Workflow) -> int:
     jobs = queue.read_queue(Path.cwd())
     evidence = gather(flow, jobs or ())
     print(report(read_states(flow.stages, flow.expected_of_fragments, evidence)))
-    print("".join(f"{line}\n" for line in queue.report(jobs)), end="")
+    if jobs or evidence.at_work:  # else a squeue without an answer is nobody's concern
+        print("".join(f"{line}\n" for line in queue.report(jobs)), end="")
     return 0
 
 
