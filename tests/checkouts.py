@@ -61,7 +61,7 @@ def snakemake(
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=1200,
+        timeout=2400,
         check=False,
     )
 

@@ -50,7 +50,7 @@ def test_thirty_rows_from_thirty_true_formats(tmp_path, monkeypatch) -> None:
         "data": str(data),
     }
     (folder / "mine.yaml").write_text(json.dumps(settings))
-    result = snakemake(folder, "--configfile", "mine.yaml", "--quiet", "rules")
+    result = snakemake(folder, "aggregate", "--configfile", "mine.yaml", "--quiet", "rules")
     assert result.returncode == 0, result.stdout[-4000:]
     with open(folder / "results/target_representations.csv", newline="") as file:
         rows = list(csv.DictReader(file))
