@@ -8,7 +8,7 @@ CORES ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup development demo test test-slow check timings bench lock clean
+.PHONY: setup development demo test test-slow test-long check timings bench lock clean
 
 setup: .venv/installed
 development: .venv/development
@@ -35,7 +35,10 @@ test: development
 
 test-slow: development
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m slow --ignore tests/test_slurm.py
-	$(BIN)/python -m pytest -m slow tests/test_slurm.py
+	$(BIN)/python -m pytest -m "slow and not long" tests/test_slurm.py
+
+test-long: development
+	$(BIN)/python -m pytest -m long tests/test_slurm.py
 
 check: development
 	$(BIN)/ruff check .

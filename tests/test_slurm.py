@@ -275,6 +275,7 @@ def test_a_cancelled_job_costs_only_itself(checkout, local) -> None:
     assert files(checkout, but="Digits/(resnet18|ResNet18)") == before
 
 
+@pytest.mark.long
 def test_time_limit_and_a_restarted_controller(checkout, local, cluster) -> None:
     """A job that is killed in the same minute again; jobs forgotten while slurmctld is away."""
     before = files(checkout, but=DELETED)
@@ -362,6 +363,7 @@ def test_limits_are_told_and_a_full_queue_means_later(checkout, local) -> None:
         assert words in told, told
 
 
+@pytest.mark.long
 def test_a_run_may_be_a_job_itself(checkout, local) -> None:
     """The documented line that ends with `snakemake: not found` in a file that nobody looks at."""
     release(checkout)
@@ -398,6 +400,7 @@ def test_ctrl_c_cancels_while_squeue_is_asked(checkout, tmp_path) -> None:
     assert not left
 
 
+@pytest.mark.long
 def test_a_lost_node_costs_only_time(checkout, local, cluster) -> None:
     """A job that dies with its node, or a node that is never used again."""
     before = files(checkout, but=DELETED)
@@ -412,6 +415,7 @@ def test_a_lost_node_costs_only_time(checkout, local, cluster) -> None:
     assert files(checkout, but=DELETED) == before
 
 
+@pytest.mark.long
 def test_jobs_that_outlive_their_snakemake_spoil_nothing(checkout, local) -> None:
     """Two runs that write the same files, or an orphan that deletes them when it is cancelled."""
     before = files(checkout, but=DELETED)
