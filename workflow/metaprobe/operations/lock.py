@@ -55,7 +55,7 @@ def _in_use(results: Path, owner: Process | None) -> str:
         return f"another run has just begun or is about to end on {results}: try again"
     return (
         f"another run is at work on {results}: {owner}. Wait for it, or stop it: "
-        f"kill -INT {owner.number}"
+        f"kill -INT {owner.number} (its running jobs are finished first)"
     )
 
 

@@ -13,7 +13,7 @@ def status(flow: Workflow) -> int:
     from metaprobe.operations.slurm import queue
     from metaprobe.operations.status import gather, read_states, report
 
-    jobs = queue.read_queue(Path.cwd())
+    jobs = queue.read_queue_of_runs(Path.cwd())
     evidence = gather(flow, jobs or ())
     print(report(read_states(flow.stages, flow.expected_of_fragments, evidence)))
     if jobs or evidence.at_work:  # else a squeue without an answer is nobody's concern
@@ -62,14 +62,14 @@ def plan(
     """Print what a run would do and take."""
     from metaprobe.operations import costs, doctor
     from metaprobe.operations.plan import Plan, report
-    from metaprobe.operations.slurm.queue import read_queue
+    from metaprobe.operations.slurm.queue import read_queue_of_runs
     from metaprobe.operations.snakemake_coupling import jobs_to_run
     from metaprobe.operations.status import gather, read_states
 
     run = flow.run
     size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
     how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
-    evidence = gather(flow, read_queue(Path.cwd()) or ())
+    evidence = gather(flow, read_queue_of_runs(Path.cwd()) or ())
     folders = {"data": flow.data, "results": flow.results}
     found = Plan(
         states=read_states(flow.stages, flow.expected_of_fragments, evidence),

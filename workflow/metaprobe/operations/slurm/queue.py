@@ -13,6 +13,7 @@ from metaprobe.operations.slurm.commands import ask
 from metaprobe.operations.slurm.reasons import OF_WHOM
 
 MARK = "rule_"  # what the comment of every job begins with that Snakemake submits
+SUBMITTING = ".snakemake/metaprobe/slurm"
 FORMAT = "%i|%T|%r|%V|%L|%j|%Z|%k"
 RUNS = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "CONFIGURING", "SIGNALING", "STAGE_OUT")
 MEANINGS = {
@@ -73,6 +74,17 @@ class InQueue:
     def runs(self) -> bool:
         """Whether it has begun and not ended."""
         return self.state in RUNS
+
+
+def note_submitting(folder: Path) -> None:
+    """Remember that a run in `folder` gives its jobs to Slurm."""
+    (folder / SUBMITTING).parent.mkdir(parents=True, exist_ok=True)
+    (folder / SUBMITTING).touch()
+
+
+def read_queue_of_runs(folder: Path) -> list[InQueue] | None:
+    """Return what `read_queue` does; where no run has given its jobs to Slurm, squeue is not asked."""
+    return read_queue(folder) if (folder / SUBMITTING).exists() else []
 
 
 def read_queue(folder: Path, seconds: float = 10.0) -> list[InQueue] | None:

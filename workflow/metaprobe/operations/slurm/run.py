@@ -6,6 +6,7 @@ from typing import Any
 from metaprobe.operations import snakemake_coupling
 from metaprobe.operations.slurm import executor, limits
 from metaprobe.operations.slurm.check import check_slurm
+from metaprobe.operations.slurm.queue import note_submitting
 
 
 def begin(folder: Path, workflow: Any) -> executor.Watched | None:
@@ -18,6 +19,7 @@ def begin(folder: Path, workflow: Any) -> executor.Watched | None:
     check_slurm(folder, submits=submits)
     if not submits:
         return None
+    note_submitting(folder)
     scheduler = workflow.scheduler
     if (places := limits.free_places()) and executor.lower_jobs(scheduler, places[1]):
         most, free = places
