@@ -1,6 +1,7 @@
 """The text of a configuration file: YAML, read within bounds, as such files come from others."""
 
 from collections.abc import Hashable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,7 @@ def read_strictly(file: str | Path) -> dict[str, Any]:
             brackets or numbers would take all the memory there is.
     """
     try:
-        text = _text_of(Path(file))
-        _check_bounds(text)
-        content = yaml.load(text, Loader=_StrictLoader)
+        content = _parsed(_text_of(Path(file)))
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -37,6 +36,13 @@ def read_strictly(file: str | Path) -> dict[str, Any]:
     if "__use_yte__" in content:
         raise UserError(f"{file}: __use_yte__ would run what the file says as Python: remove it")
     return content
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:
+    """Return what a YAML text says; a start of Snakemake reads each file more than once."""
+    _check_bounds(text)
+    return yaml.load(text, Loader=_StrictLoader)
 
 
 def _text_of(file: Path) -> str:
