@@ -1,7 +1,8 @@
-"""From a PIL image to what the backbones see: the two transforms of the protocol."""
+"""From a PIL image to what a backbone sees: two transforms, each for every preprocessing."""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,30 @@ SIDE = 224
 RESIZED_SIDE = 256
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pictures are prepared for a backbone.
+
+    Attributes:
+        size: side of the square that the backbone sees.
+        resized: what the shorter side is resized to before the centre of `size` is cut out.
+        squash: the whole picture is resized to a square of `resized`, its shape notwithstanding.
+        interpolation: Pillow's filter, in small letters.
+        mean, std: of the channels, of values in [0, 1].
+    """
+
+    size: int = SIDE
+    resized: int = RESIZED_SIDE
+    squash: bool = False
+    interpolation: str = "bilinear"
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+
+
+PROTOCOL = Preprocessing()
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
@@ -28,33 +53,33 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Return one luminance channel three times, resized to 224 × 224, nothing cropped: (3, 224, 224)."""
-    channel = resize(eight_bits(image).convert("L"), (SIDE, SIDE))
-    return np.broadcast_to(channel, (3, SIDE, SIDE))
+def grey(image: Image.Image, to: Preprocessing = PROTOCOL) -> NDArray[np.uint8]:
+    """Return one luminance channel three times, all of it in a square: (3, size, size)."""
+    channel = resize(eight_bits(image).convert("L"), (to.size, to.size), to.interpolation)
+    return np.broadcast_to(channel, (3, to.size, to.size))
 
 
-def colour(image: Image.Image) -> NDArray[np.uint8]:
-    """Return RGB, shorter side resized to 256, centre crop of 224: (3, 224, 224).
+def colour(image: Image.Image, to: Preprocessing = PROTOCOL) -> NDArray[np.uint8]:
+    """Return RGB, resized, and its centre: (3, size, size).
 
-    Sizes and offsets are rounded as torchvision's Resize(256) and CenterCrop(224) do.
+    Sizes and offsets are rounded as torchvision's Resize and CenterCrop do.
     """
     image = eight_bits(image).convert("RGB")
     short, long = sorted(image.size)
-    resized = (RESIZED_SIDE, int(RESIZED_SIDE * long / short))
+    resized = (to.resized, to.resized if to.squash else int(to.resized * long / short))
     size = resized if image.width <= image.height else resized[::-1]
-    pixels = resize(image, size)
-    left, top = (round((length - SIDE) / 2) for length in size)
-    return pixels[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)
+    pixels = resize(image, size, to.interpolation)
+    left, top = (round((length - to.size) / 2) for length in size)
+    return pixels[top : top + to.size, left : left + to.size].transpose(2, 0, 1)
 
 
-def resize(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the image at (width, height) as Pillow resizes it, bilinear: (height, width[, channels]).
+def resize(image: Image.Image, size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
+    """Return the image at (width, height) as Pillow resizes it: (height, width[, channels]).
 
     Where its arithmetic is exact too, torch's resize does the work in a third of the time.
     """
-    if not all(map(torch_is_exact, image.size, size)):
-        return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+    if interpolation != "bilinear" or not all(map(torch_is_exact, image.size, size)):
+        return np.asarray(image.resize(size, Image.Resampling[interpolation.upper()]))
     import torch
 
     pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)
@@ -73,17 +98,18 @@ def torch_is_exact(source: int, target: int) -> bool:
     return source <= target and parts <= 256 and parts.bit_count() == 1
 
 
-TRANSFORMS: dict[str, Callable[[Image.Image], NDArray[np.uint8]]] = {"grey": grey, "colour": colour}
+Transform = Callable[[Image.Image, Preprocessing], NDArray[np.uint8]]
+TRANSFORMS: dict[str, Transform] = {"grey": grey, "colour": colour}
 
 
-def normalise(pixels: "torch.Tensor") -> "torch.Tensor":
-    """Return ImageNet normalisation of a uint8 batch (N, 3, H, W), in the order of ToTensor, Normalize."""
+def normalise(pixels: "torch.Tensor", to: Preprocessing = PROTOCOL) -> "torch.Tensor":
+    """Return a uint8 batch (N, 3, H, W) normalised, in the order of ToTensor and Normalize."""
     import torch
 
     batch = pixels.float().div_(255)
     mean, std = (
         torch.tensor(values, device=pixels.device).view(1, 3, 1, 1)
-        for values in (IMAGENET_MEAN, IMAGENET_STD)
+        for values in (to.mean, to.std)
     )
     return batch.sub_(mean).div_(std)
 
