@@ -7,6 +7,7 @@ CPU seconds leave out the start of Python and the building of the networks.
 Usage: python benchmarks/experiments.py literal | torch | openvino [float32 | bfloat16]
 """
 
+import copy
 import json
 import sys
 import time
@@ -14,17 +15,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.load import read_strictly
 from metaprobe.core.randomness import Draws
 from metaprobe.data.readers.embedded import handwritten_digits
-from metaprobe.data.transforms import grey
-from metaprobe.features.backbones import build_backbone, random_state
+from metaprobe.data.transforms import SIDE, grey
 from metaprobe.features.engines import ENGINES, keep_freed_memory
 from metaprobe.features.extraction import extract
+from metaprobe.features.random_weights import random_network
 from metaprobe.training.heads import LabelledFeatures, train_head
 from metaprobe.training.metrics import accuracy, cross_entropy, logits
 
+from benchmarks.backbones import BACKBONES, ready
 from benchmarks.literal import run_literally
 
 TASK, SEED, CLASSES = "Digits", 0, 10
@@ -46,12 +47,15 @@ def run_all_literally() -> Outcome:
     parts = dict(zip(SIZES, indices, strict=True))
     images = {part: [pool.image(i) for i in chosen] for part, chosen in parts.items()}
     labels = {part: pool.labels[chosen] for part, chosen in parts.items()}
-    states = {name: random_state(one, SEED) for name, one in BACKBONES.items()}
+    networks = {
+        name: random_network(one, SEED, SIDE).requires_grad_(False)
+        for name, one in BACKBONES.items()
+    }
     metrics = {}
     start = time.process_time()
     for name, chosen in configurations().items():
-        state = states[chosen["architecture"]]
-        metrics[name] = run_literally(TASK, images, labels, CLASSES, state, chosen, SEED)
+        network = copy.deepcopy(networks[chosen["architecture"]])
+        metrics[name] = run_literally(TASK, images, labels, CLASSES, network, chosen, SEED)
     return {"seconds": time.process_time() - start, "metrics": metrics}
 
 
@@ -60,9 +64,7 @@ def run_all_on_features(engine: str, precision: str = "float32") -> Outcome:
     keep_freed_memory()
     pool = handwritten_digits().pools["pool"]
     runners = {
-        name: ENGINES[engine](
-            build_backbone(one, random_state(one, SEED)), one, torch.device("cpu"), precision, 1
-        )
+        name: ENGINES[engine](ready(one, SEED), torch.device("cpu"), precision, 1)
         for name, one in BACKBONES.items()
     }
     metrics = {}

@@ -1,17 +1,17 @@
 """Images per CPU second of each engine and backbone, beside the machine's own GEMM rate."""
 
+import copy
 import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.data.transforms import normalise
-from metaprobe.features.backbones import build_backbone, random_state
 from metaprobe.features.engines import ENGINES, keep_freed_memory
 from metaprobe.features.extraction import run_in_memory
-from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.backbones import BACKBONES, ready
 
 IMAGES, ROUNDS = 32, 5
 CPU = torch.device("cpu")
@@ -29,25 +29,18 @@ def gemm_rate() -> float:
     return max(rates)
 
 
-def gigaflops(backbone: torch.nn.Module) -> float:
-    """Floating-point operations of one image, two per multiplication and addition."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        backbone(torch.zeros(1, 3, 224, 224))
-    return counter.get_total_flops() / 1e9
-
-
 def ways(architecture: str, engines: list[str]) -> dict[str, Callable[[np.ndarray], object]]:
     """What takes images (N, 3, 224, 224) to features: plain torch, and the engines."""
-    chosen = BACKBONES[architecture]
-    backbone = build_backbone(chosen, random_state(chosen, 0))
+    backbone = ready(BACKBONES[architecture])
+    plain = copy.deepcopy(backbone.network)
 
     def eager(pixels: np.ndarray) -> torch.Tensor:
         with torch.inference_mode():
-            return backbone(normalise(torch.from_numpy(pixels)))
+            return plain(normalise(torch.from_numpy(pixels)))
 
     found: dict[str, Callable[[np.ndarray], object]] = {"eager": eager}
     for name in engines:
-        engine = ENGINES[name](backbone, chosen, CPU, "float32", 1)
+        engine = ENGINES[name](copy.deepcopy(backbone), CPU, "float32", 1)
         found[name] = lambda pixels, engine=engine: run_in_memory(engine, pixels)
     return found
 
@@ -60,7 +53,7 @@ def measure(engines: list[str]) -> tuple[float, dict[str, dict[str, float]], dic
     rates, flops = {}, {}
     gemm = gemm_rate()
     for architecture, backbone in BACKBONES.items():
-        flops[architecture] = gigaflops(build_backbone(backbone, random_state(backbone, 0)))
+        flops[architecture] = 2 * ready(backbone).gflop  # two for a multiplication and addition
         candidates = ways(architecture, engines)
         seconds: dict[str, list[float]] = {name: [] for name in candidates}
         for round_number in range(ROUNDS + 1):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.configurations import Grid
 from metaprobe.config.load import read_strictly
 from metaprobe.core.files import digest_arrays, write_arrays
 from metaprobe.training.sweep import sweep
+
+from benchmarks.backbones import BACKBONES, ready
 
 TRAIN, TEST, CLASSES = 5000, 1000, 10
 
@@ -18,7 +19,7 @@ TRAIN, TEST, CLASSES = 5000, 1000, 10
 def write_features(path: Path, architecture: str) -> None:
     """Features as behind a ReLU, of classes that can be told apart in part."""
     rng = np.random.default_rng(0)
-    width = BACKBONES[architecture].feature_width
+    width = ready(BACKBONES[architecture]).width
     centres = rng.normal(size=(CLASSES, width)) * 0.3
     arrays = {}
     for part, count in (("train", TRAIN), ("test", TEST)):

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.core.randomness import Draws
 from metaprobe.data.transforms import IMAGENET_MEAN, IMAGENET_STD
-from metaprobe.features.backbones import build_network
+from metaprobe.features.networks import last_linear
 from PIL import Image
 from torch.nn.functional import cross_entropy
 from torchvision import transforms
@@ -48,19 +47,19 @@ def run_literally(
     images: dict[str, Sequence[Image.Image]],
     labels: dict[str, np.ndarray],
     class_count: int,
-    state: dict[str, torch.Tensor],
+    network: torch.nn.Module,
     hyperparameters: dict[str, Any],
     seed: int,
 ) -> dict[str, float]:
     """Train one configuration and return its metrics, as they stand in the table."""
-    backbone = BACKBONES[hyperparameters["architecture"]]
     draws = Draws(seed, task_id)
-    network = build_network(backbone, state)
-    linear = torch.nn.Linear(backbone.feature_width, class_count)
-    weight, bias = draws.initial_head(backbone.feature_width, class_count)
+    name, last = last_linear(network)
+    assert last is not None
+    linear = torch.nn.Linear(last.in_features, class_count)
+    weight, bias = draws.initial_head(last.in_features, class_count)
     linear.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
     dropout = DrawnDropout(draws, hyperparameters["dropout_rate"])
-    setattr(network, backbone.classifier, torch.nn.Sequential(dropout, linear))
+    network.set_submodule(name, torch.nn.Sequential(dropout, linear))
     optimizer = torch.optim.Adam(
         linear.parameters(),
         lr=hyperparameters["learning_rate"],

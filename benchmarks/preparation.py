@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from metaprobe.config.backbones import BACKBONES
-from metaprobe.data.transforms import TRANSFORMS
-from metaprobe.features.backbones import build_backbone, random_state
+from metaprobe.data.transforms import PROTOCOL, TRANSFORMS
 from metaprobe.features.engines import TorchEngine
 from metaprobe.features.extraction import extract
 from PIL import Image
+
+from benchmarks.backbones import BACKBONES, ready
 
 PICTURES = 96
 KINDS = {
@@ -41,16 +41,14 @@ def prepared(sources: list[bytes | Image.Image], transform: str) -> Iterator[np.
     """What the workflow's readers and transforms do with them."""
     for source in sources:
         image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else source
-        yield TRANSFORMS[transform](image)
+        yield TRANSFORMS[transform](image, PROTOCOL)
 
 
 def measure() -> list[tuple[str, float, dict[str, float]]]:
     """Of each kind: CPU ms per picture, and by architecture the share of wall time waited."""
     torch.set_num_threads(1)
     engines = {
-        name: TorchEngine(
-            build_backbone(one, random_state(one, 0)), one, torch.device("cpu"), "float32", 1
-        )
+        name: TorchEngine(ready(one), torch.device("cpu"), "float32", 1)
         for name, one in BACKBONES.items()
     }
     found = []

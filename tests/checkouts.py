@@ -21,6 +21,7 @@ SETTINGS = {
     "only_configurations": ["resnet18-plain", "resnet18-regularized", "mobilenetv2-plain"],
     "train_images": 24,
     "test_images": 12,
+    "described_by": ["ResNet18", "MobileNetV2"],
     "weights": "random",
     "data": "data",
     "pathvars": {"results": "results", "logs": "results/logs"},

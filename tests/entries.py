@@ -1,15 +1,36 @@
-"""Data sets opened by entries as they stand in datasets.yaml."""
+"""Data sets and backbones by entries as they stand in the configuration."""
 
 from pathlib import Path
 from typing import Any
 
+from checkouts import ROOT
+from metaprobe.config.backbones import parse_backbone
 from metaprobe.config.datasets import Entry, Source, parse_entry
+from metaprobe.config.reading import read_strictly
 from metaprobe.data import dataset as datasets
 from metaprobe.data import readers
 from metaprobe.data.readers import Dataset
 from metaprobe.data.trees import tree_of
 
 Written = dict[str, Any]
+WRITTEN_BACKBONES: Written = read_strictly(ROOT / "config/backbones.yaml")["backbones"]
+BACKBONES = {name: parse_backbone(one) for name, one in WRITTEN_BACKBONES.items()}
+WIDTHS = {"ResNet18": 512, "EfficientNetB0": 1280, "MobileNetV2": 1280}
+
+
+def weights_of(architecture: str) -> Any:
+    """The published weights of a backbone of the table."""
+    from torchvision.models import get_weight
+
+    return get_weight(WRITTEN_BACKBONES[architecture]["weights"])
+
+
+def ready(architecture: str, seed: int = 0) -> Any:
+    """A backbone of the table with random weights, ready to run."""
+    from metaprobe.features.backbones import prepare
+
+    backbone = BACKBONES[architecture]
+    return prepare(backbone, weights="random", seed=seed, receipt=None, folder=Path())
 
 
 def typed(entry: Written) -> Entry:

@@ -16,7 +16,8 @@ from snakemake.utils import update_config
 
 CONFIG = Path(__file__).parent.parent / "config"
 SHIPPED = [
-    str(CONFIG / f"{name}.yaml") for name in ("config", "datasets", "configurations", "grid")
+    str(CONFIG / f"{name}.yaml")
+    for name in ("config", "datasets", "backbones", "configurations", "grid")
 ]
 DEMO = str(CONFIG / "demo.yaml")
 GREY = (
@@ -60,12 +61,14 @@ def load(
 
 
 def load_texts(folder: Path, *texts: str, **command_line: Any) -> Run:
-    """Load texts as files first.yaml and second.yaml, the second by --configfile."""
+    """Load texts as files first.yaml and second.yaml, the second by --configfile; and the shipped
+    backbones.
+    """
     files = [folder / name for name in ("first.yaml", "second.yaml")[: len(texts)]]
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
     first, *others = map(str, files)
-    return load([first], others, command_line)
+    return load([str(CONFIG / "backbones.yaml"), first], others, command_line)
 
 
 def complaints(folder: Path, *texts: str, **command_line: Any) -> list[str]:
@@ -211,7 +214,7 @@ CONFIGURATION_MISTAKES = {
     "architecture: ResNet50": (
         "architecture",
         "'ResNet50'",
-        "ResNet18 or EfficientNetB0 or MobileNetV2",
+        "is not declared in backbones; did you mean ResNet18?",
     ),
     "alpha: 0.5": ("alpha", "0.5", "1.0, as no pretrained weights"),
     "batch_size: 0": ("batch_size", "0", "1 or more"),
@@ -242,7 +245,7 @@ SETTING_MISTAKES = {
     "only_datasets: [Birds, Bird]": ("only_datasets: 'Bird' ", "did you mean Birds?"),
     "only_datasets: []": ("only_datasets: [] ", "at least 1 item"),
     "only_configurations: [plane]": ("only_configurations: 'plane' ", "did you mean plain?"),
-    "epoch: 3": ("epoch: unknown key", "did you mean epochs? allowed: bootstrap_resamples, "),
+    "epoch: 3": ("epoch: unknown key", "did you mean epochs? allowed: backbones, "),
     "sampling: stratify": ("sampling: 'stratify' ", "random or stratified"),
     "seed: -1": ("seed: -1 ", "0 or more"),
     "replicates: 0": ("replicates: 0 ", "1 or more"),

@@ -56,7 +56,10 @@ def test_no_two_factors_change_together(drawn) -> None:
 
 def test_it_is_a_valid_run() -> None:
     """A level that the schema refuses, or an id that is none."""
-    files = [ROOT / f"config/{name}.yaml" for name in ("config", "datasets", "configurations")]
+    files = [
+        ROOT / f"config/{name}.yaml"
+        for name in ("config", "datasets", "backbones", "configurations")
+    ]
     files.append(FILE)
     config: dict = {}
     for file in files:

@@ -4,13 +4,14 @@ import math
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from checkouts import ROOT
+from entries import BACKBONES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.features import batchnorm
 from metaprobe.metafeatures import (
     backbone_shift,
@@ -269,23 +270,24 @@ def test_logme_rises_with_separation_and_ignores_rotation_and_dead_channels() ->
 
 # Distance to the BatchNorm's statistics
 
-ENDING_IN_BATCHNORM = [one for one in BACKBONES.values() if one.batchnorm]
+ENDING_IN_BATCHNORM = [one for one in BACKBONES.values() if batchnorm.has_expectation(one)]
 
 
 @pytest.mark.parametrize("backbone", ENDING_IN_BATCHNORM)
 def test_endings_are_those_of_torchvision(backbone) -> None:
     """Another layer's statistics, another epsilon or activation than the network's."""
     import torch
-    from metaprobe.features.backbones import _untrained
+    from metaprobe.features.networks import build
 
-    modules = dict(_untrained(backbone).named_modules())
+    norm, activation = batchnorm.ENDS_IN_BATCHNORM[backbone.origin, backbone.model]
+    modules = dict(build(backbone.origin, backbone.model).named_modules())
     batchnorms = [n for n, m in modules.items() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert batchnorms[-1] == backbone.batchnorm
-    assert modules[backbone.batchnorm].eps == batchnorm.EPSILON
-    block, _, position = backbone.batchnorm.rpartition(".")
+    assert batchnorms[-1] == norm
+    assert modules[norm].eps == batchnorm.EPSILON
+    block, _, position = norm.rpartition(".")
     values = np.linspace(-9, 9, 50)
-    activation = modules[f"{block}.{int(position) + 1}"](torch.tensor(values)).numpy()
-    assert np.allclose(batchnorm.ACTIVATIONS[backbone.activation](values), activation, atol=1e-6)
+    expected = modules[f"{block}.{int(position) + 1}"](torch.tensor(values)).numpy()
+    assert np.allclose(batchnorm.ACTIVATIONS[activation](values), expected, atol=1e-6)
     assert f"{block}.{int(position) + 2}" not in modules
 
 
@@ -295,11 +297,10 @@ def test_expected_features_are_those_of_such_activations(backbone) -> None:
     rng = np.random.default_rng(0)
     scale, shift = rng.normal(1, 0.5, 40), rng.normal(0, 1, 40)
     state = {"weight": scale, "bias": shift, "running_var": np.full(40, 3.0)}
-    state = {f"{backbone.batchnorm}.{name}": v.astype(np.float32) for name, v in state.items()}
+    norm, activation = batchnorm.ENDS_IN_BATCHNORM[backbone.origin, backbone.model]
+    state = {f"{norm}.{name}": v.astype(np.float32) for name, v in state.items()}
     expected = batchnorm.expect_features(backbone, state)
-    activations = batchnorm.ACTIVATIONS[backbone.activation](
-        shift + scale * rng.normal(size=(40000, 40))
-    )
+    activations = batchnorm.ACTIVATIONS[activation](shift + scale * rng.normal(size=(40000, 40)))
     assert expected["expected_mean"] == pytest.approx(activations.mean(0), abs=0.03)
     assert expected["expected_std"] == pytest.approx(activations.std(0), abs=0.03)
     pooled = activations.reshape(-1, 400, 40).mean(1).astype(np.float32)
@@ -313,15 +314,15 @@ def test_expected_features_are_those_of_such_activations(backbone) -> None:
 def test_pictures_a_backbone_has_seen_lie_nearer_than_others(backbone) -> None:
     """A distance that is not of what the network computes."""
     import torch
-    from metaprobe.features import backbones as architectures
+    from metaprobe.features.backbones import prepare
+    from metaprobe.features.networks import build
+    from metaprobe.features.random_weights import noise_images
 
-    state = architectures.random_state(backbone, 0)
+    ready = prepare(backbone, weights="random", seed=0, receipt=None, folder=Path())
     torch.manual_seed(0)
-    architectures._untrained(backbone)
-    seen = architectures._noise_images(32)  # those its BatchNorms were measured on
-    network = architectures.build_backbone(backbone, state)
-    arrays = {name: tensor.numpy() for name, tensor in state.items()}
-    expected = batchnorm.expect_features(backbone, arrays)
+    build(backbone.origin, backbone.model)
+    seen = noise_images(32, 224)  # those its BatchNorms were measured on
+    network, expected = ready.network, ready.expected
     with torch.inference_mode():
         near, far = (
             backbone_shift.batchnorm_shift(network(images).numpy(), **expected)
@@ -450,7 +451,8 @@ def test_selected_images_keep_their_labels_features_and_pictures() -> None:
 
 def test_columns_name_the_architectures_they_are_of() -> None:
     """A column for an architecture that is not in the run, or that cannot have it."""
-    assert columns(["ResNet18"])[-1] == "LogME_ResNet18"
-    assert not [name for name in columns(["ResNet18"]) if "batchnorm" in name]
-    three = columns(["ResNet18", "EfficientNetB0", "MobileNetV2"])
+    assert columns(["ResNet18"], [])[-1] == "LogME_ResNet18"
+    assert not [name for name in columns(["ResNet18"], []) if "batchnorm" in name]
+    expecting = [name for name, one in BACKBONES.items() if batchnorm.has_expectation(one)]
+    three = columns(list(BACKBONES), expecting)
     assert len(three) == len(set(three)) == 23

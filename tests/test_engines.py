@@ -1,5 +1,6 @@
 """Engines: each gives the features, and the heads, of plain torch in evaluation mode."""
 
+import copy
 import functools
 import importlib.util
 import sys
@@ -8,15 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metaprobe.config.backbones import BACKBONES
+from entries import BACKBONES, ready
 from metaprobe.core.errors import UserError
 from metaprobe.core.randomness import Draws
 from metaprobe.data.readers.embedded import generated_shapes
 from metaprobe.data.transforms import normalise
 from metaprobe.features import engines
-from metaprobe.features.backbones import build_backbone, random_state
+from metaprobe.features.backbones import Ready
 from metaprobe.features.engines import ENGINES, Engine, OpenVINOEngine, keep_freed_memory
 from metaprobe.features.extraction import ahead, extract
+from metaprobe.features.random_weights import random_network
 from metaprobe.training.heads import LabelledFeatures, train_head
 
 CPU = torch.device("cpu")
@@ -55,23 +57,25 @@ def eager(pictures) -> dict[str, np.ndarray]:
     images = normalise(torch.from_numpy(pictures[0]))
     with torch.inference_mode():
         return {
-            architecture: torch.cat([backbone(architecture)(i) for i in images.split(24)]).numpy()
+            architecture: torch.cat(
+                [prepared(architecture).network(i) for i in images.split(24)]
+            ).numpy()
             for architecture in BACKBONES
         }
 
 
 @functools.cache
-def state(architecture: str) -> dict[str, torch.Tensor]:
-    return random_state(BACKBONES[architecture], 0)
+def prepared(architecture: str) -> Ready:
+    return ready(architecture)
 
 
-def backbone(architecture: str) -> torch.nn.Module:
-    return build_backbone(BACKBONES[architecture], state(architecture))
+def backbone(architecture: str) -> Ready:
+    """A copy, as an engine may change the network."""
+    return copy.deepcopy(prepared(architecture))
 
 
 def engine(name: str, architecture: str, precision: str = "float32", threads: int = 1) -> Engine:
-    network = backbone(architecture)
-    return ENGINES[name](network, BACKBONES[architecture], CPU, precision, threads)
+    return ENGINES[name](backbone(architecture), CPU, precision, threads)
 
 
 def distance(features: np.ndarray, reference: np.ndarray) -> float:
@@ -134,10 +138,10 @@ def test_threads_and_batches_do_not_show_in_metrics(architecture: str, pictures)
 def test_random_weights_do_not_depend_on_threads() -> None:
     """A demo whose numbers, and whose digest of the weights, change with the threads granted."""
     torch.set_num_threads(2)
-    on_two = random_state(BACKBONES["MobileNetV2"], 0)
+    on_two = random_network(BACKBONES["MobileNetV2"], 0, 224).state_dict()
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
-    on_one = random_state(BACKBONES["MobileNetV2"], 0)
+    on_one = random_network(BACKBONES["MobileNetV2"], 0, 224).state_dict()
     assert all(torch.equal(on_two[key], on_one[key]) for key in on_one)
 
 
@@ -168,9 +172,7 @@ def test_a_missing_engine_is_named(monkeypatch) -> None:
     with pytest.raises(UserError, match="openvino is not installed: pip install"):
         engine("openvino", "ResNet18")
     with pytest.raises(UserError, match="set device: cpu"):
-        OpenVINOEngine(
-            torch.nn.Identity(), BACKBONES["ResNet18"], torch.device("cuda"), "float32", 1
-        )
+        OpenVINOEngine(backbone("ResNet18"), torch.device("cuda"), "float32", 1)
 
 
 @pytest.mark.skipif("openvino" not in NAMES, reason="openvino is not installed")

@@ -17,7 +17,10 @@ from metaprobe.config.load import load_run
 from metaprobe.config.reading import read_strictly
 
 PAGE = (ROOT / "docs/extend.md").read_text(encoding="utf-8")
-FILES = [str(ROOT / f"config/{name}.yaml") for name in ("config", "datasets", "configurations")]
+FILES = [
+    str(ROOT / f"config/{name}.yaml")
+    for name in ("config", "datasets", "backbones", "configurations")
+]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 PATCHES = {
     re.findall(r"^\+\+\+ b/(\S+)", text, re.MULTILINE)[0]: text

@@ -6,20 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from entries import BACKBONES, WIDTHS, ready
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
 from metaprobe.core.randomness import Draws
-from metaprobe.data.transforms import normalise
-from metaprobe.features.backbones import (
-    build_backbone,
-    build_network,
-    random_state,
-)
+from metaprobe.data.transforms import SIDE, normalise
 from metaprobe.features.engines import TorchEngine
 from metaprobe.features.extraction import extract
+from metaprobe.features.networks import last_linear
+from metaprobe.features.random_weights import random_network
 from metaprobe.training.heads import LabelledFeatures, train_head, train_on_file
 from metaprobe.training.optimizers import OPTIMIZERS
 from torch_heads import linear, train_with_torch
@@ -68,10 +65,10 @@ def train_inside_network(
 ) -> torch.nn.Linear:
     """The document's protocol: the whole network in every step, all but the last layer frozen."""
     draws = Draws(0, "data")
-    network = build_network(BACKBONES[architecture], random_state(BACKBONES[architecture], 0))
-    head = linear(draws, BACKBONES[architecture].feature_width, CLASSES, torch.float32)
+    network = random_network(BACKBONES[architecture], 0, SIDE)
+    head = linear(draws, WIDTHS[architecture], CLASSES, torch.float32)
     last = torch.nn.Sequential(SharedDropout(draws, hyperparameters["dropout_rate"]), head)
-    setattr(network, BACKBONES[architecture].classifier, last)
+    network.set_submodule(last_linear(network)[0], last)
     criterion = torch.nn.CrossEntropyLoss(label_smoothing=hyperparameters["label_smoothing"])
     trainable = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(
@@ -98,9 +95,7 @@ def cached(architecture: str, images: np.ndarray, labels: np.ndarray) -> Labelle
 
 
 def torch_engine(architecture: str) -> TorchEngine:
-    backbone = BACKBONES[architecture]
-    network = build_backbone(backbone, random_state(backbone, 0))
-    return TorchEngine(network, backbone, torch.device("cpu"), "float32", threads=1)
+    return TorchEngine(ready(architecture), torch.device("cpu"), "float32", threads=1)
 
 
 @pytest.mark.parametrize("hyperparameters", [PLAIN, REGULARIZED], ids=["plain", "regularized"])
@@ -125,14 +120,13 @@ def test_cached_features_give_the_head_of_the_whole_network(
 def test_features_are_what_enters_the_last_layer(architecture: str) -> None:
     """A feature vector of another layer, or in an order that depends on the batch."""
     images, _ = pictures(5)
-    backbone = BACKBONES[architecture]
-    network = build_network(backbone, random_state(backbone, 0))
+    network = random_network(BACKBONES[architecture], 0, SIDE)
     seen: list[torch.Tensor] = []
     linear = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
     linear.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     network(normalise(torch.from_numpy(images)))
     features = extract(torch_engine(architecture), images).features
-    assert features.shape == (5, BACKBONES[architecture].feature_width)
+    assert features.shape == (5, WIDTHS[architecture])
     np.testing.assert_allclose(features, seen[0].numpy(), rtol=1e-3, atol=1e-4)
 
 

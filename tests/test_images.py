@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from entries import BACKBONES, weights_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.data.transforms import TRANSFORMS, colour, grey, normalise, open_image
 from PIL import Image
 from torchvision import transforms
-from torchvision.models import get_weight
 
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "LA": 2, "CMYK": 4, "1": 1, "P": 1}
 SIZES = st.integers(5, 400)
@@ -120,7 +119,7 @@ def test_normalise_is_torchvisions(count: int, side: int, seed: int) -> None:
 @pytest.mark.parametrize("architecture", BACKBONES)
 def test_protocol_is_that_of_the_weights(architecture: str) -> None:
     """Pixels prepared otherwise than those the published weights were trained on."""
-    published = get_weight(BACKBONES[architecture].weights).transforms()
+    published = weights_of(architecture).transforms()
     image = picture("RGB", 320, 250)
     expected = transforms.Normalize(published.mean, published.std)(
         transforms.ToTensor()(COLOUR(image))

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from checkouts import ROOT
+from entries import WRITTEN_BACKBONES
 from metaprobe.config import layout
 from metaprobe.config.datasets import Entry, Folder
 from metaprobe.config.load import load_run
 from metaprobe.operations.workflow import Workflow
 
 CONFIG: dict[str, Any] = {
+    "backbones": WRITTEN_BACKBONES,
     "seed": 3,
     "datasets": {
         "One": {"kind": "pcam", "source": "net", "classes": 2, "licence": "MIT"},
@@ -55,7 +57,8 @@ def test_files_of_all_are_in_the_order_of_the_table(tmp_path: Path) -> None:
     ]
     assert flow.of_datasets(layout.SUBSET) == [f"<results>/subsets/{task}.json" for task in tasks]
     assert flow.architectures == ["ResNet18", "MobileNetV2"]
-    assert flow.features("One")[0] == "<results>/features/One/ResNet18.safetensors"
+    assert flow.describing("One")[0] == "<results>/features/One/ResNet18.safetensors"
+    assert flow.extracted == flow.described_by == ["ResNet18", "EfficientNetB0", "MobileNetV2"]
     assert flow.features_of("One", "a") == "<results>/features/One/MobileNetV2.safetensors"
 
 
@@ -100,7 +103,7 @@ def test_expected_is_what_this_run_would_write(tmp_path: Path, weights: str, tol
     assert expected["learning_rate"] == 0.1
     described = flow.expected_of_descriptions
     assert described["One"]["sampling"] == "random"
-    assert list(described["One"]["weights"]) == flow.architectures
+    assert list(described["One"]["weights"]) == flow.described_by
     assert flow.receipt("ResNet18") == (
         ["<results>/weights/ResNet18.json"] if weights == "imagenet" else []
     )

@@ -42,6 +42,12 @@ WHOLE: dict[str, Any] = {
             "provides": {"*.png": 2},
         }
     },
+    "backbones": {
+        "ResNet18": {"library": "torchvision", "model": "resnet18", "preprocessing": "protocol"},
+        "ViT": {"library": "timm", "model": "vit_tiny_patch16_224", "pooling": "both"},
+        "Own": {"library": "file", "of": "timm", "model": "a", "file": "b", "rename": {"c": "d"}},
+    },
+    "described_by": ["ResNet18"],
     "configurations": {"plain": {"architecture": "ResNet18", "learning_rate": 0.1}},
     "grid": {"architecture": ["ResNet18"], "learning_rate": [0.1], "momentum": [0]},
 }

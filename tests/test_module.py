@@ -35,6 +35,7 @@ OWN = {
     "weights": "random",
     "only_datasets": ["Tints"],
     "only_configurations": ["mobilenetv2-plain"],
+    "described_by": ["MobileNetV2"],
     "train_images": 24,
     "test_images": 12,
     "datasets": {"Tints": {"kind": "folder", "classes": 3}},

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from metaprobe.config.backbones import Timm, Torchvision
 from metaprobe.core.errors import UserError
 from metaprobe.data.transforms import PROTOCOL, Preprocessing
 from metaprobe.features.cut import check_vectors, cut
@@ -44,6 +45,14 @@ LARGE = (
 OF_TIMM = [*SMALL.split(), *(pytest.param(one, marks=pytest.mark.slow) for one in LARGE.split())]
 # Their heads are no single layer that could be put back: two heads, or one that holds a pooling.
 TWO_HEADS = ("deit_tiny_distilled_patch16_224", "levit_128s", "efficientformer_l1")
+
+
+def of_torchvision(model: str, weights: str | None = None, size: int | None = None) -> Torchvision:
+    return Torchvision(library="torchvision", model=model, weights=weights, input_size=size)
+
+
+def of_timm(model: str, size: int | None = None) -> Timm:
+    return Timm(library="timm", model=model, input_size=size)
 
 
 def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -200,7 +209,7 @@ def test_published_weights_are_loaded_as_torchvision_does(tmp_path, monkeypatch,
     file = tmp_path / "hub/checkpoints" / weights.url.rpartition("/")[2]
     file.parent.mkdir(parents=True)
     torch.save(as_published(untrained("torchvision", model).state_dict(), model), file)
-    found = load_published("torchvision", model, str(weights), file).eval()
+    found = load_published(of_torchvision(model, "IMAGENET1K_V1"), file).eval()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     own = models.get_model(model, weights=weights).eval()
     with torch.inference_mode():
@@ -223,9 +232,9 @@ def test_published_weights_of_timm_are_loaded_by_timm(tmp_path) -> None:
     network = untrained("timm", "deit3_small_patch16_224.fb_in1k")
     save_file(network.state_dict(), tmp_path / "model.safetensors")
     model = "deit3_small_patch16_224.fb_in1k"
-    same = load_published("timm", model, None, tmp_path / "model.safetensors").eval()
+    same = load_published(of_timm(model), tmp_path / "model.safetensors").eval()
     assert torch.equal(same(noise(1, 224)), network(noise(1, 224)))
-    larger = load_published("timm", model, None, tmp_path / "model.safetensors", 256).eval()
+    larger = load_published(of_timm(model, 256), tmp_path / "model.safetensors").eval()
     assert larger(noise(1, 256)).shape == (1, 1000)
 
 
@@ -259,7 +268,7 @@ def test_preprocessing_of_torchvision_is_its_own(model: str) -> None:
     from PIL import Image
 
     weights = models.get_model_weights(model).DEFAULT
-    to = preprocessing_of("torchvision", model, None, None)
+    to = preprocessing_of(of_torchvision(model))
     image = Image.effect_noise((300, 280), 60).convert("RGB")
     pixels = torch.from_numpy(colour(image, to)[None].copy())
     assert torch.equal(normalise(pixels, to)[0], weights.transforms()(image))
@@ -275,7 +284,7 @@ def test_preprocessing_of_timm_is_its_own(model: str) -> None:
     from metaprobe.data.transforms import colour, normalise
     from PIL import Image
 
-    to = preprocessing_of("timm", model, None, None)
+    to = preprocessing_of(of_timm(model))
     config = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(model).to_dict())
     image = Image.effect_noise((300, 280), 60).convert("RGB")
     expected = timm.data.create_transform(**config, is_training=False)(image)
@@ -284,10 +293,7 @@ def test_preprocessing_of_timm_is_its_own(model: str) -> None:
 
 
 def test_another_size_keeps_the_share_that_is_cropped() -> None:
-    assert preprocessing_of("torchvision", "resnet18", "ResNet18_Weights.IMAGENET1K_V1", 112) == (
-        Preprocessing(size=112, resized=128)
-    )
-    assert (
-        preprocessing_of("torchvision", "resnet18", "ResNet18_Weights.IMAGENET1K_V1", None)
-        == PROTOCOL
-    )
+    weights = "ResNet18_Weights.IMAGENET1K_V1"
+    half = preprocessing_of(of_torchvision("resnet18", weights, 112))
+    assert half == Preprocessing(size=112, resized=128)
+    assert preprocessing_of(of_torchvision("resnet18", weights)) == PROTOCOL

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from entries import WRITTEN_BACKBONES
 from metaprobe.config.load import load_run
 from metaprobe.core.files import with_checksum, write_arrays, write_json
 from metaprobe.operations.arrived import restore_order
@@ -16,6 +17,8 @@ from metaprobe.operations.workflow import Workflow
 
 TASKS = ("Birds", "Fish")
 CONFIG: dict[str, Any] = {
+    "backbones": WRITTEN_BACKBONES,
+    "described_by": ["ResNet18"],
     "datasets": {task: {"kind": "pcam", "classes": 2} for task in TASKS},
     "configurations": {
         "plain": {"architecture": "ResNet18", "learning_rate": 0.01},

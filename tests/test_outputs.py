@@ -15,7 +15,13 @@ from metaprobe.tables.checks import CHECKS
 
 PAGE = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
 CONFIGURATIONS = ["resnet18-plain", "resnet18-regularized"]
-FEW = {"only_configurations": CONFIGURATIONS, "replicates": 2, "train_images": 9, "test_images": 6}
+FEW = {
+    "only_configurations": CONFIGURATIONS,
+    "described_by": ["ResNet18"],
+    "replicates": 2,
+    "train_images": 9,
+    "test_images": 6,
+}
 TYPES = {"string": "text", "int32": "integer", "int64": "integer", "uint64": "integer"}
 TYPES |= {"double": "number", "bool": "true/false"}
 

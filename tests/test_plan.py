@@ -10,7 +10,7 @@ from metaprobe.core.files import write_arrays
 from metaprobe.operations import costs
 from metaprobe.operations.costs import Job
 from metaprobe.operations.doctor import Finding
-from metaprobe.operations.plan import Plan, report
+from metaprobe.operations.plan import Plan, Work, report
 from metaprobe.operations.status import State
 
 PARTS = {"train": 5000, "test": 1000}
@@ -31,6 +31,7 @@ def a_plan(jobs=(), states=None, **changes) -> Plan:
         "size_of": costs.sizes(entries, sources, PARTS),
         "cores": 2,
         "free": {"data": 1e6, "results": 1e6},
+        "backbones": {"ResNet18": Work(1.81, 512)},
     }
     return Plan(**settings | changes)
 

@@ -33,7 +33,10 @@ from standins.names import CALTECH101, PETS
 from torchvision import datasets as tv
 
 ROOT = Path(__file__).parent.parent
-FILES = [str(ROOT / "config" / f"{name}.yaml") for name in ("config", "datasets", "configurations")]
+FILES = [
+    str(ROOT / "config" / f"{name}.yaml")
+    for name in ("config", "datasets", "configurations", "backbones")
+]
 ALL = {"train": 10**6, "test": 10**6}
 GREY = {task for task in COUNTS if "MNIST" in task} | {"USPS", "Omniglot", "FER2013"}
 
@@ -821,7 +824,8 @@ def test_huggingface_entry_needs_a_revision() -> None:
     """Results of a data set that its owner may change at any time."""
     for key in ("path", "revision"):
         entry = {name: value for name, value in HUB.items() if name != key}
-        config = read_strictly(FILES[0]) | read_strictly(FILES[2]) | {"datasets": {"Birds": entry}}
+        config = read_strictly(FILES[0]) | read_strictly(FILES[2]) | read_strictly(FILES[3])
+        config |= {"datasets": {"Birds": entry}}
         with pytest.raises(UserError, match=f"datasets/Birds/{key}: is missing"):
             load_run(config, [])
 

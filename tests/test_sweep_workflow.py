@@ -27,7 +27,7 @@ GRID = {
 def finished(tmp_path_factory) -> Path:
     """A checkout in which a tiny table and a tiny sweep have ended well."""
     folder = tmp_path_factory.mktemp("finished") / "checkout"
-    only = {"only_configurations": ["resnet18-plain"], "grid": GRID}
+    only = {"only_configurations": ["resnet18-plain"], "described_by": ["ResNet18"], "grid": GRID}
     result = run_tiny(folder, "all", "sweep", **only)
     assert "results/sweep.parquet: 32 rows; 0 of them diverged" in result.stdout
     return folder

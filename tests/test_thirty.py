@@ -42,6 +42,7 @@ def test_thirty_rows_from_thirty_true_formats(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(folder / "relaxed"))
     settings = {
         "only_configurations": ["resnet18-plain"],
+        "described_by": ["ResNet18"],
         "weights": "random",
         "sampling": "stratified",
         "train_images": 40,

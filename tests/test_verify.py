@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from checkouts import SETTINGS, copy_workflow, snakemake
+from entries import WRITTEN_BACKBONES
 from metaprobe.config.load import load_run
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import with_checksum, write_json
@@ -112,7 +113,8 @@ def test_choice_is_seeded() -> None:
 def test_nothing_to_verify_is_told(tmp_path) -> None:
     """A traceback in an empty results folder, or a success that checked nothing."""
     plain = {"plain": {"architecture": "ResNet18", "learning_rate": 0.1}}
-    run = load_run({"datasets": SETTINGS["datasets"], "configurations": plain}, [])
+    config = {"datasets": SETTINGS["datasets"], "configurations": plain}
+    run = load_run(config | {"backbones": WRITTEN_BACKBONES}, [])
     with pytest.raises(UserError, match="no finished experiment to verify yet"):
         verify([], Workflow(run, tmp_path, tmp_path), 1)
 
@@ -132,6 +134,7 @@ def test_verify_through_the_workflow(tmp_path) -> None:
     settings = copy.deepcopy(SETTINGS) | {
         "only_datasets": ["Digits"],
         "only_configurations": ["resnet18-plain", "resnet18-regularized"],
+        "described_by": ["ResNet18"],
     }
     (folder / "tiny.yaml").write_text(json.dumps(settings), encoding="utf-8")
     empty = snakemake(folder, "verify", *TINY)

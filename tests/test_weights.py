@@ -13,21 +13,14 @@ from typing import Any
 
 import pytest
 import torch
-from metaprobe.config.backbones import BACKBONES
+from entries import BACKBONES, ready, weights_of
 from metaprobe.core.errors import UserError
 from metaprobe.data.transfer import RetryPolicy
-from metaprobe.features import backbones as architectures
-from metaprobe.features.backbones import build_backbone
-from metaprobe.features.weights import (
-    fetch_imagenet,
-    load_imagenet,
-    load_random,
-    read_receipt,
-    weights_folder,
-)
-from torchvision import models
+from metaprobe.features import random_weights, weights
+from metaprobe.features.networks import build
+from metaprobe.features.weights import fetch, load_network, read_receipt, read_state, weights_folder
 
-RESNET18 = BACKBONES["ResNet18"].weights
+RESNET18 = BACKBONES["ResNet18"]
 HASTE = RetryPolicy(silence=5, tries=2, pause=0.01)
 
 
@@ -42,7 +35,7 @@ class Executed:
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setattr(models, "get_weight", lambda name: SimpleNamespace(url=url))
+    monkeypatch.setattr(weights, "member_of", lambda backbone: SimpleNamespace(url=url))
 
 
 def saved(path: Path, content: Any) -> Path:
@@ -61,20 +54,16 @@ def named_by_digest(path: Path) -> Path:
 
 def test_random_weights_come_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo that differs from run to run; or a generator that others share and disturb."""
-    noise = architectures._noise_images
-    monkeypatch.setattr(architectures, "_noise_images", lambda count: noise(2))  # saves ten seconds
+    monkeypatch.setattr(random_weights, "NOISE_IMAGES", 2)  # saves ten seconds
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    state, facts = load_random(BACKBONES["MobileNetV2"], 0)
+    origin = ready("MobileNetV2").origin
     assert torch.equal(torch.rand(3), expected)
-    assert facts["id"] == "random (seed 0)"
-    assert facts["file"] is None
-    _, again = load_random(BACKBONES["MobileNetV2"], 0)
-    assert again == facts
-    _, other = load_random(BACKBONES["MobileNetV2"], 1)
-    assert other["sha256"] != facts["sha256"]
-    build_backbone(BACKBONES["MobileNetV2"], state)
+    assert origin["id"] == "random (seed 0)"
+    assert origin["file"] is None
+    assert ready("MobileNetV2").origin == origin
+    assert ready("MobileNetV2", seed=1).origin["sha256"] != origin["sha256"]
 
 
 # The folder
@@ -90,8 +79,8 @@ def test_weights_lie_in_the_users_folder_or_below_the_data() -> None:
 def test_missing_weights_are_named_with_their_address(tmp_path: Path, architecture: str) -> None:
     """A node without internet that tries to fetch, or a user who is not told what to put."""
     with pytest.raises(UserError) as caught:
-        fetch_imagenet(BACKBONES[architecture].weights, tmp_path, download=False)
-    url = models.get_weight(BACKBONES[architecture].weights).url
+        fetch(BACKBONES[architecture], tmp_path, download=False)
+    url = weights_of(architecture).url
     assert url in str(caught.value)
     assert str(tmp_path / url.rpartition("/")[2]) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -99,25 +88,27 @@ def test_missing_weights_are_named_with_their_address(tmp_path: Path, architectu
 
 def test_wrong_bytes_are_named(tmp_path: Path) -> None:
     """Half a file, or another network's, used as the published weights."""
-    url = models.get_weight(BACKBONES["ResNet18"].weights).url
+    url = weights_of("ResNet18").url
     file = tmp_path / url.rpartition("/")[2]
     file.write_bytes(b"not weights")
     for download in (False, True):
         with pytest.raises(UserError, match=rf"{file.name} is not the published file.*delete it"):
-            fetch_imagenet(RESNET18, tmp_path, download=download)
+            fetch(RESNET18, tmp_path, download=download)
 
 
 def test_good_file_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good file refused or fetched again; a receipt that does not say which file it was."""
-    file = saved(tmp_path / "a", {"weight": torch.arange(3.0)})
+    state = build("torchvision", "resnet18").state_dict()
+    file = saved(tmp_path / "a", state)
     publish(monkeypatch, f"http://localhost:1/{file.name}")
-    facts = fetch_imagenet(RESNET18, tmp_path, download=True)
+    facts = fetch(RESNET18, tmp_path, download=True)
     assert facts == {
         "id": "ResNet18_Weights.IMAGENET1K_V1",
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
     }
-    assert torch.equal(load_imagenet(facts, tmp_path)["weight"], torch.arange(3.0))
+    loaded = read_state(tmp_path / file.name)
+    assert torch.equal(loaded["fc.weight"], state["fc.weight"])
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -185,7 +176,7 @@ def test_missing_weights_are_fetched(tmp_path: Path, host, monkeypatch) -> None:
     address, file = host
     publish(monkeypatch, f"{address}/{file.name}")
     folder = tmp_path / "data" / "weights"
-    facts = fetch_imagenet(RESNET18, folder, download=True)
+    facts = fetch(RESNET18, folder, download=True)
     assert [path.name for path in folder.iterdir()] == [file.name]
     assert (folder / file.name).read_bytes() == file.read_bytes()
     assert facts["file"] == file.name
@@ -199,12 +190,12 @@ def test_failed_download_is_told_in_a_sentence(tmp_path: Path, host, monkeypatch
     publish(monkeypatch, f"{address}/{way}/{file.name}")
     folder = tmp_path / "weights"
     with pytest.raises(UserError) as caught:
-        fetch_imagenet(RESNET18, folder, download=True, policy=HASTE)
+        fetch(RESNET18, folder, download=True, policy=HASTE)
     assert f"put {address}/{way}/{file.name} there as {folder / file.name}" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (folder / file.name).exists()
     publish(monkeypatch, f"{address}/{file.name}")
-    facts = fetch_imagenet(RESNET18, folder, download=True, policy=HASTE)
+    facts = fetch(RESNET18, folder, download=True, policy=HASTE)
     assert [path.name for path in folder.iterdir()] == [facts["file"]]
 
 
@@ -214,8 +205,8 @@ def test_unreachable_host_is_told_in_a_sentence(tmp_path: Path, monkeypatch) -> 
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     publish(monkeypatch, f"http://127.0.0.1:{port}/network-00000000.pth")
-    with pytest.raises(UserError, match=r"cannot fetch the weights of ResNet18 .*put http"):
-        fetch_imagenet(RESNET18, tmp_path, download=True, policy=HASTE)
+    with pytest.raises(UserError, match=r"cannot fetch the weights of resnet18 .*put http"):
+        fetch(RESNET18, tmp_path, download=True, policy=HASTE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -226,13 +217,13 @@ def test_file_changed_after_its_receipt_is_refused(tmp_path: Path, monkeypatch) 
     """Features of weights that the fragment does not name."""
     file = saved(tmp_path / "a", {"weight": torch.zeros(3)})
     publish(monkeypatch, f"http://localhost:1/{file.name}")
-    facts = fetch_imagenet(RESNET18, tmp_path, download=False)
+    facts = fetch(RESNET18, tmp_path, download=False)
     torch.save({"weight": torch.ones(3)}, file)
     with pytest.raises(UserError, match=rf"{file.name} has changed.*delete it"):
-        load_imagenet(facts, tmp_path)
+        load_network(RESNET18, facts, tmp_path)
     file.unlink()
     with pytest.raises(UserError, match=rf"{file.name} is gone.*fetch_weights"):
-        load_imagenet(facts, tmp_path)
+        load_network(RESNET18, facts, tmp_path)
 
 
 def test_pickled_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,9 +231,9 @@ def test_pickled_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     trap = tmp_path / "executed"
     file = saved(tmp_path / "a", {"weight": Executed(trap)})
     publish(monkeypatch, f"http://localhost:1/{file.name}")
-    facts = fetch_imagenet(RESNET18, tmp_path, download=False)
+    facts = fetch(RESNET18, tmp_path, download=False)
     with pytest.raises((pickle.UnpicklingError, UserError)):
-        load_imagenet(facts, tmp_path)
+        load_network(RESNET18, facts, tmp_path)
     assert not trap.exists()
     torch.load(file, weights_only=False)
     assert trap.is_dir()

@@ -224,7 +224,7 @@ def test_added_architecture_runs_its_backbone(checkout) -> None:
 
     edit_yaml(checkout / "tiny.yaml", change)
     expected = {"extract_features": 2, "train_head": 2, "metrics_json": 2}
-    assert planned(checkout, *TINY) == FINAL | DESCRIBED | expected
+    assert planned(checkout, *TINY) == FINAL | expected
 
 
 def test_added_data_set_runs_its_own_jobs(checkout) -> None:
@@ -245,10 +245,19 @@ def test_removed_configuration_rewrites_the_table_only(checkout) -> None:
     assert planned(checkout, *TINY) == FINAL
 
 
-def test_removed_architecture_is_removed_from_the_descriptions(checkout) -> None:
-    """Columns of an architecture that is no longer in the run."""
+def test_removed_backbone_rewrites_the_tables_only(checkout) -> None:
+    """Descriptions that come and go with the configurations."""
     edit_yaml(checkout / "tiny.yaml", lambda content: content["only_configurations"].pop())
-    assert planned(checkout, *TINY) == FINAL | DESCRIBED
+    assert planned(checkout, *TINY) == FINAL
+
+
+def test_data_sets_are_described_by_what_the_run_says(checkout) -> None:
+    """Columns of a backbone that describes no longer, or descriptions without a backbone's columns."""
+    described_by = ("--config", "described_by=[ResNet18]")
+    assert planned(checkout, *TINY, *described_by) == FINAL | DESCRIBED
+    described_by = ("--config", "described_by=[ResNet18,EfficientNetB0]")
+    expected = {"extract_features": 2} | FINAL | DESCRIBED
+    assert planned(checkout, *TINY, *described_by) == expected
 
 
 def test_configurations_in_another_order_describe_nothing_again(checkout) -> None:
@@ -482,8 +491,7 @@ def test_comments_and_docstrings_rerun_nothing(checkout) -> None:
         ("data/transforms", ("RESIZED_SIDE = 256", "RESIZED_SIDE = 255"), COLOURED),
         ("features/engines", ("CPU_BATCH = 16", "CPU_BATCH = 32"), EXTRACTION),
         ("features/engines", ('"NUM_STREAMS": 1', '"NUM_STREAMS": 2'), None),
-        ("config/backbones", ("feature_width=512", "feature_width=511"), OF_RESNET18),
-        ("config/backbones", ('"features.8.1"', '"features.7.1"'), None),
+        ("features/batchnorm", ("(-8, 8,", "(-9, 9,"), EXTRACTION),
     ],
 )
 def test_edited_code_reruns_what_it_computes(checkout, file, edit, expected) -> None:
@@ -515,11 +523,6 @@ def test_moved_and_renamed_modules_rerun_nothing(checkout) -> None:
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        (
-            "config/backbones",
-            "BACKBONES = {",
-            'BACKBONES = {"Mine": Backbone("a", "B.C", "fc", 7),',
-        ),
         ("training/optimizers", '= {\n    "Adam"', '= {\n    "Mine": Adam,\n    "Adam"'),
         ("features/engines", '= {"torch"', '= {"mine": TorchEngine, "torch"'),
         ("data/transforms", '= {"grey"', '= {"mine": colour, "grey"'),
@@ -529,6 +532,24 @@ def test_entry_that_nothing_uses_reruns_nothing(checkout, module, old, new) -> N
     """Hours of backbones for a line that no data set and no configuration names."""
     edit_code(checkout, module, old, new)
     assert planned(checkout, *TINY) == {}
+
+
+def test_backbone_that_nothing_uses_reruns_nothing_and_a_changed_one_only_itself(checkout) -> None:
+    """Hours of backbones for an entry that is new, for a licence, or for what another one changed."""
+
+    def add(content):
+        content["backbones"]["Mine"] = {"library": "torchvision", "model": "alexnet"}
+        content["backbones"]["ResNet18"]["licence"] = "another"
+
+    edit_yaml(checkout / "config/backbones.yaml", add)
+    assert planned(checkout, *TINY) == {}
+    edit_yaml(
+        checkout / "config/backbones.yaml",
+        lambda content: content["backbones"]["ResNet18"].update(
+            layer="layer4.1.bn2", pooling="mean"
+        ),
+    )
+    assert planned(checkout, *TINY) == FINAL | OF_RESNET18
 
 
 def test_reader_that_nothing_uses_reruns_nothing(checkout) -> None:
@@ -736,8 +757,10 @@ def test_mistake_in_the_configuration_is_one_line_before_any_job(tmp_path) -> No
     result = snakemake(folder, "--configfile", "mine.yaml")
     assert result.returncode != 0
     assert "Traceback" not in result.stdout
-    expected = "mine.yaml: configurations/mine/architecture: 'ResNet50' is not allowed; allowed: "
-    assert expected + "ResNet18 or EfficientNetB0 or MobileNetV2" in result.stdout
+    expected = (
+        "mine.yaml: configurations/mine/architecture: 'ResNet50' is not declared in backbones; "
+    )
+    assert expected + "did you mean ResNet18?" in result.stdout
     assert not (folder / "results").exists()
 
 

@@ -31,6 +31,7 @@ sources:
     extracted_mb: 2
     files: [{name: woods.zip, urls: ["https://example.org/woods.zip"], extract_to: woods}]
 """,
+    "backbones": (ROOT / "config/backbones.yaml").read_text(),
     "configurations": "configurations: {plain: {architecture: ResNet18, learning_rate: 0.01}}\n",
     "grid": "grid: {architecture: [ResNet18], learning_rate: [0.01]}\n",
 }

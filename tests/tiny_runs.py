@@ -50,6 +50,7 @@ def settings(address: str) -> dict[str, Any]:
         "only_configurations": ["resnet18-plain", "resnet18-regularized"],
         "train_images": 8,
         "test_images": 4,
+        "described_by": ["ResNet18"],
         "weights": "random",
         "data": "data",
         "pathvars": {"results": "results", "logs": "results/logs"},

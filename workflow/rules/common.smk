@@ -3,7 +3,6 @@
 import re
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 
@@ -12,7 +11,6 @@ include: "questions.smk"
 
 
 from metaprobe.config import layout
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_room
 from metaprobe.core.fingerprints import fingerprint
@@ -44,7 +42,7 @@ wildcard_constraints:
     source="|".join(map(re.escape, FLOW.sources)),
     dataset="|".join(map(re.escape, FLOW.entries)),
     configuration="|".join(map(re.escape, RUN.configurations)),
-    architecture="[A-Za-z0-9]+",
+    architecture="|".join(map(re.escape, FLOW.extracted)),
 
 
 def reading_code(script, **chosen):

@@ -1,5 +1,13 @@
 """One pass of each frozen backbone over each subset."""
 
+from metaprobe.core.files import digest_file
+
+
+def own_weights(name):
+    """The digest of the user's own file of weights, if it has one and it is there."""
+    file = RUN.backbones[name].own_file
+    return digest_file(file) if file is not None and file.is_file() else None
+
 
 rule fetch_weights:
     output:
@@ -12,7 +20,8 @@ rule fetch_weights:
     conda:
         "../../envs/torch.yaml"
     params:
-        weights=lambda wildcards: BACKBONES[wildcards.architecture].weights,
+        backbone=lambda wildcards: FLOW.backbone(wildcards.architecture),
+        own=lambda wildcards: own_weights(wildcards.architecture),
         code=lambda wildcards: fingerprint("fetch_weights"),
     script:
         "../scripts/fetch_weights.py"
@@ -37,7 +46,7 @@ rule extract_features:
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
         transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
-        backbone=lambda wildcards: asdict(BACKBONES[wildcards.architecture]),
+        backbone=lambda wildcards: FLOW.backbone(wildcards.architecture),
         weights=RUN.settings.weights,
         seed=RUN.settings.seed,
         engine=RUN.settings.engine,

@@ -30,7 +30,7 @@ rule describe_dataset:
     input:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
-        features=lambda wildcards: FLOW.features(wildcards.dataset),
+        features=lambda wildcards: FLOW.describing(wildcards.dataset),
     output:
         layout.DESCRIPTION,
     log:
@@ -41,7 +41,7 @@ rule describe_dataset:
     conda:
         "../../envs/torch.yaml"
     params:
-        architectures=FLOW.architectures,
+        architectures=FLOW.described_by,
         seed=RUN.settings.seed,
         code=lambda wildcards: fingerprint("describe_dataset"),
     script:
@@ -62,7 +62,7 @@ rule aggregate_descriptions:
     conda:
         "../../envs/tables.yaml"
     params:
-        columns=columns(FLOW.architectures),
+        columns=columns(FLOW.described_by, FLOW.expecting),
         expected=lambda wildcards: FLOW.expected_of_descriptions,
         code=lambda wildcards: fingerprint("aggregate_descriptions"),
     script:
@@ -73,7 +73,7 @@ rule describe_resamples:
     input:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
-        features=lambda wildcards: FLOW.features(wildcards.dataset),
+        features=lambda wildcards: FLOW.describing(wildcards.dataset),
     output:
         layout.RESAMPLES,
     log:
@@ -86,7 +86,7 @@ rule describe_resamples:
         mem=lambda wildcards, attempt: f"{2 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{2 * attempt}h",
     params:
-        architectures=FLOW.architectures,
+        architectures=FLOW.described_by,
         resamples=RUN.settings.bootstrap_resamples,
         seed=RUN.settings.seed,
         code=lambda wildcards: fingerprint("describe_dataset"),
@@ -108,7 +108,7 @@ rule bootstrap:
     conda:
         "../../envs/tables.yaml"
     params:
-        columns=columns(FLOW.architectures),
+        columns=columns(FLOW.described_by, FLOW.expecting),
         expected=lambda wildcards: FLOW.expected_of_descriptions,
         resamples=RUN.settings.bootstrap_resamples,
         code=lambda wildcards: fingerprint("aggregate_descriptions"),

@@ -5,21 +5,22 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.config.backbones import Backbone
+    from metaprobe.config.backbones import backbone_here
     from metaprobe.core.files import write_arrays
     from metaprobe.data.dataset import entry_here
     from metaprobe.features.extraction import extract_features
     from metaprobe.features.weights import weights_folder
 
     config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
+    architecture = snakemake.wildcards.architecture
     arrays, metadata = extract_features(
         task_id=task_id,
         entry=entry_here(params.reading, config["datasets"][task_id]),
         data=Path(config["data"]).expanduser(),
         transform=params.transform,
         subset_path=snakemake.input.subset,
-        architecture=snakemake.wildcards.architecture,
-        backbone=Backbone(**params.backbone),
+        architecture=architecture,
+        backbone=backbone_here(params.backbone, config["backbones"][architecture]),
         weights=params.weights,
         seed=params.seed,
         weights_receipt=(snakemake.input.get("weights") or [None])[0],

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import yaml
 from pydantic_core import ErrorDetails
 
+from metaprobe.config.backbones import LIBRARIES, Backbone
 from metaprobe.config.datasets import KINDS, Entry
 from metaprobe.config.files import LONGEST_ID, SECTIONS, Files
 from metaprobe.config.model import Model
@@ -17,6 +18,11 @@ Keys = Sequence[str | int]
 Complaint = tuple[Keys, str]
 COMMAND_LINE = "--config"
 SELECTIONS = {"only_datasets": "datasets", "only_configurations": "configurations"}
+# Section -> the key that tells which keys its entries have, the models by its values, and their base.
+TOLD_APART: dict[str, tuple[str, Mapping[str, type[Model]], type[Model]]] = {
+    "datasets": ("kind", KINDS, Entry),
+    "backbones": ("library", LIBRARIES, Backbone),
+}
 ALLOWED = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -88,11 +94,13 @@ def explain(error: ErrorDetails, file_of: Callable[[Keys], str]) -> Complaint:
             f"letters, digits, - and _{quotes}, at most {LONGEST_ID}; not NA, nan, None or null"
         )
         return where[:-1], f"not an id; allowed: {allowed}"
-    keys = [*where[:2], *where[3:]] if where[0] == "datasets" else [*where]  # without the kind
+    told_apart = where[0] in TOLD_APART
+    keys = [*where[:2], *where[3:]] if told_apart else [*where]  # without the kind
     limits = {name: _plain(limit) for name, limit in error.get("ctx", {}).items()}
     if kind.startswith("union_tag"):
-        keys.append("kind")
-        value = value.get("kind")
+        key, _, _ = TOLD_APART[str(where[0])]
+        keys.append(key)
+        value = value.get(key)
     if kind in ("missing", "union_tag_not_found"):
         return keys, "is missing"
     if kind == "contradiction":
@@ -160,15 +168,13 @@ def _unknown_key(where: Keys) -> str:
                 for model in _models_in(fields[step].annotation)
                 for k, f in model.fields().items()
             }
-        elif step in KINDS:
-            fields = KINDS[str(step)].fields()
-    if (
-        where[0] == "datasets"
-        and len(path) == 2
-        and any(key in kind.fields() for kind in KINDS.values())
-    ):
-        own = ", ".join(sorted(fields.keys() - Entry.fields().keys())) or "none"
-        return f"means nothing to kind {path[1]}; its own keys: {own}"
+        elif where[0] in TOLD_APART and step in (models := TOLD_APART[str(where[0])][1]):
+            fields = models[str(step)].fields()
+    if where[0] in TOLD_APART and len(path) == 2:
+        name, models, base = TOLD_APART[str(where[0])]
+        if any(key in one.fields() for one in models.values()):
+            own = ", ".join(sorted(fields.keys() - base.fields().keys())) or "none"
+            return f"means nothing to {name} {path[1]}; its own keys: {own}"
     near = difflib.get_close_matches(str(key), fields, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown key; {hint}allowed: {', '.join(sorted(fields))}"
@@ -197,6 +203,12 @@ def dangling(whole: Files) -> Iterator[Complaint]:
                 ["datasets", task_id, "source"],
                 f"{shown(entry.source)} is not declared in sources",
             )
+    for keys, names in _named_backbones(whole):
+        for name in names:
+            if name not in whole.backbones:
+                near = difflib.get_close_matches(name, whole.backbones, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                yield keys, f"{shown(name)} is not declared in backbones{hint}"
     for section in SECTIONS:
         first: dict[str, str] = {}
         for name in getattr(whole, section):
@@ -206,3 +218,12 @@ def dangling(whole: Files) -> Iterator[Complaint]:
                     f"differs from {other} in capitals only, which some disks do not tell apart:"
                     " rename one",
                 )
+
+
+def _named_backbones(whole: Files) -> Iterator[tuple[Keys, Sequence[str]]]:
+    """Yield where backbones are named, and which."""
+    yield ["described_by"], whole.described_by
+    for name, one in whole.configurations.items():
+        yield ["configurations", name, "architecture"], [one.architecture]
+    if whole.grid is not None:
+        yield ["grid", "architecture"], whole.grid.values()["architecture"]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.model import (
     Integer,
     Model,
@@ -65,8 +64,8 @@ BLANK = Hyperparameter(blank_when_zero=True)
 class Configuration(Model):
     """The hyperparameters of a head, in the order of the table's columns; absent: not in use."""
 
-    architecture: Annotated[str, OneOf(tuple(BACKBONES))]
-    """the frozen backbone"""
+    architecture: str
+    """the frozen backbone: an id of `backbones`"""
     learning_rate: Annotated[float, Field(gt=0)]
     """write 0.01, as YAML reads 1e-2 as a text"""
     optimizer: Annotated[str, OneOf(tuple(OPTIMIZER_OPTIONS))] = "Adam"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from metaprobe.config.backbones import Backbone
 from metaprobe.config.complaints import (
     COMMAND_LINE,
     SELECTIONS,
@@ -39,6 +40,7 @@ class Run:
     datasets: dict[str, Entry]
     new: dict[str, Entry]
     sources: dict[str, Source]
+    backbones: dict[str, Backbone]
     configurations: dict[str, Configuration]
     grid: Grid | None
     notes: tuple[str, ...] = ()
@@ -187,6 +189,7 @@ def _select(whole: Files, new: dict[str, Entry], notes: tuple[str, ...]) -> Run:
         datasets,
         new,
         {name: source for name, source in whole.sources.items() if name in used},
+        whole.backbones,
         {name: whole.configurations[name] for name in names},
         whole.grid,
         notes,

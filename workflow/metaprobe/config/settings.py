@@ -35,6 +35,10 @@ class Settings(Model):
     tasks)"""
     neighbours: UpTo10000 = 10
     """nearest tasks that a recommendation rests on; the l-th counts exp(-l)"""
+    described_by: Names = Field(default=["ResNet18", "EfficientNetB0", "MobileNetV2"])
+    """backbones whose features describe a data set in `basic_representations.csv`, in this order; the
+    first one's are the *embedding*. They need not be those of the configurations, and a backbone that
+    is added changes no description"""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE] = 0
     """every draw of an experiment comes from (seed, data set, purpose); random weights from the
     seed alone. What defines a task (STL-10's rotations, the generated pictures) is the same for
@@ -57,8 +61,8 @@ class Settings(Model):
     """rows per data set in `bootstrap_representations.csv`, which `snakemake bootstrap --cores 4`
     writes; each is of a random half of the training subset"""
     weights: Literal["imagenet", "random"] = "imagenet"
-    """`imagenet`: torchvision's `IMAGENET1K_V1`. `random`: seeded and untrained, for demos and
-    tests"""
+    """`imagenet`: the weights that each backbone's entry names, most of them trained on ImageNet.
+    `random`: seeded and untrained, for demos and tests"""
     weights_folder: Place | None = None
     """a folder that already holds torchvision's weight files (`resnet18-f37072fd.pth`, …), for
     machines without internet; then nothing is fetched. Without it they are fetched once into

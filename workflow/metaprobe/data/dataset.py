@@ -14,7 +14,7 @@ from metaprobe.data import subset as subsets
 from metaprobe.config.datasets import Divided, Entry, Split, parse_entry
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, digest_json, with_checksum
-from metaprobe.data.transforms import TRANSFORMS
+from metaprobe.data.transforms import PROTOCOL, TRANSFORMS, Preprocessing
 from metaprobe.data.trees import as_tree, tree_of
 from metaprobe.data.undecodable import broken_images, count_left_out, name_of
 from metaprobe.core.randomness import generator
@@ -231,9 +231,13 @@ def check_fit(subset: dict[str, Any], dataset: Dataset, path: str | Path) -> Non
 
 
 def subset_images(
-    subset: dict[str, Any], split: str, dataset: Dataset, transform: str
+    subset: dict[str, Any],
+    split: str,
+    dataset: Dataset,
+    transform: str,
+    to: Preprocessing = PROTOCOL,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Return the images of one part of a subset as (3, 224, 224) uint8, in its order.
+    """Return the images of one part of a subset as (3, size, size) uint8, in its order.
 
     Raises:
         UserError: a picture does not decode; it is named.
@@ -241,7 +245,7 @@ def subset_images(
     pool = dataset.pools[subset[split]["pool"]]
     for index in subset[split]["indices"]:
         try:
-            yield TRANSFORMS[transform](pool.image(index))
+            yield TRANSFORMS[transform](pool.image(index), to)
         except MemoryError:
             raise
         except Exception as error:  # a damaged picture can make its decoder raise anything

@@ -38,6 +38,14 @@ class Preprocessing:
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
 
+    def __str__(self) -> str:
+        """Return `protocol`, or all of it in words."""
+        if self == PROTOCOL:
+            return "protocol"
+        shape = "squashed to" if self.squash else "cut from"
+        channels = "; ".join(", ".join(f"{one:g}" for one in ones) for ones in (self.mean, self.std))
+        return f"{self.size} {shape} {self.resized}, {self.interpolation}, {channels}"
+
 
 PROTOCOL = Preprocessing()
 

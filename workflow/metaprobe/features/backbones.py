@@ -1,72 +1,117 @@
-"""Building a frozen backbone: the network, its random weights, and how its weights are called."""
+"""A backbone that is ready to run: built, given weights, cut, and tried on one picture.
 
-from typing import TYPE_CHECKING
+To be imported where it is used, as it imports torch.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 
 from metaprobe.config.backbones import Backbone
+from metaprobe.core.errors import UserError
+from metaprobe.core.files import digest_arrays
+from metaprobe.data.transforms import PROTOCOL, Preprocessing
+from metaprobe.features.batchnorm import expect_features
+from metaprobe.features.cut import check_vectors, cut
+from metaprobe.features.networks import preprocessing_of
+from metaprobe.features.random_weights import random_network
+from metaprobe.features.weights import load_network, read_receipt, weights_id
 
-if TYPE_CHECKING:
-    import torch
+# How a network tells that it takes no pictures of this size.
+MISFIT = (RuntimeError, AssertionError, ValueError, TypeError)
 
 
-def weights_id(backbone: Backbone, weights: str, seed: int) -> str:
-    """Return how fragments name the weights: torchvision's enum member, or `random` with its seed."""
-    return backbone.weights if weights == "imagenet" else f"random (seed {seed})"
+@dataclass(frozen=True)
+class Ready:
+    """A frozen backbone without its head.
+
+    Attributes:
+        network: (N, 3, S, S) → (N, D), in evaluation mode, nothing trainable.
+        preprocessing: how pictures are prepared for it; S is its `size`.
+        origin: `id`, `file` and `sha256` of its weights.
+        expected: what `batchnorm.expect_features` knows of its features.
+        width: D.
+        gflop: multiplications and additions of one picture, in 10^9 pairs.
+    """
+
+    network: torch.nn.Module
+    preprocessing: Preprocessing
+    origin: dict[str, Any]
+    expected: dict[str, NDArray[np.float64]]
+    width: int
+    gflop: float
 
 
-def build_network(backbone: Backbone, state: dict[str, "torch.Tensor"]) -> "torch.nn.Module":
-    """Return the whole classifier with the weights of `state`, in evaluation mode, nothing trainable."""
-    network = _untrained(backbone)
-    network.load_state_dict(state)
+def prepare(
+    backbone: Backbone, *, weights: str, seed: int, receipt: str | Path | None, folder: Path
+) -> Ready:
+    """Return a backbone with the weights of a run.
+
+    Args:
+        weights: `imagenet`, or `random`: seeded.
+        receipt: of the former, what `fetch_weights` wrote.
+        folder: where the weight files are.
+
+    Raises:
+        UserError: it cannot be built, loaded or cut, or gives no vectors.
+    """
+    sees = preprocessing(backbone)
+    if weights == "random":
+        whole = random_network(backbone, seed, sees.size)
+        state = {name: tensor.numpy() for name, tensor in whole.state_dict().items()}
+        name = weights_id(backbone, weights, seed)
+        origin = {"id": name, "file": None, "sha256": digest_arrays(state)}
+    else:
+        if receipt is None:
+            raise ValueError("weights without a receipt")
+        origin = read_receipt(receipt)
+        whole = load_network(backbone, origin, folder)
+        state = {name: tensor.numpy() for name, tensor in whole.state_dict().items()}
+    expected = expect_features(backbone, state)
+    network = without_head(backbone, whole)
+    width, gflop = try_out(network, sees.size)
+    return Ready(network, sees, origin, expected, width, gflop)
+
+
+def preprocessing(backbone: Backbone) -> Preprocessing:
+    """Return how pictures are prepared for a backbone.
+
+    Raises:
+        UserError: its weights want it in a way that is not known here.
+    """
+    if backbone.preprocessing == "protocol":
+        return PROTOCOL
+    return preprocessing_of(backbone)
+
+
+def without_head(backbone: Backbone, whole: torch.nn.Module) -> torch.nn.Module:
+    """Return a network that gives a vector per picture.
+
+    Raises:
+        UserError: it cannot be cut where the entry says.
+    """
+    network = cut(whole, layer=backbone.layer, pooling=backbone.pooling)
     return network.eval().requires_grad_(False)
 
 
-def build_backbone(backbone: Backbone, state: dict[str, "torch.Tensor"]) -> "torch.nn.Module":
-    """Return the network without its head: images (N, 3, H, W) → features (N, feature_width)."""
-    import torch
+def try_out(network: torch.nn.Module, size: int, device: str = "cpu") -> tuple[int, float]:
+    """Return the width of a network's features, and its GFLOP per picture.
 
-    network = build_network(backbone, state)
-    setattr(network, backbone.classifier, torch.nn.Identity())
-    return network
-
-
-def random_state(backbone: Backbone, seed: int) -> dict[str, "torch.Tensor"]:
-    """Return weights of a network that has seen nothing, for demos and tests.
-
-    torchvision's own initialisation from `seed`; then every BatchNorm's statistics are measured
-    on one batch of seeded noise, without which the signal fades in deep random networks. On one
-    thread, as the last digits of such sums depend on how many share the work.
+    Raises:
+        UserError: it takes no pictures of this size, or gives no vectors.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = _untrained(backbone)
-            noise = _noise_images(count=32)
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = None  # cumulative average: that one batch's statistics
-            module.train(isinstance(module, torch.nn.BatchNorm2d))
-        with torch.inference_mode():
-            network(noise)
-    finally:
-        torch.set_num_threads(threads)
-    return network.state_dict()
-
-
-def _noise_images(count: int) -> "torch.Tensor":
-    """Return colour noise with structure at all scales, as pictures have: (count, 3, 224, 224)."""
-    import torch
-
-    octaves = [torch.rand(count, 3, side, side) * 3 - 1.5 for side in (2, 4, 8, 16, 32, 64)]
-    interpolate = torch.nn.functional.interpolate
-    return torch.stack([interpolate(o, size=224, mode="bilinear") for o in octaves]).sum(0)
-
-
-def _untrained(backbone: Backbone) -> "torch.nn.Module":
-    from torchvision import models
-
-    network: torch.nn.Module = models.get_model(backbone.builder, weights=None)
-    return network
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            features = network(torch.zeros(1, 3, size, size, device=device))
+    except MISFIT as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"it does not take pictures of {size} × {size} ({said}): set input_size, or"
+            " preprocessing: own"
+        ) from None
+    return check_vectors(features, images=1), counter.get_total_flops() / 2e9

@@ -26,6 +26,21 @@ def silu(values: Floats) -> Floats:
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {"relu6": relu6, "silu": silu}
 
 
+# (library, model) -> the last BatchNorm of a network that ends in BatchNorm, activation and the mean over
+# all positions, and the activation. ResNet's last one is added to a shortcut before the activation, so
+# that its statistics do not tell what is to be expected of the features.
+ENDS_IN_BATCHNORM = {
+    ("torchvision", "efficientnet_b0"): ("features.8.1", "silu"),
+    ("torchvision", "mobilenet_v2"): ("features.18.1", "relu6"),
+}
+
+
+def has_expectation(backbone: Backbone) -> bool:
+    """Return whether it is known what is to be expected of a backbone's features."""
+    cut_elsewhere = backbone.layer is not None or backbone.pooling is not None
+    return (backbone.origin, backbone.model) in ENDS_IN_BATCHNORM and not cut_elsewhere
+
+
 def expect_features(
     backbone: Backbone, state: Mapping[str, NDArray[np.float32]]
 ) -> dict[str, Floats]:
@@ -37,21 +52,21 @@ def expect_features(
     leaves the mean as it is; `expected_std` is of single positions.
 
     Args:
-        state: the weights of that BatchNorm by torchvision's names.
+        state: the weights of that BatchNorm by the library's names.
 
     Returns:
         Nothing for a backbone that does not end in BatchNorm, activation and mean.
     """
-    if backbone.batchnorm is None or backbone.activation is None:
+    if not has_expectation(backbone):
         return {}
+    norm, activation = ENDS_IN_BATCHNORM[backbone.origin, backbone.model]
     scale, shift, variance = (
-        state[f"{backbone.batchnorm}.{name}"].astype(np.float64)
-        for name in ("weight", "bias", "running_var")
+        state[f"{norm}.{name}"].astype(np.float64) for name in ("weight", "bias", "running_var")
     )
     deviation = np.abs(scale) * np.sqrt(variance / (variance + EPSILON))
     density = np.exp(-np.square(NORMAL_GRID) / 2)
     density /= density.sum()
-    values = ACTIVATIONS[backbone.activation](shift[:, None] + deviation[:, None] * NORMAL_GRID)
+    values = ACTIVATIONS[activation](shift[:, None] + deviation[:, None] * NORMAL_GRID)
     mean = values @ density
     return {
         "expected_mean": mean,

@@ -73,7 +73,10 @@ class PreLogits(torch.nn.Module):
         """Return (N, D); of networks with two heads the mean of what enters them."""
         features: Any = self.network.forward_features(images)
         features = self.network.forward_head(features, pre_logits=True)
-        return sum(features) / len(features) if isinstance(features, tuple) else features
+        if isinstance(features, tuple):
+            return torch.stack(features).mean(0)
+        vectors: torch.Tensor = features
+        return vectors
 
 
 class Pooled(torch.nn.Module):

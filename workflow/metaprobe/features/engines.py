@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from metaprobe.config.backbones import Backbone
 from metaprobe.core.errors import UserError
 from metaprobe.core.provenance import versions
-from metaprobe.data.transforms import SIDE, normalise
+from metaprobe.data.transforms import normalise
 
 if TYPE_CHECKING:
     import torch
 
+    from metaprobe.features.backbones import Ready
+
 CPU_BATCH = 16  # as fast as 32 in less memory; below it, kernels and last digits are others
+# GFLOP of a picture, at least -> the batch that OpenVINO is fastest with: measured on the three of the
+# table. Small ones are fastest in the smallest cache; of large ones more pictures only take memory.
+OPENVINO_BATCHES = {0: 4, 1: 32, 4: 8}
+CHANNELS_LAST_SHARE = 0.5  # of the weights in convolutions; transformers only lose by it
 GPU_BATCH = 256  # many, to keep a card busy; not tuned, and halved where its memory is small
 
 # Options of glibc's mallopt (malloc.h) and their values. By default each large block is mapped anew
@@ -40,40 +45,49 @@ class Engine(Protocol):
         metadata: its name and version.
         batch_images: how many images it is best given at once; may be lowered.
 
-    An engine is made of a network without its head, its backbone, the device, the precision
-    (`float32` or `bfloat16`) and the number of CPU threads; a UserError says what it cannot do.
+    An engine is made of a backbone that is ready, the device, the precision (`float32` or
+    `bfloat16`) and the number of CPU threads; a UserError says what it cannot do.
     """
 
     metadata: dict[str, str]
     batch_images: int
 
     def __call__(self, pixels: Pixels) -> Features:
-        """Return the features (N, feature_width) of images (N, 3, 224, 224).
+        """Return the features (N, D) of images (N, 3, S, S).
 
         Their last digits depend on N, as libraries choose their kernels by it.
         """
 
 
 class TorchEngine:
-    """torch in evaluation mode: BatchNorm folded into the convolutions, channels last."""
+    """torch in evaluation mode: BatchNorm folded into the convolutions, and where most of the work is
+    theirs, channels last; attention by torch's fused kernel.
+    """
 
     def __init__(
         self,
-        network: "torch.nn.Module",
-        backbone: Backbone,
+        backbone: "Ready",
         device: "torch.device",
         precision: str,
         threads: int,
     ) -> None:
         import torch
-        from torch.fx.experimental.optimization import fuse
+
+        from metaprobe.features.folding import fold
 
         torch.set_num_threads(threads)
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # not TF32
         self.metadata = {"name": "torch", "version": versions("torch")["torch"]}
         self.batch_images = CPU_BATCH if device.type == "cpu" else GPU_BATCH
         self.device, self.precision = device, precision
-        self.network = fuse(network).to(device).to(memory_format=torch.channels_last)
+        self.preprocessing = backbone.preprocessing
+        side = self.preprocessing.size
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            fold(backbone.network, torch.rand(2, 3, side, side))
+        last = convolutional_share(backbone.network) > CHANNELS_LAST_SHARE
+        self.format = torch.channels_last if last else torch.contiguous_format
+        self.network = backbone.network.to(device).to(memory_format=self.format)
 
     def __call__(self, pixels: Pixels) -> Features:
         """See `Engine`."""
@@ -82,7 +96,8 @@ class TorchEngine:
         batch = torch.from_numpy(pixels)
         if self.device.type == "cuda":
             batch = batch.pin_memory().to(self.device, non_blocking=True)
-        images = normalise(batch.to(self.device)).contiguous(memory_format=torch.channels_last)
+        images = normalise(batch.to(self.device), self.preprocessing)
+        images = images.contiguous(memory_format=self.format)
         half = self.precision == "bfloat16"
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             features: torch.Tensor = self.network(images)
@@ -94,8 +109,7 @@ class OpenVINOEngine:
 
     def __init__(
         self,
-        network: "torch.nn.Module",
-        backbone: Backbone,
+        backbone: "Ready",
         device: "torch.device",
         precision: str,
         threads: int,
@@ -106,11 +120,21 @@ class OpenVINOEngine:
             raise UserError(f"engine: openvino runs on the CPU, not on {device}: set device: cpu")
         openvino = import_openvino()
         self.metadata = {"name": "openvino", "version": versions("openvino")["openvino"]}
-        self.batch_images = backbone.openvino_batch
+        self.batch_images = openvino_batch(backbone.gflop)
+        self.preprocessing = backbone.preprocessing
+        side = self.side = self.preprocessing.size
         self.core = openvino.Core()
-        self.model = openvino.convert_model(
-            network, example_input=torch.zeros(1, 3, SIDE, SIDE), input=(-1, 3, SIDE, SIDE)
-        )
+        try:
+            self.model = openvino.convert_model(
+                backbone.network,
+                example_input=torch.zeros(1, 3, side, side),
+                input=(-1, 3, side, side),
+            )
+        except Exception as error:  # whatever its converter may raise
+            said = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"engine: openvino cannot run this network ({said}): set engine: torch"
+            ) from None
         self.options = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
@@ -124,10 +148,25 @@ class OpenVINOEngine:
         import torch
 
         if len(pixels) != self.compiled_batch:
-            self.model.reshape([len(pixels), 3, SIDE, SIDE])
+            self.model.reshape([len(pixels), 3, self.side, self.side])
             self.network = self.core.compile_model(self.model, "CPU", self.options)
             self.compiled_batch = len(pixels)
-        return np.array(self.network(normalise(torch.from_numpy(pixels)).numpy())[0], np.float32)
+        images = normalise(torch.from_numpy(pixels), self.preprocessing).numpy()
+        return np.array(self.network(images)[0], np.float32)
+
+
+def openvino_batch(gflop: float) -> int:
+    """Return how many images OpenVINO is best given at once, of a network of so many GFLOP."""
+    return next(batch for least, batch in reversed(OPENVINO_BATCHES.items()) if gflop >= least)
+
+
+def convolutional_share(network: "torch.nn.Module") -> float:
+    """Return the share of the weights of a network that is in its convolutions."""
+    import torch
+
+    convolutions = [one for one in network.modules() if isinstance(one, torch.nn.Conv2d)]
+    inside = sum(one.weight.numel() for one in convolutions)
+    return inside / max(1, sum(one.numel() for one in network.parameters()))
 
 
 def import_openvino() -> Any:

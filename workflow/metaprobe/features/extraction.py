@@ -14,14 +14,13 @@ import numpy as np
 
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.datasets import Entry
-from metaprobe.core.errors import PassingError
+from metaprobe.core.errors import PassingError, UserError
 from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
 from metaprobe.data.dataset import check_fit, open_dataset, subset_images
 from metaprobe.data.subset import read_subset
-from metaprobe.features.backbones import build_backbone
-from metaprobe.features.batchnorm import expect_features
+from metaprobe.features.backbones import prepare
 from metaprobe.features.engines import (
     ENGINES,
     Engine,
@@ -32,14 +31,13 @@ from metaprobe.features.engines import (
     is_out_of_memory,
     keep_freed_memory,
 )
-from metaprobe.features.weights import load_weights
 
 BATCHES_AHEAD = 2  # one is prepared, the other waits: more would only take memory
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """Features (N, feature_width), the wall seconds, and those of them the network had to wait."""
+    """Features (N, D), the wall seconds, and those of them the network had to wait."""
 
     features: Features
     seconds: float
@@ -70,27 +68,32 @@ def extract_features(
         transform: name of one of `data.transforms.TRANSFORMS`.
         architecture: the name of the backbone.
         weights: `imagenet`, or `random`: seeded.
-        weights_receipt: of ImageNet's weights, what `fetch_weights` wrote.
+        weights_receipt: of weights that are not random, what `fetch_weights` wrote.
 
     Returns:
-        Arrays `train_features` (N, feature_width) float32, `train_labels` (N,) int64, the same
+        Arrays `train_features` (N, D) float32, `train_labels` (N,) int64, the same
         for `test`, and what `batchnorm.expect_features` returns; and metadata with the digests of
-        subset, pictures, weights and features, engine, precision, device, seconds by split, peak
+        subset, pictures, weights and features, preprocessing, engine, precision, device, seconds by split, peak
         memory and versions.
     """
     subset = read_subset(subset_path)
     dataset = open_dataset(task_id, entry, data)
     check_fit(subset, dataset, subset_path)
-    state, origin = load_weights(backbone, weights, seed, weights_receipt, weights_folder)
     keep_freed_memory()
     chosen = choose_device(device)
-    network = build_backbone(backbone, state)
-    runner = ENGINES[engine](network, backbone, chosen, precision, threads)
+    try:
+        ready = prepare(
+            backbone, weights=weights, seed=seed, receipt=weights_receipt, folder=weights_folder
+        )
+        runner = ENGINES[engine](ready, chosen, precision, threads)
+    except UserError as error:
+        raise UserError(f"backbones/{architecture}: {error}") from None
     arrays: Arrays = {}
     seconds = {"waiting": 0.0}
     pixels = hashlib.sha256()
     for split in ("train", "test"):
-        images = hashed(subset_images(subset, split, dataset, transform), pixels)
+        seen = subset_images(subset, split, dataset, transform, ready.preprocessing)
+        images = hashed(seen, pixels)
         extraction = extract(runner, images)
         seconds[f"{split}_features"] = extraction.seconds
         seconds["waiting"] += extraction.waiting
@@ -103,7 +106,8 @@ def extract_features(
         "subset_sha256": subset["sha256"],
         "pixels_sha256": pixels.hexdigest(),
         "features_sha256": digest_arrays(arrays),
-        "weights": origin,
+        "weights": ready.origin,
+        "preprocessing": str(ready.preprocessing),
         "engine": runner.metadata,
         "precision": precision,
         "device": describe_device(chosen),
@@ -111,12 +115,11 @@ def extract_features(
         "peak_memory_gb": peak_memory_gb(),
         "versions": versions("torch", "torchvision", "pillow", "numpy"),
     }
-    expected = expect_features(backbone, {name: one.numpy() for name, one in state.items()})
-    return {**arrays, **expected}, metadata
+    return {**arrays, **ready.expected}, metadata
 
 
 def extract(engine: Engine, images: Iterable[Pixels]) -> Extraction:
-    """Return the features of N images (3, 224, 224), which are prepared while the network runs."""
+    """Return the features of N images (3, S, S), which are prepared while the network runs."""
     start = time.perf_counter()
     waiting = 0.0
     features = []
@@ -174,7 +177,7 @@ def ahead(batches: Iterable[Pixels]) -> Iterator[Pixels]:
 
 
 def stacked(images: Iterable[Pixels], size: int) -> Iterator[Pixels]:
-    """Yield batches (at most `size`, 3, 224, 224)."""
+    """Yield batches (at most `size`, 3, S, S)."""
     iterator = iter(images)
     while batch := list(itertools.islice(iterator, size)):
         yield np.stack(batch)

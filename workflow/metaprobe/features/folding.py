@@ -30,7 +30,9 @@ def fold(network: torch.nn.Module, example: torch.Tensor) -> list[str]:
     with torch.inference_mode():
         before = network(example)
         pairs = _pairs(network, example)
-        kept = {name: network.get_submodule(name) for pair in pairs for name in pair}
+        kept: dict[str, Any] = {
+            name: network.get_submodule(name) for pair in pairs for name in pair
+        }
         for convolution, norm in pairs:
             network.set_submodule(convolution, fuse_conv_bn_eval(kept[convolution], kept[norm]))
             network.set_submodule(norm, _after(kept[norm]))

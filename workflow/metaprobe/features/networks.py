@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from metaprobe.config.backbones import Backbone
 from metaprobe.core.errors import UserError
 from metaprobe.data.transforms import Preprocessing
 
@@ -94,27 +95,40 @@ def _build(
     raise AssertionError("the loop returns or raises")
 
 
-def load_published(
-    library: str, model: str, weights: str | None, file: Path, input_size: int | None = None
-) -> "torch.nn.Module":
+def load_published(backbone: Backbone, file: Path) -> "torch.nn.Module":
     """Return a network with its published weights, which `file` holds, by the library's own loader.
 
     Pickled code is not run.
-
-    Args:
-        weights: torchvision's `Enum.MEMBER`; timm has them in the name of the model.
     """
-    if library == "timm":
+    if backbone.origin == "timm":
         overlay = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(file)}}
-        return _build(library, model, input_size, overlay)
+        return _build("timm", backbone.pretrained, backbone.input_size, overlay)
     import torch
-    from torchvision.models import WeightsEnum, get_weight
+    from torchvision.models import WeightsEnum
 
     def state_of(member: Any, *_: Any, **__: Any) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
 
+    member = member_of(backbone)
     with mock.patch.object(WeightsEnum, "get_state_dict", state_of):
-        return _build(library, model, input_size, {"weights": get_weight(str(weights))})
+        return _build("torchvision", backbone.model, backbone.input_size, {"weights": member})
+
+
+def member_of(backbone: Backbone) -> Any:
+    """Return the member of torchvision's enum that names the weights of a backbone.
+
+    Raises:
+        UserError: there is no such model, or it has no such weights.
+    """
+    from torchvision.models import get_model_weights
+
+    check_known("torchvision", backbone.model)
+    members: Any = get_model_weights(backbone.model)
+    wanted = (getattr(backbone, "weights", None) or "DEFAULT").removeprefix(f"{members.__name__}.")
+    if wanted not in members.__members__:
+        known = ", ".join(members.__members__)
+        raise UserError(f"torchvision's {backbone.model} has no weights {wanted}: it has {known}")
+    return members[wanted]
 
 
 def load_own(
@@ -173,24 +187,19 @@ def last_linear(network: "torch.nn.Module") -> tuple[str, "torch.nn.Linear | Non
     return linear[-1] if linear else ("", None)
 
 
-def preprocessing_of(
-    library: str, model: str, weights: str | None, size: int | None
-) -> Preprocessing:
-    """Return how pictures are prepared for a network's published weights.
+def preprocessing_of(backbone: Backbone) -> Preprocessing:
+    """Return how pictures are prepared for a backbone's published weights.
 
-    Args:
-        weights: torchvision's `Enum.MEMBER`; None: its default.
-        size: side of the images, if another one; the share that is cropped stays.
+    Where the entry names another size, the share that is cropped stays.
 
     Raises:
         UserError: the weights' way of preparing is none that is known here.
     """
-    if library == "timm":
-        return _of_timm(model, size)
-    from torchvision.models import get_model_weights, get_weight
-
-    member = get_weight(weights) if weights else get_model_weights(model).DEFAULT  # type: ignore[attr-defined]
-    preset = member.transforms()
+    size = backbone.input_size
+    if backbone.origin == "timm":
+        check_known("timm", backbone.pretrained if backbone.own_file is None else backbone.model)
+        return _of_timm(backbone.model if backbone.own_file else backbone.pretrained, size)
+    preset = member_of(backbone).transforms()
     side, (resized,) = preset.crop_size[0], preset.resize_size
     return Preprocessing(
         size=size or side,

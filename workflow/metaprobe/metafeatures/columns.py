@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.metafeatures import (
     backbone_shift,
     counts,
@@ -34,8 +33,8 @@ class Measurements:
         positions: (P,) which of the N the statistics of pictures are of.
         pictures: statistic → (P,).
         features: architecture → (N, D); those of the first are the *embedding*.
-        expected: architecture → expected mean and standard deviation (D,), of those with a
-            `batchnorm` in `config.backbones`.
+        expected: architecture → expected mean and standard deviation (D,), of those that
+            `features.batchnorm` knows.
     """
 
     labels: NDArray[np.int64]
@@ -47,14 +46,19 @@ class Measurements:
     expected: dict[str, tuple[Floats, Floats]]
 
 
-def columns(architectures: Sequence[str]) -> list[str]:
-    """Return names of the columns of a run with these architectures, in order."""
+def columns(described_by: Sequence[str], expecting: Sequence[str]) -> list[str]:
+    """Return names of the columns, in order.
+
+    Args:
+        described_by: the backbones whose features describe a data set.
+        expecting: those of them of which `features.batchnorm` knows what to expect.
+    """
     groups = (counts, image_statistics, embedding, separability, landmarkers)
-    shifts = [f"batchnorm_shift_{name}" for name in architectures if BACKBONES[name].batchnorm]
+    shifts = [f"batchnorm_shift_{name}" for name in expecting]
     return [
         *(column for group in groups for column in group.COLUMNS),
         *shifts,
-        *(f"LogME_{name}" for name in architectures),
+        *(f"LogME_{name}" for name in described_by),
     ]
 
 

@@ -72,8 +72,8 @@ def read_measurements(
             raise broken(path, f"its labels are not those of {subset_path}")
         if not np.isfinite(features[name]).all():
             raise broken(path, "it holds numbers that are not finite")
-    pixels = {extraction["pixels_sha256"] for extraction in extractions.values()}
-    if len(pixels) > 1:
+    pixels = {e["preprocessing"]: e["pixels_sha256"] for e in extractions.values()}
+    if any(pixels[e["preprocessing"]] != e["pixels_sha256"] for e in extractions.values()):
         raise UserError(
             f"the pictures of {subset['task_id']} changed between its architectures: delete its subset "
             "and start the run again"
@@ -94,7 +94,7 @@ def read_measurements(
         "train_images": train["images"],
         "described_pictures": len(measured.positions),
         "subset_sha256": subset["sha256"],
-        "pixels_sha256": pixels.pop(),
+        "pixels_sha256": next(iter(pixels.values())),
         "features_sha256": {name: e["features_sha256"] for name, e in extractions.items()},
         "weights": {name: e["weights"] for name, e in extractions.items()},
         "versions": versions("numpy", "scipy", "scikit-learn"),

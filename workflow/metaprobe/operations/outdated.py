@@ -103,7 +103,7 @@ def comparisons(flow: Workflow) -> Iterator[Comparison]:
     for task_id, entry in flow.entries.items():
         says = {"seed": settings.seed, "sampling": flow.sampling_of(task_id)}
         subset, pictures = ("subset", task_id), ("pictures", task_id)
-        features = {name: ("features", task_id, name) for name in flow.architectures}
+        features = {name: ("features", task_id, name) for name in flow.extracted}
         digests = {"subset_sha256": (subset, "sha256")}
         yield Comparison(subset, [], says, {})
         yield Comparison(pictures, [subset], {}, digests)
@@ -118,7 +118,9 @@ def comparisons(flow: Workflow) -> Iterator[Comparison]:
             measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
             after = [subset, origin, head]
             yield Comparison(("fragment", task_id, name), after, measured, digests)
-        described, after = {**says, "weights": weights}, [subset, pictures, *features.values()]
+        named = {name: weights[name] for name in flow.described_by}
+        described = {**says, "weights": named}
+        after = [subset, pictures, *(features[name] for name in flow.described_by)]
         yield Comparison(("description", task_id), after, described, digests)
         resampled = {**described, "rows": settings.bootstrap_resamples}
         yield Comparison(("resamples", task_id), after, resampled, digests)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.datasets import Source
 from metaprobe.config.layout import STAGES
 from metaprobe.core.text_table import aligned
@@ -16,9 +15,18 @@ from metaprobe.training.fragment import Experiment
 
 FLOAT_BYTES = 4
 REASONS_SHOWN = 3
+FEW_BACKBONES = 3  # the table of data sets says enough of so few
 KINDS = ("done", "running", "waiting", "outdated", "missing", "failed", "broken")
 NAMED = ("failed", "broken")
 FRAGMENT = "fragment"  # the stage of a State whose fragment is there and cannot be used
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one picture costs a backbone, and the width of the features it gives."""
+
+    gflop: float
+    width: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,8 @@ class Plan:
         per_unit: seconds per unit of size by kind of job, of kinds that have run here.
         cores: jobs at a time.
         free: megabytes of free room for data and for results.
+        backbones: of those that will run over images, their GFLOP per picture and the width of their
+            features.
     """
 
     states: Mapping[Experiment, State]
@@ -42,6 +52,7 @@ class Plan:
     size_of: SizeOf
     cores: int
     free: Mapping[str, float]
+    backbones: Mapping[str, Work]
 
     def fetched(self) -> dict[str, tuple[float, float]]:
         """Data set → megabytes to download, and on disk with what is unpacked; once per source."""
@@ -57,11 +68,12 @@ class Plan:
 
     def features_megabytes(self, task_id: str) -> float:
         """What the features that will be extracted of a data set take on disk."""
-        return sum(
-            self.size_of(job) * BACKBONES[job.name.rpartition("/")[2]].feature_width
+        numbers = (
+            self.size_of(job) * self.backbones[architecture_of(job)].width
             for job in self.jobs_of(task_id)
             if job.rule == "extract_features"
-        ) * (FLOAT_BYTES / 1e6)
+        )
+        return sum(numbers) * (FLOAT_BYTES / 1e6)
 
     def jobs_of(self, task_id: str) -> list[Job]:
         """Its jobs; the download is with the first data set of a source."""
@@ -92,7 +104,10 @@ def report(plan: Plan) -> str:
     if plan.jobs:
         by_rule = Counter(job.rule for job in plan.jobs)
         jobs = [f"{counted(len(plan.jobs), 'job')} to run:", *by_stage(by_rule)]
-        lines += ["", *wrapped(jobs), "", *table(plan, kinds), "", *totals(plan)]
+        lines += ["", *wrapped(jobs), "", *table(plan, kinds)]
+        if len(plan.backbones) > FEW_BACKBONES:
+            lines += ["", *by_backbone(plan)]
+        lines += ["", *totals(plan)]
     else:
         lines += ["Nothing to do: every table is up to date."]
     named = {one: plan.states[one] for one in kinds if kinds[one] in NAMED}
@@ -135,6 +150,27 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
     if idle := len(tasks) - len(rows):
         lines += [f"{counted(idle, 'other data set')}: nothing to do"]
     return lines
+
+
+def architecture_of(job: Job) -> str:
+    """Return the backbone of a job that runs one."""
+    return job.name.rpartition("/")[2]
+
+
+def by_backbone(plan: Plan) -> list[str]:
+    """One line per backbone that will run over images, dearest first."""
+    images: Counter[str] = Counter()
+    for job in plan.jobs:
+        if job.rule == "extract_features":
+            images[architecture_of(job)] += round(plan.size_of(job))
+    heading = ["backbone", "pictures", "GFLOP each", "GB of features", "time"]
+    rows = []
+    for name in sorted(images, key=lambda name: -plan.backbones[name].gflop):
+        work, rate = plan.backbones[name], plan.per_unit.get(f"extract_features/{name}")
+        time = costs.duration(rate * images[name] / plan.cores) if rate is not None else "?"
+        disk = to_gigabytes(images[name] * work.width * FLOAT_BYTES / 1e6)
+        rows.append([name, f"{images[name]:,}", f"{work.gflop:.2f}", disk, time])
+    return aligned([heading, *rows], numbers=True) if rows else []
 
 
 def totals(plan: Plan) -> list[str]:

@@ -61,6 +61,7 @@ def plan(
 ) -> int:
     """Print what a run would do and take."""
     from metaprobe.operations import costs, doctor
+    from metaprobe.operations.backbones import work_of
     from metaprobe.operations.plan import Plan, report
     from metaprobe.operations.slurm.queue import read_queue_of_runs
     from metaprobe.operations.snakemake_coupling import jobs_to_run
@@ -71,9 +72,11 @@ def plan(
     how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
     evidence = gather(flow, read_queue_of_runs(Path.cwd()) or ())
     folders = {"data": flow.data, "results": flow.results}
+    jobs = jobs_to_run(checkout, configfiles, overrides)
     found = Plan(
         states=read_states(flow.stages, flow.expected_of_fragments, evidence),
-        jobs=jobs_to_run(checkout, configfiles, overrides),
+        jobs=jobs,
+        backbones=work_of(flow, jobs),
         findings=doctor.examine(run.datasets, run.sources, flow.data, flow.results / "sources"),
         sources=run.sources,
         per_unit=costs.known(flow.results, flow.logs, size_of, **how),

@@ -22,7 +22,7 @@ from metaprobe.operations.costs import Job
 
 KEY = re.compile(r"[a-zA-Z_][\w-]*\w$")
 CONSTANTS = {"": None, "True": True, "False": False}
-SECTIONS = ("config", "datasets", "configurations", "grid")
+SECTIONS = ("config", "datasets", "backbones", "configurations", "grid")
 # Events and one text that a run with a line of progress keeps off the terminal.
 LEFT_OUT = (
     "workflow_started",

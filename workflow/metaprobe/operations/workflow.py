@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
-from metaprobe.config.backbones import BACKBONES
 from metaprobe.config.datasets import Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
 from metaprobe.data.new_dataset import declare
 from metaprobe.data.trees import tree_of
-from metaprobe.features.backbones import weights_id
+from metaprobe.features.batchnorm import has_expectation
+from metaprobe.features.weights import weights_id
 
+FOR_PEOPLE = ("licence", "note")
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 TOLD_BY_FRAGMENTS = ("seed", "engine", "precision", "replicates")
 Experiment = tuple[str, str]
@@ -62,9 +63,26 @@ class Workflow:
 
     @cached_property
     def architectures(self) -> list[str]:
-        """The architectures that the configurations use."""
+        """The backbones that the configurations use, as they are declared."""
         used = {configuration.architecture for configuration in self.run.configurations.values()}
-        return [name for name in BACKBONES if name in used]
+        return [name for name in self.run.backbones if name in used]
+
+    @cached_property
+    def described_by(self) -> list[str]:
+        """The backbones whose features describe a data set."""
+        return self.run.settings.described_by
+
+    @cached_property
+    def extracted(self) -> list[str]:
+        """The backbones that the run computes features of."""
+        swept = self.run.grid.values()["architecture"] if self.run.grid else []
+        used = {*self.architectures, *self.described_by, *swept}
+        return [name for name in self.run.backbones if name in used]
+
+    @cached_property
+    def expecting(self) -> list[str]:
+        """Those of them that describe, of which it is known what their features were in training."""
+        return [name for name in self.described_by if has_expectation(self.run.backbones[name])]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -85,9 +103,9 @@ class Workflow:
         """Return the file of each data set of the tables."""
         return [pattern.format(dataset=task_id) for task_id in self.run.datasets]
 
-    def features(self, task_id: str, architectures: Iterable[str] | None = None) -> list[str]:
-        """Return the features of a data set, of all architectures or of these."""
-        names = self.architectures if architectures is None else architectures
+    def describing(self, task_id: str) -> list[str]:
+        """Return the features that a data set is described by."""
+        names = self.described_by
         return [layout.FEATURES.format(dataset=task_id, architecture=name) for name in names]
 
     def features_of(self, dataset: str, configuration: str) -> str:
@@ -126,6 +144,18 @@ class Workflow:
         """Return the receipt of an architecture's weights; none for random ones."""
         fetched = self.run.settings.weights == "imagenet"
         return [layout.WEIGHTS.format(architecture=architecture)] if fetched else []
+
+    def backbone(self, name: str) -> dict[str, Any]:
+        """Return what of a backbone's entry decides its features, where it is not the default.
+
+        Of a file of the user's its digest counts, not its place, as the same file may lie elsewhere on
+        another machine.
+        """
+        one = self.run.backbones[name]
+        told = one.parameters(defaults=False)
+        if one.own_file is not None:
+            told["file"] = one.own_file.name
+        return {key: value for key, value in told.items() if key not in FOR_PEOPLE}
 
     def sampling_of(self, task_id: str) -> str:
         """Return how the subset of a data set is drawn."""
@@ -190,7 +220,11 @@ class Workflow:
         """What the description of each data set says if it is of this run and not of an earlier one."""
         seed, ids = self.run.settings.seed, self.weights_ids
         return {
-            task_id: {"seed": seed, "sampling": self.sampling_of(task_id), "weights": ids}
+            task_id: {
+                "seed": seed,
+                "sampling": self.sampling_of(task_id),
+                "weights": {name: ids[name] for name in self.described_by},
+            }
             for task_id in self.run.datasets
         }
 
@@ -198,7 +232,9 @@ class Workflow:
     def weights_ids(self) -> dict[str, str]:
         """Architecture -> how fragments name its weights."""
         seed, weights = self.run.settings.seed, self.run.settings.weights
-        return {name: weights_id(BACKBONES[name], weights, seed) for name in self.architectures}
+        return {
+            name: weights_id(self.run.backbones[name], weights, seed) for name in self.extracted
+        }
 
     def recommendation(self) -> str:
         """Return the recommendation for the new data set; end the program if there can be none."""

@@ -147,6 +147,7 @@ class Fragment(Metrics, Hyperparameters, Identity):  # type: ignore[misc]  # mad
     sampling: Literal["random", "stratified"]
     subset_sha256: Digest
     pixels_sha256: Digest
+    preprocessing: str = "protocol"
     weights: Weights
     seed: Seed
     engine: Engine
@@ -201,12 +202,14 @@ def check_same_pictures(fragment: Fragment, path: str | Path, pixels: dict[str, 
     """See that all fragments of a data set are of the same pictures.
 
     Args:
-        pixels: task_id -> digest of the pictures of the first fragment; filled in here.
+        pixels: task_id and preprocessing -> digest of the pictures of the first fragment; filled in
+            here.
 
     Raises:
         UserError: this one is of others.
     """
-    first = pixels.setdefault(fragment.task_id, fragment.pixels_sha256)
+    seen = f"{fragment.task_id} {fragment.preprocessing}"
+    first = pixels.setdefault(seen, fragment.pixels_sha256)
     if fragment.pixels_sha256 != first:
         raise UserError(
             f"{path}: the pictures of {fragment.task_id} changed between its architectures: delete "

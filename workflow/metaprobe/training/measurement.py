@@ -59,7 +59,7 @@ def build_fragment(
     )
     labels = {split: features[f"{split}_labels"] for split in ("train", "test")}
     of_subset = ("class_count", "pretext", "split", "partial", "read_as", "sampling", "seed")
-    of_extraction = ("pixels_sha256", "weights", "engine", "precision", "device")
+    of_extraction = ("pixels_sha256", "preprocessing", "weights", "engine", "precision", "device")
     provenance = {
         **{f"{split}_majority_rate": metrics.majority_rate(labels[split]) for split in labels},
         **{key: subset[key] for key in of_subset},

@@ -73,7 +73,7 @@ def _head(flow: Workflow, fragment: Fragment) -> str:
 
 def _inputs_of_description(flow: Workflow, task_id: str) -> list[str]:
     patterns = (layout.DESCRIPTION, layout.SUBSET, layout.PICTURES)
-    return [*(one.format(dataset=task_id) for one in patterns), *flow.features(task_id)]
+    return [*(one.format(dataset=task_id) for one in patterns), *flow.describing(task_id)]
 
 
 def _description(flow: Workflow, task_id: str) -> str:
@@ -84,7 +84,7 @@ def _description(flow: Workflow, task_id: str) -> str:
         seed=flow.run.settings.seed,
         subset_path=subset,
         pictures_path=pictures,
-        features_paths=dict(zip(flow.architectures, features, strict=True)),
+        features_paths=dict(zip(flow.described_by, features, strict=True)),
     )
     return judge(read_checked_json(path)["rows"][0], again["rows"][0])
 

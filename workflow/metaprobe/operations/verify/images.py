@@ -83,14 +83,13 @@ def recompute(
 
 def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparison]:
     """The experiments of one data set and one architecture."""
-    from metaprobe.config.backbones import BACKBONES
     from metaprobe.data.dataset import draw_subset, open_dataset
     from metaprobe.features.extraction import extract_features
-    from metaprobe.features.weights import fetch_imagenet, weights_folder
+    from metaprobe.features.weights import fetch, weights_folder
 
     settings = flow.run.settings
     task_id, architecture = FEATURES_KEY(fragments[0])
-    entry, backbone = flow.run.datasets[task_id], BACKBONES[architecture]
+    entry, backbone = flow.run.datasets[task_id], flow.run.backbones[architecture]
     weights = weights_folder(settings.weights_folder, settings.data)
     subset = draw_subset(
         task_id,
@@ -106,7 +105,7 @@ def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparis
         receipt = None
         if settings.weights == "imagenet":
             receipt = folder / "weights.json"
-            write_json(receipt, fetch_imagenet(backbone.weights, weights, download=False))
+            write_json(receipt, fetch(backbone, weights, download=False))
         arrays, extraction = extract_features(
             task_id=task_id,
             entry=entry,

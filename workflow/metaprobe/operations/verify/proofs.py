@@ -69,13 +69,13 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
 def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], Proof]]:
     for source in flow.sources:
         yield "manifests", layout.SOURCE, {"source": source}, checked_json
-    for name in flow.architectures:
+    for name in flow.extracted:
         yield "receipts of weights", layout.WEIGHTS, {"architecture": name}, _receipt
     for task_id in flow.entries:
         names = {"dataset": task_id}
         yield "subsets", layout.SUBSET, names, _subset
         yield "pictures", layout.PICTURES, names, arrays
-        for name in flow.architectures:
+        for name in flow.extracted:
             yield "features", layout.FEATURES, names | {"architecture": name}, _features
     for task_id, name in flow.experiments:
         names = {"dataset": task_id, "configuration": name}
