@@ -20,6 +20,7 @@ SHIPPED = [
     for name in ("config", "datasets", "backbones", "configurations", "grid")
 ]
 DEMO = str(CONFIG / "demo.yaml")
+BACKBONES = load_configfile(CONFIG / "backbones.yaml")
 GREY = (
     "MNIST FashionMNIST KMNIST EMNIST EMNIST_Balanced EMNIST_Digits EMNIST_MNIST EMNIST_ByClass "
     "EMNIST_ByMerge USPS QMNIST Omniglot RenderedSST2 FER2013"
@@ -137,7 +138,7 @@ def test_defaults_are_seen_by_the_scripts(tmp_path: Path) -> None:
     """Defaults filled in a copy, while scripts read `snakemake.config`."""
     file = tmp_path / "config.yaml"
     file.write_text(GOOD)
-    config = load_configfile(file)
+    config = load_configfile(file) | BACKBONES
     load_run(config, [str(file)])
     assert config["data"] == "data"
     assert config["datasets"]["Trees"]["transform"] == "colour"
@@ -173,7 +174,7 @@ def test_replaced_files_do_not_count(tmp_path: Path) -> None:
         text = GOOD.replace("Birds", name).replace("plain", name)
         (tmp_path / f"{name}.yaml").write_text(text)
     files = [str(tmp_path / f"{name}.yaml") for name in ("Old", "New")]
-    run = load_run(load_configfile(files[1]), files)
+    run = load_run(load_configfile(files[1]) | BACKBONES, files)
     assert set(run.datasets) == {"New", "Trees"}
     assert list(run.configurations) == ["New"]
 
@@ -412,6 +413,7 @@ def test_new_data_set_is_found_by_scripts_but_is_in_no_table(tmp_path: Path) -> 
     assert run.new["My_fishes"].classes == 2
     assert load_texts(tmp_path, GOOD).new == {}
     merged = load_configfile(str(tmp_path / "first.yaml")) | {"new_dataset": str(root)}
+    merged |= BACKBONES
     load_run(merged, [str(tmp_path / "first.yaml")], declare)
     assert merged["datasets"]["My_fishes"]["path"] == str(root)
 

@@ -67,6 +67,7 @@ class Files:
         made_of = {
             "subset_sha256": self.drawn["sha256"],
             "pixels_sha256": "1" * 64,
+            "preprocessing": "protocol",
             "features_sha256": name,
             "weights": {"id": f"{name}'s", "file": None, "sha256": name},
         }

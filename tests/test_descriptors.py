@@ -373,7 +373,7 @@ def test_every_value_is_finite_whatever_the_data(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         values = describe(measured, np.random.default_rng(0))
-    assert list(values) == columns(ARCHITECTURES)
+    assert list(values) == columns(ARCHITECTURES, ["MobileNetV2"])
     assert all(type(v) in (int, float) and math.isfinite(v) for v in values.values()), values
     assert 0 <= values["intrinsic_dimension"] <= width
     assert 0 <= values["effective_rank"] <= min(images, width) * 1.0001

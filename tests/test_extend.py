@@ -85,7 +85,6 @@ def test_each_patch_applies_alone(tmp_path, patch: str) -> None:
     ("patch", "changed"),
     [
         ("workflow/metaprobe/config/datasets.py", []),
-        ("workflow/metaprobe/config/backbones.py", []),
         ("workflow/metaprobe/training/optimizers.py", []),
         ("docs/outputs.md", []),
     ],

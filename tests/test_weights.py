@@ -122,12 +122,14 @@ def test_weights_that_torch_has_are_used(
     file = saved(cache / "a", {"weight": torch.arange(3.0)})
     publish(monkeypatch, f"http://localhost:1/{file.name}")
     if known:
-        facts = fetch_imagenet(RESNET18, tmp_path / "data", download=True, policy=HASTE)
-        assert torch.equal(load_imagenet(facts, tmp_path / "data")["weight"], torch.arange(3.0))
+        facts = fetch(RESNET18, tmp_path / "data", download=True, policy=HASTE)
+        assert torch.equal(
+            read_state(tmp_path / "data" / facts["file"])["weight"], torch.arange(3.0)
+        )
         return
     file.write_bytes(b"not weights")
     with pytest.raises(UserError, match="cannot fetch the weights"):
-        fetch_imagenet(RESNET18, tmp_path / "data", download=True, policy=HASTE)
+        fetch(RESNET18, tmp_path / "data", download=True, policy=HASTE)
     assert f"{file} is not used" in capsys.readouterr().out
 
 

@@ -3,13 +3,14 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from metaprobe.config.backbones import LIBRARIES, Backbone
 from metaprobe.config.configurations import HYPERPARAMETERS, OF_RUN, Configuration, Grid
 from metaprobe.config.datasets import KINDS, Divided, Entry, Source, SourceFile, Split, parse_entry
 from metaprobe.config.model import Model
@@ -145,14 +146,20 @@ def kind_table() -> str:
     return markdown_table(("kind", "what it reads"), rows)
 
 
-def kind_key_table() -> str:
-    """Return the keys that not all kinds of data sets have."""
-    kinds: dict[tuple[str, ...], list[str]] = {}
-    for kind, model in KINDS.items():
-        for name in model.fields().keys() - Entry.fields().keys():
-            kinds.setdefault(_key_row(model, name), []).append(kind)
-    rows = sorted((key, ", ".join(kinds[key, *rest]), *rest) for key, *rest in kinds)
-    return markdown_table(("key", "of kind", "default", "allowed", "meaning"), rows)
+def library_table() -> str:
+    """Return the libraries of backbones."""
+    rows = ((f"`{name}`", first_line(model)) for name, model in LIBRARIES.items())
+    return markdown_table(("library", "what it has"), rows)
+
+
+def own_key_table(models: Mapping[str, type[Model]], base: type[Model], told_by: str) -> str:
+    """Return the keys that not all models of a base have."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, model in models.items():
+        for key in model.fields().keys() - base.fields().keys():
+            found.setdefault(_key_row(model, key), []).append(name)
+    rows = sorted((key, ", ".join(found[key, *rest]), *rest) for key, *rest in found)
+    return markdown_table(("key", f"of {told_by}", "default", "allowed", "meaning"), rows)
 
 
 def first_line(model: type[Model]) -> str:
@@ -287,7 +294,12 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
             Entry, [name for name in Entry.fields() if name != "kind"]
         ),
         "kinds": kind_table,
-        "keys of some kinds": kind_key_table,
+        "keys of some kinds": partial(own_key_table, KINDS, Entry, "kind"),
+        "libraries": library_table,
+        "keys of all backbones": lambda: key_table(
+            Backbone, [name for name in Backbone.fields() if name != "library"]
+        ),
+        "keys of some backbones": partial(own_key_table, LIBRARIES, Backbone, "library"),
         "sources": lambda: key_table(Source),
         "files": lambda: key_table(SourceFile),
     },
