@@ -61,7 +61,7 @@ def plan(
 ) -> int:
     """Print what a run would do and take."""
     from metaprobe.operations import costs, doctor
-    from metaprobe.operations.backbones import work_of
+    from metaprobe.operations.backbone_work import work_of
     from metaprobe.operations.plan import Plan, report
     from metaprobe.operations.slurm.queue import read_queue_of_runs
     from metaprobe.operations.snakemake_coupling import jobs_to_run
