@@ -18,7 +18,7 @@ class Facts:
 
     Attributes:
         width: numbers in a feature vector.
-        parameters: of the network without its last layer.
+        parameters: of the whole network, as papers count them.
         gflop: multiplications and additions of one picture, in 10^9 pairs.
         size: side of the pictures it sees.
     """
@@ -44,8 +44,8 @@ def find_out(backbone: Backbone) -> Facts:
 
 def _find_out(backbone: Backbone, size: int, device: str) -> Facts:
     with torch.random.fork_rng(devices=[]), torch.device(device):
-        network = build(backbone.origin, backbone.model, backbone.input_size)
-        network = without_head(backbone, network)
+        whole = build(backbone.origin, backbone.model, backbone.input_size)
+        parameters = sum(one.numel() for one in whole.parameters())
+        network = without_head(backbone, whole)
         width, gflop = try_out(network, size, device)
-    parameters = sum(one.numel() for one in network.parameters())
     return Facts(width, parameters, gflop, size)

@@ -17,7 +17,7 @@ def examine(
     architecture: str, backbone: Backbone, folder: Path, *, download: bool
 ) -> dict[str, Any]:
     """Return `id`, `file` and `sha256` of the weights, the `width` of the features, the number of
-    `parameters` before the last layer, `gflop` per picture, and how pictures are prepared.
+    `parameters` of the whole network, `gflop` per picture, and how pictures are prepared.
 
     Args:
         folder: where the files of weights lie, or are put.
@@ -29,14 +29,16 @@ def examine(
     try:
         sees = preprocessing(backbone)
         found = fetch(backbone, folder, download=download)
-        network = without_head(backbone, load_network(backbone, found, folder))
+        whole = load_network(backbone, found, folder)
+        parameters = sum(one.numel() for one in whole.parameters())
+        network = without_head(backbone, whole)
         width, gflop = try_out(network, sees.size)
     except UserError as error:
         raise UserError(f"backbones/{architecture}: {error}") from None
     return {
         **found,
         "width": width,
-        "parameters": sum(one.numel() for one in network.parameters()),
+        "parameters": parameters,
         "gflop": gflop,
         "preprocessing": asdict(sees),
     }
