@@ -72,7 +72,8 @@ def test_default_profile_holds_only_what_no_other_profile_sets() -> None:
 BY_HAND = ("StanfordCars", "FER2013")  # no host has them
 IMPORTED_AS = {"pillow": "PIL", "pytorch": "torch", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 # What comes with another package, or is asked for by name and optional.
-COMES_WITH = {"pydantic_core": "pydantic", "urllib3": "requests", "datasets": "", "openvino": ""}
+COMES_WITH = {"pydantic_core": "pydantic", "urllib3": "requests", "huggingface_hub": "timm"}
+COMES_WITH |= {"datasets": "", "openvino": ""}
 NOT_CALLED = {"envs/report.yaml": {"h5py", "torch", "torchvision"}}  # by what reads pictures
 WORKFLOW = ROOT / "workflow"
 
