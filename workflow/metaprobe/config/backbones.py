@@ -149,6 +149,11 @@ def parse_backbone(content: object) -> Backbone:
     return _ANY.validate_python(content)
 
 
+def weights_id(backbone: Backbone, weights: str, seed: int) -> str:
+    """Return how fragments name the weights; `random` with its seed."""
+    return backbone.pretrained if weights == "imagenet" else f"random (seed {seed})"
+
+
 def backbone_here(told: dict[str, Any], own: dict[str, Any]) -> Backbone:
     """Return the backbone that a job was told of, with the file of weights where this machine has it.
 

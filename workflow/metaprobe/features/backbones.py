@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from metaprobe.config.backbones import Backbone
+from metaprobe.config.backbones import Backbone, weights_id
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays
 from metaprobe.data.transforms import PROTOCOL, Preprocessing
@@ -20,7 +20,7 @@ from metaprobe.features.batchnorm import expect_features
 from metaprobe.features.cut import check_vectors, cut
 from metaprobe.features.networks import preprocessing_of
 from metaprobe.features.random_weights import random_network
-from metaprobe.features.weights import load_network, read_receipt, weights_id
+from metaprobe.features.weights import load_network, read_receipt
 
 # How a network tells that it takes no pictures of this size.
 MISFIT = (RuntimeError, AssertionError, ValueError, TypeError)

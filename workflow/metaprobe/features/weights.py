@@ -21,11 +21,6 @@ STATE_KEYS = ("state_dict", "model_state_dict", "model")
 FACTS = ("id", "file", "sha256")
 
 
-def weights_id(backbone: Backbone, weights: str, seed: int) -> str:
-    """Return how fragments name the weights; `random` with its seed."""
-    return backbone.pretrained if weights == "imagenet" else f"random (seed {seed})"
-
-
 def weights_folder(own: str | None, data: str) -> Path:
     """Return where the weight files lie: in the user's own folder, or below the data."""
     return Path(own or Path(data, "weights")).expanduser()

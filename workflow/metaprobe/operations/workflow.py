@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
+from metaprobe.config.backbones import weights_id
 from metaprobe.config.datasets import Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
 from metaprobe.data.new_dataset import declare
 from metaprobe.data.trees import tree_of
 from metaprobe.features.batchnorm import has_expectation
-from metaprobe.features.weights import weights_id
 
 FOR_PEOPLE = ("licence", "note")
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
