@@ -124,7 +124,7 @@ def test_no_question_starts_torch(empty) -> None:
     """Seconds of waiting for an answer that needs no network."""
     code = "import sys; from metaprobe.__main__ import main; main(sys.argv[1:])\n"
     code += "assert not {'torch', 'matplotlib', 'snakemake.api', *(%r)} & sys.modules.keys()"
-    for question, others in (("status", ["pandas"]), ("doctor", ["pandas"]), ("partial", [])):
+    for question, others in (("status", ["pandas"]), ("partial", [])):
         subprocess.run(
             [sys.executable, "-c", code % others, question],
             cwd=empty,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from metaprobe.config.backbones import LIBRARIES, Backbone
+from metaprobe.config.backbones import LIBRARIES, Backbone, parse_backbone
 from metaprobe.config.configurations import HYPERPARAMETERS, OF_RUN, Configuration, Grid
 from metaprobe.config.datasets import KINDS, Divided, Entry, Source, SourceFile, Split, parse_entry
 from metaprobe.config.model import Model
@@ -107,6 +107,23 @@ def manual_steps(file: str) -> str:
         for name, source in sources(file).items()
         if source.manual
     )
+
+
+def backbone_table(*files: str) -> str:
+    """Return the backbones that files of `config/` declare: where from, and what they are like."""
+    from metaprobe.features.facts import find_out
+
+    rows = []
+    for file in files:
+        for name, declared in read_strictly(ROOT / "config" / file)["backbones"].items():
+            one = parse_backbone(declared)
+            facts = find_out(one)
+            numbers = [f"{facts.gflop:.2f}", f"{facts.parameters / 1e6:.1f}"]
+            numbers += [str(facts.width), str(facts.size)]
+            told = [f"`{one.library}`", f"`{one.pretrained}`", one.note or "", one.licence or ""]
+            rows.append((name, *numbers, *told))
+    header = ("backbone", "GFLOP", "million parameters", "features", "side", "library")
+    return markdown_table((*header, "weights", "trained on", "licence"), rows)
 
 
 def images(entry: Entry) -> str:
@@ -302,6 +319,9 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "keys of some backbones": partial(own_key_table, LIBRARIES, Backbone, "library"),
         "sources": lambda: key_table(Source),
         "files": lambda: key_table(SourceFile),
+    },
+    "docs/backbones.md": {
+        "backbones": partial(backbone_table, "backbones.yaml", "backbones-24.yaml")
     },
     "docs/datasets.md": _tables_of("datasets.yaml", "thirty")
     | _tables_of("datasets-extended.yaml", "extended"),

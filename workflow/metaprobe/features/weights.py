@@ -10,11 +10,18 @@ from metaprobe.config.backbones import Backbone, File
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, cannot_write, digest_file, read_json
 from metaprobe.data.transfer import RETRY_POLICY, RetryPolicy, TransferError, transfer
-from metaprobe.features.networks import import_timm, load_own, load_published, member_of
+from metaprobe.features.networks import (
+    check_known,
+    import_timm,
+    load_own,
+    load_published,
+    member_of,
+)
 
 if TYPE_CHECKING:
     import torch
 
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".safetensors", ".bin", ".pth")
 # What a file calls the state dict where it holds more than that.
 STATE_KEYS = ("state_dict", "model_state_dict", "model")
@@ -48,6 +55,28 @@ def fetch(
         return _receipt(backbone, file.name, digest_file(file))
     fetching = _from_timm if backbone.origin == "timm" else _from_torchvision
     return fetching(backbone, folder, download, policy)
+
+
+def place(backbone: Backbone, folder: Path) -> tuple[str, str]:
+    """Return where a backbone's weights are, and where they come from if they must be fetched first.
+
+    Returns:
+        A file that is there, or an empty text; and a file, an address, or an id of the Hugging Face Hub.
+
+    Raises:
+        UserError: there is no such model, or it has no such weights.
+    """
+    if isinstance(backbone, File):
+        return str(backbone.own_file) if backbone.own_file.is_file() else "", backbone.file
+    if backbone.origin == "torchvision":
+        url: str = member_of(backbone).url
+        name = url.rpartition("/")[2]
+        there = [folder / name, Path(_torch_cache(), name)]
+        return next((str(one) for one in there if one.is_file()), ""), url
+    known, name = _timm_weights(backbone)
+    there = [*_named(folder, name), *_in_hub_cache(known)]
+    origin = f"hf://{known.hf_hub_id}" if known.hf_hub_id else known.url
+    return next((str(one) for one in there if one.is_file()), ""), origin or ""
 
 
 def _receipt(backbone: Backbone, file: str, sha256: str) -> dict[str, Any]:
@@ -95,9 +124,7 @@ def _published(file: Path, name: str) -> str | None:
 
 def _copy_from_torch(name: str, part: Path) -> bool:
     """Copy the file from torch's own folder ($TORCH_HOME) if it is there and the published one."""
-    from torch.hub import get_dir
-
-    cached = Path(get_dir(), "checkpoints", name)
+    cached = _torch_cache() / name
     if not cached.is_file():
         return False
     if _published(cached, name) is None:
@@ -105,6 +132,12 @@ def _copy_from_torch(name: str, part: Path) -> bool:
         return False
     _link_or_copy(cached, part)
     return True
+
+
+def _torch_cache() -> Path:
+    from torch.hub import get_dir
+
+    return Path(get_dir(), "checkpoints")
 
 
 def _link_or_copy(cached: Path, file: Path) -> None:
@@ -121,8 +154,7 @@ def _link_or_copy(cached: Path, file: Path) -> None:
 def _from_timm(
     backbone: Backbone, folder: Path, download: bool, policy: RetryPolicy
 ) -> dict[str, Any]:
-    known = import_timm().get_pretrained_cfg(backbone.pretrained)
-    name = ".".join(filter(None, [known.architecture, known.tag]))
+    known, name = _timm_weights(backbone)
     there = next((one for one in _named(folder, name) if one.is_file()), None)
     if there is None:
         where = known.url or f"model.safetensors of {known.hf_hub_id} on the Hugging Face Hub"
@@ -143,6 +175,22 @@ def _from_timm(
     return _receipt(backbone, there.name, digest_file(there))
 
 
+def _timm_weights(backbone: Backbone) -> tuple[Any, str]:
+    """Return what timm knows of a backbone's weights, and their whole name."""
+    check_known("timm", backbone.pretrained)
+    known = import_timm().get_pretrained_cfg(backbone.pretrained)
+    return known, ".".join(filter(None, [known.architecture, known.tag]))
+
+
+def _in_hub_cache(known: Any) -> Iterator[Path]:
+    from huggingface_hub import try_to_load_from_cache
+
+    names = [known.hf_hub_filename] if known.hf_hub_filename else HUB_FILES
+    for file in names if known.hf_hub_id else ():
+        if isinstance(found := try_to_load_from_cache(known.hf_hub_id, file), str):
+            yield Path(found)
+
+
 def _named(folder: Path, name: str) -> Iterator[Path]:
     for suffix in SUFFIXES:
         yield folder / f"{name}{suffix}"
@@ -154,7 +202,7 @@ def _from_hub(repository: str, filename: str | None, name: str, advice: str) -> 
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     last: Exception | None = None
-    for file in [filename] if filename else ["model.safetensors", "pytorch_model.bin"]:
+    for file in [filename] if filename else HUB_FILES:
         try:
             return Path(hf_hub_download(repository, file))
         except EntryNotFoundError as error:

@@ -31,6 +31,7 @@ def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool,
     Raises:
         UserError: the profile cannot be read, or there is no Slurm.
     """
+    from metaprobe.operations import weights_here
     from metaprobe.operations.deep import deepened, published, to_publish
     from metaprobe.operations.doctor import examine, needs_user, report
 
@@ -41,6 +42,9 @@ def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool,
         findings, unknown = deepened(findings, datasets, flow.data, published())
         more = [*to_publish(unknown)]
     print("\n".join([report(findings, sources, flow.data), *more]))
+    weights = weights_here.look(flow)
+    if weights:
+        print("", weights_here.report(weights), sep="\n")
     if profile:
         from metaprobe.operations.slurm import trial
 
@@ -49,7 +53,8 @@ def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool,
         read = trial.read_profile(profile, checkout)
         if trial.send(read, flow.data, flow.logs / "doctor", lambda text: print(text, flush=True)):
             return 1
-    return int(strict and needs_user(findings, sources, flow.data))
+    missing = any(one.state == "missing" for one in weights)
+    return int(strict and (missing or needs_user(findings, sources, flow.data)))
 
 
 def plan(
