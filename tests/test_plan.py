@@ -201,3 +201,27 @@ def test_other_engines_seconds_are_not_taken(tmp_path: Path) -> None:
 def test_durations_are_in_peoples_units(seconds, text) -> None:
     """`5400 s`, or `0.0 h`."""
     assert costs.duration(seconds) == text
+
+
+def test_many_backbones_are_priced_one_by_one() -> None:
+    """A week of computing that nobody has seen coming, or a guess that looks like a measurement."""
+    gflop = {"Tiny": 1.0, "Large": 10.0, "Small": 2.0, "Middle": 4.0}
+    jobs = {Job("extract_features", f"{task}/{name}") for task in ("One", "Two") for name in gflop}
+    work = {name: Work(one, 100) for name, one in gflop.items()}
+
+    def times(**per_unit: float) -> dict[str, str]:
+        rates = {f"extract_features/{name}": rate for name, rate in per_unit.items()}
+        lines = report(a_plan(jobs, backbones=work, per_unit=rates)).splitlines()
+        start = next(number for number, line in enumerate(lines) if line.startswith("backbone"))
+        cells = [line.split() for line in lines[start + 1 : start + 5]]
+        assert [one[0] for one in cells] == ["Large", "Middle", "Small", "Tiny"]
+        assert {one[1] for one in cells} == {"12,000"}
+        return {one[0]: " ".join(one[4:]) for one in cells}
+
+    assert set(times().values()) == {"?"}
+    assert times(Small=0.02) == {
+        "Large": "~10 min",
+        "Middle": "~4 min",
+        "Small": "2 min",
+        "Tiny": "~60 s",
+    }

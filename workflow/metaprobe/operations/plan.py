@@ -158,16 +158,24 @@ def architecture_of(job: Job) -> str:
 
 
 def by_backbone(plan: Plan) -> list[str]:
-    """One line per backbone that will run over images, dearest first."""
+    """One line per backbone that will run over images, dearest first.
+
+    The time of one that has not run here yet is guessed, `~`: by its GFLOP, from those that have.
+    """
     images: Counter[str] = Counter()
     for job in plan.jobs:
         if job.rule == "extract_features":
             images[architecture_of(job)] += round(plan.size_of(job))
+    rates = {name: plan.per_unit.get(f"extract_features/{name}") for name in images}
+    known = [rate / plan.backbones[name].gflop for name, rate in rates.items() if rate is not None]
     heading = ["backbone", "pictures", "GFLOP each", "GB of features", "time"]
     rows = []
     for name in sorted(images, key=lambda name: -plan.backbones[name].gflop):
-        work, rate = plan.backbones[name], plan.per_unit.get(f"extract_features/{name}")
-        time = costs.duration(rate * images[name] / plan.cores) if rate is not None else "?"
+        work, rate, guess = plan.backbones[name], rates[name], ""
+        if rate is None and known:
+            rate, guess = work.gflop * sum(known) / len(known), "~"
+        seconds = None if rate is None else rate * images[name] / plan.cores
+        time = "?" if seconds is None else f"{guess}{costs.duration(seconds)}"
         disk = to_gigabytes(images[name] * work.width * FLOAT_BYTES / 1e6)
         rows.append([name, f"{images[name]:,}", f"{work.gflop:.2f}", disk, time])
     return aligned([heading, *rows], numbers=True) if rows else []
