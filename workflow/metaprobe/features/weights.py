@@ -61,7 +61,7 @@ def place(backbone: Backbone, folder: Path) -> tuple[str, str]:
     """Return where a backbone's weights are, and where they come from if they must be fetched first.
 
     Returns:
-        A file that is there, or an empty text; and a file, an address, or an id of the Hugging Face Hub.
+        A file that is there, or an empty text; and the user's file, or an address.
 
     Raises:
         UserError: there is no such model, or it has no such weights.
@@ -75,8 +75,7 @@ def place(backbone: Backbone, folder: Path) -> tuple[str, str]:
         return next((str(one) for one in there if one.is_file()), ""), url
     known, name = _timm_weights(backbone)
     there = [*_named(folder, name), *_in_hub_cache(known)]
-    origin = f"hf://{known.hf_hub_id}" if known.hf_hub_id else known.url
-    return next((str(one) for one in there if one.is_file()), ""), origin or ""
+    return next((str(one) for one in there if one.is_file()), ""), _address(known)
 
 
 def _receipt(backbone: Backbone, file: str, sha256: str) -> dict[str, Any]:
@@ -157,8 +156,7 @@ def _from_timm(
     known, name = _timm_weights(backbone)
     there = next((one for one in _named(folder, name) if one.is_file()), None)
     if there is None:
-        where = known.url or f"model.safetensors of {known.hf_hub_id} on the Hugging Face Hub"
-        advice = f"put {where} there as {next(_named(folder, name))}"
+        advice = f"put {_address(known)} there as {next(_named(folder, name))}"
         if not download:
             raise UserError(f"weights_folder {folder} has no weights of {name}: {advice}")
         if known.hf_hub_id:
@@ -182,6 +180,15 @@ def _timm_weights(backbone: Backbone) -> tuple[Any, str]:
     return known, ".".join(filter(None, [known.architecture, known.tag]))
 
 
+def _address(known: Any) -> str:
+    """Return where timm's weights can be fetched by hand; an empty text if nowhere."""
+    from huggingface_hub import hf_hub_url
+
+    if not known.hf_hub_id:
+        return known.url or ""
+    return hf_hub_url(known.hf_hub_id, known.hf_hub_filename or HUB_FILES[0])
+
+
 def _in_hub_cache(known: Any) -> Iterator[Path]:
     from huggingface_hub import try_to_load_from_cache
 
@@ -199,17 +206,18 @@ def _named(folder: Path, name: str) -> Iterator[Path]:
 def _from_hub(repository: str, filename: str | None, name: str, advice: str) -> Path:
     """Return the file in the cache of the Hugging Face Hub, which is filled if need be."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
     last: Exception | None = None
     for file in [filename] if filename else HUB_FILES:
         try:
             return Path(hf_hub_download(repository, file))
-        except EntryNotFoundError as error:
-            last = error
         except (HfHubHTTPError, OSError) as error:
             last = error
-            break
+            if isinstance(error, LocalEntryNotFoundError) or not isinstance(
+                error, EntryNotFoundError
+            ):  # nobody has said that there is no such file: another name would not help
+                break
     said = " ".join(str(last).split())
     raise UserError(f"cannot fetch the weights of {name} ({said}): {advice}, and start again")
 
