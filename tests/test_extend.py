@@ -205,6 +205,7 @@ def test_run_with_everything_that_the_page_adds(extended) -> None:
     settings = declared() | {
         "only_datasets": ["MyArrays"],
         "only_configurations": ["shufflenetv2-plain", "resnet18-adamax", "resnet18-sgd"],
+        "described_by": ["ResNet18", "ShuffleNetV2"],
         "weights": "random",
         "data": "data",
     }

@@ -63,7 +63,10 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
 def untrained(library: str, model: str, seed: int = 0) -> torch.nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build(library, model).eval().requires_grad_(False)
+        network = build(library, model).eval().requires_grad_(False)
+        if (head := last_linear(network)[1]) is not None:
+            head.weight.normal_()  # some libraries begin with zeros, from which nothing can be seen
+        return network
 
 
 def noise(count: int, size: int) -> torch.Tensor:
