@@ -96,7 +96,10 @@ def test_own_pictures_are_not_compared(tmp_path: Path, own: dict[str, Any]) -> N
 
 def test_what_is_published_fits_the_entries() -> None:
     """Digests of tasks or parts that do not exist, or of other counts than those declared."""
-    files = [ROOT / "config" / f"{name}.yaml" for name in ("config", "datasets", "configurations")]
+    files = [
+        ROOT / "config" / f"{name}.yaml"
+        for name in ("config", "datasets", "backbones", "configurations")
+    ]
     config = {key: value for file in files for key, value in read_strictly(file).items()}
     entries = load_run(config, [str(file) for file in files]).datasets
     for task_id, pools in deep.published().items():

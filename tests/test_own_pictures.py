@@ -30,7 +30,10 @@ def write(root: Path, count: int = 5, classes: tuple[str, ...] = ("cat", "dog"))
 
 
 def shipped(task: str) -> dict[str, Any]:
-    files = [ROOT / "config" / f"{name}.yaml" for name in ("config", "datasets", "configurations")]
+    files = [
+        ROOT / "config" / f"{name}.yaml"
+        for name in ("config", "datasets", "backbones", "configurations")
+    ]
     config = {key: value for file in files for key, value in read_strictly(file).items()}
     return load_run(config, [str(file) for file in files]).datasets[task].parameters()
 
