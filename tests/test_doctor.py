@@ -108,7 +108,7 @@ def test_command_prints_thirty_rows_and_changes_nothing(tmp_path) -> None:
     folder = copy_workflow(tmp_path)
     result = snakemake(folder, "doctor")
     assert result.returncode == 0
-    assert sum("will download" in line for line in result.stdout.splitlines()) == 28 + 1
+    assert sum("will download" in line for line in result.stdout.splitlines()) == 28 + 1 + 3
     assert "28 will download, 2 manual" in result.stdout
     assert not (folder / "data").exists()
     assert not (folder / "results").exists()

@@ -253,7 +253,7 @@ def read_state(file: Path) -> "dict[str, torch.Tensor]":
     Raises:
         UserError: it holds none, or code that would have to be run.
     """
-    import pickle
+    from pickle import UnpicklingError
 
     import torch
     from safetensors import SafetensorError
@@ -263,7 +263,7 @@ def read_state(file: Path) -> "dict[str, torch.Tensor]":
         if file.suffix == ".safetensors":
             return load_file(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
         raise UserError(f"{file} cannot be read as weights ({said})") from None
     for key in STATE_KEYS:
