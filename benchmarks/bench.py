@@ -10,15 +10,21 @@ import os
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from metaprobe.config.load import read_strictly
+from metaprobe.config.backbones import parse_backbone
+from metaprobe.config.reading import read_strictly
+from metaprobe.features.backbones import preprocessing
+from metaprobe.features.facts import find_out
 
-from benchmarks import extraction, grid, heads, preparation
+from benchmarks import backbones, extraction, grid, heads, preparation
 
 ROUNDS = 2
 TRAIN, TEST, EPOCHS, CONFIGURATIONS = 5000, 1000, 3, 6
+CARD, THREADS = 100, 8
+ONES = (1.0, 1.0, 1.0)
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 
 
@@ -66,7 +72,7 @@ def print_experiments(engines: list[str]) -> dict[str, float]:
 
 def print_extraction(engines: list[str]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
     """Images per CPU second of every engine, and how near to the machine's limit that is."""
-    gemm, rates, flops = extraction.measure(engines)
+    gemm, rates, flops = extraction.measure(engines, backbones.BACKBONES)
     print(f"\nExtraction, images per CPU second; the machine's GEMM rate is {gemm:.0f} GFLOP/s")
     print(f"{'backbone':<16}{'limit':>8}" + "".join(f"{way:>20}" for way in ["eager", *engines]))
     for architecture, found in rates.items():
@@ -78,18 +84,73 @@ def print_extraction(engines: list[str]) -> tuple[dict[str, dict[str, float]], d
     return rates, {name: gemm / flops[name] for name in flops}
 
 
-def print_preparation(rates: dict[str, dict[str, float]]) -> None:
-    """What decoding and resizing costs, once per backbone, and how long the network waits for it."""
+def print_others(engines: list[str]) -> float:
+    """Networks of timm, by engine, against timm's own eager inference in the same rounds.
+
+    Returns:
+        GFLOP per CPU second that torch reaches with them, on average.
+    """
+    gemm, rates, flops = extraction.measure(engines, backbones.OF_TIMM)
+    print("\nExtraction with networks of timm; expected: × 1.3 where convolutional, × 1 elsewhere")
+    print(f"{'model':<30}{'limit':>7}{'eager':>8}" + "".join(f"{way:>22}" for way in engines))
+    for model, found in rates.items():
+        limit, eager = gemm / flops[model], found.pop("eager")
+        cells = "".join(
+            f"{f'{rate:.1f} (× {rate / eager:.2f}, {rate / limit:.0%})':>22}"
+            for rate in found.values()
+        )
+        print(f"{model:<30}{limit:>7.0f}{eager:>8.1f}{cells}")
+    return statistics.mean(found["torch"] * flops[model] for model, found in rates.items())
+
+
+def print_preparation(rates: dict[str, dict[str, float]]) -> float:
+    """What decoding and resizing costs, once per backbone, and how long the network waits for it.
+
+    Returns:
+        CPU milliseconds of the dearest kind of picture.
+    """
     three = sum(1000 / found["torch"] for found in rates.values())
     print(
         "\nPreparation in a thread beside the network (torch), on two cores; expected: the network"
     )
     print("waits under 10 % of the time")
     print(f"{'picture':<24}{'CPU ms':>8}{'once for three backbones would save':>37}  waits")
-    for kind, milliseconds, waits in preparation.measure():
+    measured = preparation.measure()
+    for kind, milliseconds, waits in measured:
         saved = 2 * milliseconds / (three + 3 * milliseconds)
         shares = ", ".join(f"{share:.0%} {name}" for name, share in waits.items())
         print(f"{kind:<24}{milliseconds:>8.2f}{f'{saved:.1%} of the CPU time':>37}  {shares}")
+    return max(milliseconds for _, milliseconds, _ in measured)
+
+
+def print_card(rate: float, decoding: float) -> None:
+    """Arithmetic of a device that is 100 times as fast: does it wait for JPEGs?
+
+    Args:
+        rate: GFLOP per CPU second that torch reaches here.
+        decoding: CPU milliseconds to prepare a JPEG.
+    """
+    print(
+        f"\nPreparation for a device {CARD} times as fast as one core, {THREADS} threads, a picture:"
+    )
+    print(
+        f"{'backbones':<12}{'network ms':>11}{'waits ms':>10}{'waits ms with one thread':>26}",
+        end="",
+    )
+    print(f"{'ways to prepare':>17}{'ms to decode once per way':>27}")
+    for file in ("backbones.yaml", "backbones-24.yaml"):
+        declared = [
+            parse_backbone(o) for o in read_strictly(f"config/{file}")["backbones"].values()
+        ]
+        network = [2 * find_out(one).gflop / rate * 1000 / CARD for one in declared]
+        waits = [
+            sum(max(0, decoding / threads - one) for one in network) for threads in (THREADS, 1)
+        ]
+        ways = len({replace(preprocessing(one), mean=ONES, std=ONES) for one in declared})
+        print(
+            f"{len(declared):<12}{sum(network):>11.2f}{waits[0]:>10.2f}{waits[1]:>26.2f}"
+            f"{ways:>17}{ways * decoding / THREADS:>27.2f}"
+        )
 
 
 def print_heads() -> dict[int, dict[str, float]]:
@@ -177,7 +238,8 @@ def main() -> None:
         print("openvino is not installed (pip install openvino): its figures are left out")
     seconds = print_experiments(engines)
     rates, limits = print_extraction(engines)
-    print_preparation(rates)
+    rate = print_others(engines)
+    print_card(rate, print_preparation(rates))
     milliseconds = print_heads()
     grid_seconds = print_grid()
     print_hours(rates, limits, milliseconds, grid_seconds, seconds["literal"] / seconds["torch"])

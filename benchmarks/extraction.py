@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from metaprobe.config.backbones import Backbone
 from metaprobe.data.transforms import normalise
 from metaprobe.features.engines import ENGINES, keep_freed_memory
 from metaprobe.features.extraction import run_in_memory
 
-from benchmarks.backbones import BACKBONES, ready
+from benchmarks.backbones import ready
 
 IMAGES, ROUNDS = 32, 5
 CPU = torch.device("cpu")
@@ -29,9 +30,9 @@ def gemm_rate() -> float:
     return max(rates)
 
 
-def ways(architecture: str, engines: list[str]) -> dict[str, Callable[[np.ndarray], object]]:
+def ways(declared: Backbone, engines: list[str]) -> dict[str, Callable[[np.ndarray], object]]:
     """What takes images (N, 3, 224, 224) to features: plain torch, and the engines."""
-    backbone = ready(BACKBONES[architecture])
+    backbone = ready(declared)
     plain = copy.deepcopy(backbone.network)
 
     def eager(pixels: np.ndarray) -> torch.Tensor:
@@ -45,16 +46,18 @@ def ways(architecture: str, engines: list[str]) -> dict[str, Callable[[np.ndarra
     return found
 
 
-def measure(engines: list[str]) -> tuple[float, dict[str, dict[str, float]], dict[str, float]]:
+def measure(
+    engines: list[str], backbones: dict[str, Backbone]
+) -> tuple[float, dict[str, dict[str, float]], dict[str, float]]:
     """GFLOP per CPU second; images per CPU second by architecture and way; GFLOP per image."""
     torch.set_num_threads(1)
     keep_freed_memory()
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, 224, 224), dtype=np.uint8)
     rates, flops = {}, {}
     gemm = gemm_rate()
-    for architecture, backbone in BACKBONES.items():
+    for architecture, backbone in backbones.items():
         flops[architecture] = 2 * ready(backbone).gflop  # two for a multiplication and addition
-        candidates = ways(architecture, engines)
+        candidates = ways(backbone, engines)
         seconds: dict[str, list[float]] = {name: [] for name in candidates}
         for round_number in range(ROUNDS + 1):
             for name, run in candidates.items():

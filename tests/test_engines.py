@@ -4,20 +4,23 @@ import copy
 import functools
 import importlib.util
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from entries import BACKBONES, ready
+from metaprobe.config.backbones import parse_backbone
 from metaprobe.core.errors import UserError
 from metaprobe.core.randomness import Draws
 from metaprobe.data.readers.embedded import generated_shapes
 from metaprobe.data.transforms import normalise
 from metaprobe.features import engines
-from metaprobe.features.backbones import Ready
+from metaprobe.features.backbones import Ready, prepare
 from metaprobe.features.engines import ENGINES, Engine, OpenVINOEngine, keep_freed_memory
-from metaprobe.features.extraction import ahead, extract
+from metaprobe.features.extraction import ahead, extract, mapping, run_in_memory
 from metaprobe.features.random_weights import random_network
 from metaprobe.training.heads import LabelledFeatures, train_head
 
@@ -180,6 +183,64 @@ def test_openvino_sends_no_statistics() -> None:
     """A tool that calls home from a cluster."""
     engines.import_openvino()
     assert sys.modules["openvino_telemetry"] is None
+
+
+OTHERS = (
+    ("torchvision", "shufflenet_v2_x0_5"),
+    ("torchvision", "mobilenet_v3_small"),
+    ("timm", "edgenext_xx_small"),
+    ("timm", "eva02_tiny_patch14_224"),
+    ("timm", "fastvit_t8"),
+    ("timm", "levit_128s"),
+    ("timm", "mobilenetv4_conv_small"),
+    ("timm", "xcit_nano_12_p16_224"),
+)
+
+
+@pytest.mark.parametrize(("library", "model"), OTHERS)
+def test_every_engine_runs_every_backbone(library: str, model: str, pictures) -> None:
+    """An engine that is made for three networks, or a fused kernel that computes another thing."""
+    declared = parse_backbone({"library": library, "model": model})
+    made = prepare(declared, weights="random", seed=0, receipt=None, folder=Path())
+    side = made.preprocessing.size
+    seen = np.pad(pictures[0][:8], [(0, 0), (0, 0), (0, side - 224), (0, side - 224)])
+    with torch.inference_mode():
+        plain = made.network(normalise(torch.from_numpy(seen), made.preprocessing)).numpy()
+    for name in NAMES:
+        for precision, apart in (("float32", 1e-4), ("bfloat16", 0.2)):
+            runner = ENGINES[name](copy.deepcopy(made), CPU, precision, 1)
+            runner.batch_images = 8
+            found = np.concatenate(run_in_memory(runner, seen))
+            assert distance(found, plain) < apart, (name, precision)
+
+
+def test_threads_that_prepare_pictures_keep_their_order() -> None:
+    """Pictures under the labels of others, or all of them in memory at once."""
+    begun: list[int] = []
+
+    def prepared(index: int) -> int:
+        begun.append(index)
+        time.sleep(0.002 * (index % 3))
+        return index * index
+
+    with mapping(4) as mapped:
+        squares = mapped(prepared, range(100))
+        assert next(squares) == 0
+        time.sleep(0.05)
+        assert len(begun) <= 2 * 4 + 2
+        assert list(squares) == [index * index for index in range(1, 100)]
+
+
+def test_mistake_in_a_thread_ends_the_extraction() -> None:
+    """A damaged picture that is left out without a word."""
+
+    def broken(index: int) -> int:
+        if index == 5:
+            raise UserError("picture 5 does not decode")
+        return index
+
+    with mapping(4) as mapped, pytest.raises(UserError, match="picture 5"):
+        list(mapped(broken, range(100)))
 
 
 class Forgetful:

@@ -754,7 +754,9 @@ def test_broken_intermediate_file_is_named(checkout, kind) -> None:
 def test_mistake_in_the_configuration_is_one_line_before_any_job(tmp_path) -> None:
     """A traceback, or hours of work before a typing mistake is found."""
     folder = copy_workflow(tmp_path)
-    (folder / "mine.yaml").write_text("configurations: {mine: {architecture: ResNet50, learning_rate: 1}}\n")
+    (folder / "mine.yaml").write_text(
+        "configurations: {mine: {architecture: ResNet50, learning_rate: 1}}\n"
+    )
     result = snakemake(folder, "--configfile", "mine.yaml")
     assert result.returncode != 0
     assert "Traceback" not in result.stdout

@@ -9,6 +9,12 @@ def own_weights(name):
     return digest_file(file) if file is not None and file.is_file() else None
 
 
+def memory(wildcards, attempt):
+    """GB of an extraction: of the three, and of others (`python -m benchmarks.every_backbone`)."""
+    own = RUN.backbones[wildcards.architecture].preprocessing == "own"
+    return f"{(3 if own else 2) * attempt}GB"
+
+
 rule fetch_weights:
     output:
         layout.WEIGHTS,
@@ -41,7 +47,7 @@ rule extract_features:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem=lambda wildcards, attempt: f"{2 * attempt}GB",
+        mem=memory,
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),

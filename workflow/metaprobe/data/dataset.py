@@ -1,7 +1,7 @@
 """A data set as the pipeline sees it: opened, checked, its subset drawn, its images handed out."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from metaprobe.data.trees import as_tree, tree_of
 from metaprobe.data.undecodable import broken_images, count_left_out, name_of
 from metaprobe.core.randomness import generator
 from metaprobe.data.readers import Dataset
+
+Mapped = Callable[..., Iterator[Any]]
 
 DEFAULT_SPLIT = Split(rule="stratified")
 CHECKED = ("images", "source")
@@ -236,16 +238,21 @@ def subset_images(
     dataset: Dataset,
     transform: str,
     to: Preprocessing = PROTOCOL,
+    mapped: Mapped = map,
 ) -> Iterator[NDArray[np.uint8]]:
     """Return the images of one part of a subset as (3, size, size) uint8, in its order.
+
+    Args:
+        mapped: what applies a function to each of many things, in order, as `map` does.
 
     Raises:
         UserError: a picture does not decode; it is named.
     """
     pool = dataset.pools[subset[split]["pool"]]
-    for index in subset[split]["indices"]:
+
+    def prepared(index: int) -> NDArray[np.uint8]:
         try:
-            yield TRANSFORMS[transform](pool.image(index), to)
+            return TRANSFORMS[transform](pool.image(index), to)
         except MemoryError:
             raise
         except Exception as error:  # a damaged picture can make its decoder raise anything
@@ -254,3 +261,5 @@ def subset_images(
                 f"not decode ({error}); replace it by a whole copy, or write skip_broken_images: "
                 "0.001 for the data set, which leaves out up to that share of its pictures"
             ) from error
+
+    yield from mapped(prepared, subset[split]["indices"])

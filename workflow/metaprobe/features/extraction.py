@@ -4,9 +4,11 @@ import hashlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from metaprobe.core.errors import PassingError, UserError
 from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
-from metaprobe.data.dataset import check_fit, open_dataset, subset_images
+from metaprobe.data.dataset import Mapped, check_fit, open_dataset, subset_images
 from metaprobe.data.subset import read_subset
 from metaprobe.features.backbones import prepare
 from metaprobe.features.engines import (
@@ -91,14 +93,14 @@ def extract_features(
     arrays: Arrays = {}
     seconds = {"waiting": 0.0}
     pixels = hashlib.sha256()
-    for split in ("train", "test"):
-        seen = subset_images(subset, split, dataset, transform, ready.preprocessing)
-        images = hashed(seen, pixels)
-        extraction = extract(runner, images)
-        seconds[f"{split}_features"] = extraction.seconds
-        seconds["waiting"] += extraction.waiting
-        arrays[f"{split}_features"] = extraction.features
-        arrays[f"{split}_labels"] = np.array(subset[split]["labels"])
+    with mapping(1 if chosen.type == "cpu" else threads) as mapped:
+        for split in ("train", "test"):
+            seen = subset_images(subset, split, dataset, transform, ready.preprocessing, mapped)
+            extraction = extract(runner, hashed(seen, pixels))
+            seconds[f"{split}_features"] = extraction.seconds
+            seconds["waiting"] += extraction.waiting
+            arrays[f"{split}_features"] = extraction.features
+            arrays[f"{split}_labels"] = np.array(subset[split]["labels"])
     metadata = {
         "task_id": task_id,
         "architecture": architecture,
@@ -164,6 +166,28 @@ def run_in_memory(engine: Engine, pixels: Pixels) -> list[Features]:
             engine.batch_images = size // 2
             print(f"out of memory with {size} images at once; going on with {size // 2}")
     return features
+
+
+@contextmanager
+def mapping(threads: int) -> Iterator[Mapped]:
+    """Give what prepares pictures: `map`, or the same by threads, for a card that must not wait."""
+    if threads == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield partial(map_ahead, pool, threads)
+
+
+def map_ahead(
+    pool: ThreadPoolExecutor, threads: int, function: Callable[[Any], Any], items: Sequence[Any]
+) -> Iterator[Any]:
+    """Yield the function of each item, in order, while the threads are at the next ones."""
+    iterator = iter(items)
+    coming = deque(pool.submit(function, one) for one in itertools.islice(iterator, 2 * threads))
+    while coming:
+        result = coming.popleft().result()
+        coming.extend(pool.submit(function, one) for one in itertools.islice(iterator, 1))
+        yield result
 
 
 def ahead(batches: Iterable[Pixels]) -> Iterator[Pixels]:

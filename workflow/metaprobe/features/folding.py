@@ -27,7 +27,7 @@ def fold(network: torch.nn.Module, example: torch.Tensor) -> list[str]:
     Returns:
         The names of the BatchNorms that are folded.
     """
-    with torch.inference_mode():
+    with torch.no_grad():  # inference_mode would make weights that autocast cannot cast
         before = network(example)
         pairs = _pairs(network, example)
         kept: dict[str, Any] = {
