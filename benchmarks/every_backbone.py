@@ -12,12 +12,7 @@ from typing import Any
 
 import numpy as np
 
-WAYS = [
-    ("torch", "float32"),
-    ("torch", "bfloat16"),
-    ("openvino", "float32"),
-    ("openvino", "bfloat16"),
-]
+WAYS = [("torch", "float32"), ("openvino", "float32"), ("torch", "bfloat16")]
 WIDTH = 26
 
 

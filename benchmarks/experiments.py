@@ -80,7 +80,7 @@ def run_all_on_features(engine: str, precision: str = "float32") -> Outcome:
         whole = LabelledFeatures(features[chosen["architecture"]].astype(np.float64), labels)
         train = whole.select(np.arange(SIZES["train"]))
         test = whole.select(np.arange(SIZES["train"], count))
-        head, _, _ = train_head(train, test, CLASSES, chosen, Draws(SEED, TASK))
+        head, *_ = train_head(train, test, CLASSES, chosen, Draws(SEED, TASK))
         scores = {
             "train": logits(train.features, head.weight, head.bias),
             "test": logits(test.features, head.weight, head.bias),

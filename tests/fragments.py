@@ -17,6 +17,7 @@ from metaprobe.data import subset as subsets
 from metaprobe.tables.collect import Tables, tables_of, target_table
 from metaprobe.training.fragment import Fragment
 from metaprobe.training.measurement import build_fragment
+from metaprobe.training.metrics import logits
 
 IMAGES = {"train": 30, "test": 20}
 WIDTH, CLASSES = 6, 3
@@ -56,7 +57,6 @@ class Experiment:
             "hyperparameters": HYPERPARAMETERS,
             "family": None,
             "subset_path": str(self.subset),
-            "features_path": str(self.features),
             "head_path": str(self.head),
             "git_commit": "0" * 40,
         }
@@ -128,16 +128,25 @@ def experiment(
         loss, accuracy = made.loss_and_accuracy("test", number)
         point = {"train_loss": loss, "test_loss": loss, "test_accuracy": accuracy}
         curve = [{"epoch": 1} | point | {"test_loss": 2 * loss}, {"epoch": 2} | point]
+        _, train_accuracy = made.loss_and_accuracy("train", number)
         trained.append({"seed": seed + number, "learning_curve": curve, "seconds": 0.75 + number})
+        trained[-1] |= {"cpu_seconds": 0.5 + number, "train_accuracy": train_accuracy}
     training = {
         "replicates": trained,
+        "extraction": extraction,
+        "parts": {},
+        "train_images": IMAGES["train"],
         "features_sha256": extraction["features_sha256"],
         "hyperparameters": HYPERPARAMETERS,
         "seed": seed,
         "peak_memory_gb": 0.25,
         "versions": {"python": "3.11.7", "torch": "2.14.1"},
     }
-    write_arrays(made.head, parameters, training)
+    said = [
+        logits(arrays["test_features"], weight, bias)
+        for weight, bias in zip(parameters["weight"], parameters["bias"], strict=True)
+    ]
+    write_arrays(made.head, parameters | {"test_logits": np.stack(said)}, training)
     return made
 
 

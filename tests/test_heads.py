@@ -17,8 +17,9 @@ from metaprobe.features.engines import TorchEngine
 from metaprobe.features.extraction import extract
 from metaprobe.features.networks import last_linear
 from metaprobe.features.random_weights import random_network
-from metaprobe.training.heads import LabelledFeatures, train_head, train_on_file
+from metaprobe.training.heads import LabelledFeatures, train_head
 from metaprobe.training.optimizers import OPTIMIZERS
+from metaprobe.training.trained import train_on_file
 from torch_heads import linear, train_with_torch
 
 PLAIN = {
@@ -106,7 +107,7 @@ def test_cached_features_give_the_head_of_the_whole_network(
     """A wrong layer cut off, a backbone not in evaluation mode, dropout or clipping misplaced."""
     images, labels = pictures(72)
     train = cached(architecture, images, labels)
-    head, _, _ = train_head(train, train, CLASSES, hyperparameters, Draws(0, "data"))
+    head, *_ = train_head(train, train, CLASSES, hyperparameters, Draws(0, "data"))
     literal = train_inside_network(architecture, images, labels, hyperparameters)
     weight, bias = (parameter.detach().numpy() for parameter in literal.parameters())
     start, _ = Draws(0, "data").initial_head(weight.shape[1], CLASSES)
@@ -157,7 +158,7 @@ def test_every_head_is_torchs_own(
 ) -> None:
     """A formula or default that is not torch.optim's, an option that is forgotten, an epoch less."""
     train = features_of(count, width, seed)
-    head, curve, _ = train_head(train, train, CLASSES, hyperparameters, Draws(seed, "data"))
+    head, curve, *_ = train_head(train, train, CLASSES, hyperparameters, Draws(seed, "data"))
     expected = train_with_torch(train, CLASSES, hyperparameters, Draws(seed, "data"), torch.float64)
     ours = np.concatenate([head.weight, head.bias[:, None]], 1)
     assert np.linalg.norm(ours - expected) <= 1e-9 * np.linalg.norm(expected)
@@ -167,7 +168,7 @@ def test_every_head_is_torchs_own(
 def test_the_training_loss_falls() -> None:
     """A curve of another loss than the one that is minimised."""
     train = features_of(100)
-    _, curve, _ = train_head(train, train, CLASSES, PLAIN, Draws(1, "data"))
+    _, curve, *_ = train_head(train, train, CLASSES, PLAIN, Draws(1, "data"))
     assert curve[-1]["train_loss"] < curve[0]["train_loss"]
 
 
@@ -219,9 +220,9 @@ def test_same_seed_same_bytes() -> None:
     """Global random state leaking into a result."""
     train = features_of(100)
     np.random.seed(1)
-    first, _, _ = train_head(train, train, CLASSES, REGULARIZED, Draws(0, "data"))
+    first, *_ = train_head(train, train, CLASSES, REGULARIZED, Draws(0, "data"))
     np.random.seed(2)
-    second, _, _ = train_head(train, train, CLASSES, REGULARIZED, Draws(0, "data"))
+    second, *_ = train_head(train, train, CLASSES, REGULARIZED, Draws(0, "data"))
     assert np.array_equal(first.weight, second.weight)
 
 

@@ -67,7 +67,7 @@ class Alone:
             train_with_torch(train, class_count, configuration, Draws(seed, "data"), dtype)
             for dtype in (torch.float32, torch.float64)
         )
-        _, self.curve, _ = train_head(train, test, class_count, configuration, Draws(seed, "data"))
+        _, self.curve, *_ = train_head(train, test, class_count, configuration, Draws(seed, "data"))
         self.norm = np.linalg.norm(exact)
         self.gap = np.linalg.norm(self.parameters - exact)
 

@@ -43,6 +43,8 @@ wildcard_constraints:
     dataset="|".join(map(re.escape, FLOW.entries)),
     configuration="|".join(map(re.escape, RUN.configurations)),
     architecture="|".join(map(re.escape, FLOW.extracted)),
+    images="[0-9]+",
+    part="[a-z_]+-[0-9]+",
 
 
 def reading_code(script, **chosen):

@@ -40,3 +40,22 @@ rule subset_index:
         code=reading_code("subset_index"),
     script:
         "../scripts/subset_index.py"
+
+
+rule draw_validation:
+    input:
+        subset=layout.SUBSET,
+    output:
+        layout.VALIDATION,
+    log:
+        "<logs>/draw_validation/{dataset}/{images}.log",
+    benchmark:
+        "<logs>/draw_validation/{dataset}/{images}.tsv"
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        code=reading_code("draw_validation"),
+    script:
+        "../scripts/draw_validation.py"

@@ -12,7 +12,7 @@ def own_weights(name):
 def memory(wildcards, attempt):
     """GB of an extraction: of the three, and of others (`python -m benchmarks.every_backbone`)."""
     own = RUN.backbones[wildcards.architecture].preprocessing == "own"
-    return f"{(3 if own else 2) * attempt}GB"
+    return f"{(4 if own else 2) * attempt}GB"
 
 
 rule fetch_weights:
@@ -31,6 +31,36 @@ rule fetch_weights:
         code=lambda wildcards: fingerprint("fetch_weights"),
     script:
         "../scripts/fetch_weights.py"
+
+
+rule extract_part:
+    input:
+        subset=layout.SUBSET,
+        weights=lambda wildcards: FLOW.receipt(wildcards.architecture),
+        validation=lambda wildcards: FLOW.drawn_for(wildcards.dataset, wildcards.part),
+    output:
+        layout.PART,
+    log:
+        "<logs>/extract_part/{dataset}/{architecture}/{part}.log",
+    benchmark:
+        "<logs>/extract_part/{dataset}/{architecture}/{part}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem=memory,
+        runtime=lambda wildcards, attempt: f"{60 * attempt}m",
+    params:
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
+        backbone=lambda wildcards: FLOW.backbone(wildcards.architecture),
+        weights=RUN.settings.weights,
+        seed=RUN.settings.seed,
+        engine=RUN.settings.engine,
+        precision=RUN.settings.precision,
+        code=reading_code("extract_part", ENGINES=RUN.settings.engine),
+    script:
+        "../scripts/extract_part.py"
 
 
 rule extract_features:

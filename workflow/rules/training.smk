@@ -4,6 +4,8 @@
 rule train_head:
     input:
         features=lambda wildcards: FLOW.features_of(**wildcards),
+        validation=lambda wildcards: FLOW.parts_of(**wildcards).validation,
+        views=lambda wildcards: FLOW.parts_of(**wildcards).views,
     output:
         layout.HEAD,
     log:
@@ -31,8 +33,8 @@ rule train_head:
 rule metrics_json:
     input:
         subset=layout.SUBSET,
-        features=lambda wildcards: FLOW.features_of(**wildcards),
         head=layout.HEAD,
+        validation=lambda wildcards: FLOW.validation_of(**wildcards),
     output:
         fragment=layout.FRAGMENT,
         predictions=layout.PREDICTIONS,

@@ -15,9 +15,9 @@ with logged(snakemake.log[0]):
         hyperparameters=snakemake.params.hyperparameters,
         family=snakemake.params.family,
         subset_path=snakemake.input.subset,
-        features_path=snakemake.input.features,
         head_path=snakemake.input.head,
         git_commit=git_commit(Path(snakemake.scriptdir)),
+        validation_path=(snakemake.input.get("validation") or [None])[0],
     )
     ids = {key: fragment[key] for key in ("task_id", "configuration")}
     write_arrays(snakemake.output.predictions, predictions, ids)

@@ -4,7 +4,7 @@ from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from metaprobe.core.files import write_arrays
-    from metaprobe.training.heads import train_on_file
+    from metaprobe.training.trained import train_on_file
 
     parameters, metadata = train_on_file(
         snakemake.input.features,
@@ -12,6 +12,8 @@ with logged(snakemake.log[0]):
         snakemake.params.hyperparameters,
         snakemake.params.seed,
         snakemake.params.replicates,
+        validation_path=(snakemake.input.get("validation") or [None])[0],
+        view_paths=snakemake.input.get("views") or (),
     )
     write_arrays(snakemake.output[0], parameters, metadata)
     for replicate in metadata["replicates"]:

@@ -13,6 +13,7 @@ from metaprobe.config.backbones import LIBRARIES, Backbone
 from metaprobe.config.datasets import KINDS, Entry
 from metaprobe.config.files import LONGEST_ID, SECTIONS, Files
 from metaprobe.config.model import Model
+from metaprobe.config.recipe import epochs_in_vain
 
 Keys = Sequence[str | int]
 Complaint = tuple[Keys, str]
@@ -209,6 +210,10 @@ def dangling(whole: Files) -> Iterator[Complaint]:
                 near = difflib.get_close_matches(name, whole.backbones, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 yield keys, f"{shown(name)} is not declared in backbones{hint}"
+    for name, one in whole.configurations.items():
+        epochs = one.epochs if "epochs" in one.model_fields_set else whole.epochs
+        if told := epochs_in_vain(one, epochs):
+            yield ["configurations", name], told
     for section in SECTIONS:
         first: dict[str, str] = {}
         for name in getattr(whole, section):

@@ -2,7 +2,6 @@
 hyperparameter is said at its field."""
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
@@ -16,7 +15,9 @@ from metaprobe.config.model import (
     UpTo10000,
     contradiction,
     listed,
+    refusal,
 )
+from metaprobe.config.recipe import Hyperparameter, Recipe
 
 # The optimisers, and the hyperparameters that mean something to them but not to all.
 OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -41,32 +42,15 @@ EPOCHS = 3
 MOST_COMBINATIONS = 1_000_000
 
 
-@dataclass(frozen=True)
-class Hyperparameter:
-    """What tables do with a hyperparameter.
-
-    Attributes:
-        target_column: it has a column in `target_representations.csv`.
-        blank_when_zero: 0 means "not in use", and the cell is empty.
-        in_grid: a grid lists values of it.
-        of_run: absent, it is the run's setting of the same name.
-    """
-
-    target_column: bool = True
-    blank_when_zero: bool = False
-    in_grid: bool = True
-    of_run: bool = False
-
-
 BLANK = Hyperparameter(blank_when_zero=True)
 
 
-class Configuration(Model):
+class Configuration(Recipe):
     """The hyperparameters of a head, in the order of the table's columns; absent: not in use."""
 
     architecture: str
     """the frozen backbone: an id of `backbones`"""
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(ge=0), BLANK]
     """write 0.01, as YAML reads 1e-2 as a text"""
     optimizer: Annotated[str, OneOf(tuple(OPTIMIZER_OPTIONS))] = "Adam"
     """of `torch.optim`, with its defaults for all that is not configured"""
@@ -102,6 +86,13 @@ class Configuration(Model):
         content = super().parameters(defaults=defaults)
         return {k: v for k, v in content.items() if k in used or _role(k).target_column}
 
+    @field_validator("learning_rate")
+    @classmethod
+    def _moves(cls, value: float, info: ValidationInfo) -> float:
+        if not value and info.data.get("head") == "linear":
+            raise refusal("more than 0")
+        return value
+
     @field_validator(*OF_SOME_OPTIMIZERS)
     @classmethod
     def _means_something(cls, value: float, info: ValidationInfo) -> float:
@@ -125,10 +116,12 @@ def _role(name: str) -> Hyperparameter:
     return next((one for one in metadata if isinstance(one, Hyperparameter)), Hyperparameter())
 
 
-HYPERPARAMETERS = tuple(Configuration.model_fields)
+HYPERPARAMETERS = tuple(sorted(Configuration.model_fields, key=Recipe.model_fields.__contains__))
 TYPES: dict[str, Any] = {
-    name: field.annotation for name, field in Configuration.model_fields.items()
+    name: Configuration.model_fields[name].annotation for name in HYPERPARAMETERS
 }
+# Those that need not be there; what a head is trained with is these and its own.
+RECIPE_DEFAULTS: dict[str, Any] = {k: one.default for k, one in Recipe.model_fields.items()}
 BLANK_WHEN_ZERO = tuple(name for name in HYPERPARAMETERS if _role(name).blank_when_zero)
 IN_GRID = tuple(name for name in HYPERPARAMETERS if _role(name).in_grid)
 OF_RUN = tuple(name for name in HYPERPARAMETERS if _role(name).of_run)
@@ -179,7 +172,8 @@ def _list_of(name: str) -> tuple[Any, Any]:
     """Return the type and the default of a grid's list of values of a hyperparameter."""
     field = Configuration.model_fields[name]
     default = ... if field.is_required() else [field.default]
-    return listed(field.rebuild_annotation()), Field(default=default, description=field.description)
+    item = Annotated[float, Field(gt=0)] if name == "learning_rate" else field.rebuild_annotation()
+    return listed(item), Field(default=default, description=field.description)
 
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_arrays, digest_json, with_checksum
 from metaprobe.data.transforms import PROTOCOL, TRANSFORMS, Preprocessing
 from metaprobe.data.trees import as_tree, tree_of
-from metaprobe.data.undecodable import broken_images, count_left_out, name_of
+from metaprobe.data.undecodable import broken_images, count_left_out, named
 from metaprobe.core.randomness import generator
 from metaprobe.data.readers import Dataset
 
@@ -251,15 +251,7 @@ def subset_images(
     pool = dataset.pools[subset[split]["pool"]]
 
     def prepared(index: int) -> NDArray[np.uint8]:
-        try:
+        with named(subset["task_id"], subset[split]["pool"], pool, index):
             return TRANSFORMS[transform](pool.image(index), to)
-        except MemoryError:
-            raise
-        except Exception as error:  # a damaged picture can make its decoder raise anything
-            raise UserError(
-                f"{subset['task_id']}: {subset[split]['pool']} picture {name_of(pool, index)} does "
-                f"not decode ({error}); replace it by a whole copy, or write skip_broken_images: "
-                "0.001 for the data set, which leaves out up to that share of its pictures"
-            ) from error
 
     yield from mapped(prepared, subset[split]["indices"])

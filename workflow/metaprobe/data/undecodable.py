@@ -1,5 +1,7 @@
 """Pictures that do not decode: found, named, and left out where the entry allows it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,25 @@ def count_left_out(
     if names:
         print(f"warning: {task_id}: {len(names)} pictures do not decode and are left out")
     return len(names)
+
+
+@contextmanager
+def named(task_id: str, part: str, pool: Pool, index: int) -> Iterator[None]:
+    """Name a picture that does not decode while it is prepared.
+
+    Raises:
+        UserError: it does not.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged picture can make its decoder raise anything
+        raise UserError(
+            f"{task_id}: {part} picture {name_of(pool, index)} does "
+            f"not decode ({error}); replace it by a whole copy, or write skip_broken_images: "
+            "0.001 for the data set, which leaves out up to that share of its pictures"
+        ) from error
 
 
 def name_of(pool: Pool, index: int) -> str:

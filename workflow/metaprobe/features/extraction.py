@@ -21,7 +21,10 @@ from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
 from metaprobe.data.dataset import Mapped, check_fit, open_dataset, subset_images
+from metaprobe.data.readers import Dataset
 from metaprobe.data.subset import read_subset
+from metaprobe.data.transforms import Preprocessing
+from metaprobe.data.validation import read_validation
 from metaprobe.features.backbones import prepare
 from metaprobe.features.engines import (
     ENGINES,
@@ -35,6 +38,19 @@ from metaprobe.features.engines import (
 )
 
 BATCHES_AHEAD = 2  # one is prepared, the other waits: more would only take memory
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images beside the two parts of a subset.
+
+    Attributes:
+        name: `validation-<images>`, or `<augmentation>-<view>`.
+        validation_path: the draw of validation images, if it is of these.
+    """
+
+    name: str
+    validation_path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,7 @@ def extract_features(
     engine: str,
     precision: str,
     threads: int,
+    part: Part | None = None,
 ) -> tuple[Arrays, dict[str, Any]]:
     """Return features and labels of both splits of a subset, and the metadata of their extraction.
 
@@ -71,6 +88,8 @@ def extract_features(
         architecture: the name of the backbone.
         weights: `imagenet`, or `random`: seeded.
         weights_receipt: of weights that are not random, what `fetch_weights` wrote.
+        part: images that are extracted in place of the two splits; then the arrays are `features` and
+            `labels`, and of validation images `from_training`.
 
     Returns:
         Arrays `train_features` (N, D) float32, `train_labels` (N,) int64, the same
@@ -93,16 +112,22 @@ def extract_features(
     arrays: Arrays = {}
     seconds = {"waiting": 0.0}
     pixels = hashlib.sha256()
+    cpu_start = time.process_time()
     with mapping(1 if chosen.type == "cpu" else threads) as mapped:
-        for split in ("train", "test"):
-            seen = subset_images(subset, split, dataset, transform, ready.preprocessing, mapped)
+        for prefix, drawn, seen in _images_of(
+            subset, dataset, transform, ready.preprocessing, mapped, part
+        ):
             extraction = extract(runner, hashed(seen, pixels))
-            seconds[f"{split}_features"] = extraction.seconds
+            seconds[f"{prefix}features"] = extraction.seconds
             seconds["waiting"] += extraction.waiting
-            arrays[f"{split}_features"] = extraction.features
-            arrays[f"{split}_labels"] = np.array(subset[split]["labels"])
+            arrays[f"{prefix}features"] = extraction.features
+            arrays[f"{prefix}labels"] = np.array(drawn["labels"])
+            if "from_training" in drawn:
+                arrays["from_training"] = np.array(drawn["from_training"], np.int64)
+    seconds["features_cpu"] = time.process_time() - cpu_start
     metadata = {
         "task_id": task_id,
+        **({"part": part.name} if part else {}),
         "architecture": architecture,
         "class_count": subset["class_count"],
         "subset_sha256": subset["sha256"],
@@ -117,7 +142,35 @@ def extract_features(
         "peak_memory_gb": peak_memory_gb(),
         "versions": versions("torch", "torchvision", "pillow", "numpy"),
     }
-    return {**arrays, **ready.expected}, metadata
+    return arrays if part else {**arrays, **ready.expected}, metadata
+
+
+def _images_of(
+    subset: dict[str, Any],
+    dataset: Dataset,
+    transform: str,
+    to: Preprocessing,
+    mapped: Mapped,
+    part: Part | None,
+) -> Iterator[tuple[str, dict[str, Any], Iterator[Pixels]]]:
+    """Yield prefix of the arrays, what was drawn, and the images as the backbone sees them."""
+    if part is None:
+        for split in ("train", "test"):
+            seen = subset_images(subset, split, dataset, transform, to, mapped)
+            yield f"{split}_", subset[split], seen
+    elif part.validation_path is not None:
+        drawn = read_validation(part.validation_path, subset)
+        together = subset | {"validation": drawn}
+        yield "", drawn, subset_images(together, "validation", dataset, transform, to, mapped)
+    else:
+        from metaprobe.data.augmentation import augmented_images
+
+        augmentation, _, view = part.name.rpartition("-")
+        yield (
+            "",
+            subset["train"],
+            augmented_images(subset, dataset, transform, to, augmentation, int(view), mapped),
+        )
 
 
 def extract(engine: Engine, images: Iterable[Pixels]) -> Extraction:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
+from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_facts, read_json
 from metaprobe.operations.workflow import Workflow
@@ -22,6 +23,7 @@ PATTERNS = {
     "subset": layout.SUBSET,
     "pictures": layout.PICTURES,
     "features": layout.FEATURES,
+    "part": layout.PART,
     "head": layout.HEAD,
     "fragment": layout.FRAGMENT,
     "description": layout.DESCRIPTION,
@@ -61,7 +63,8 @@ class Reader:
     def filled(self, pattern: str, key: Key) -> Path:
         """Return the file of a pattern with the names of a key."""
         _, task_id, *second = key
-        names = dict.fromkeys(("architecture", "configuration"), "".join(second))
+        names = dict.fromkeys(("architecture", "configuration"), "".join(second[:1]))
+        names["part"] = "".join(second[1:])
         return self.flow.path(pattern.format(dataset=task_id, **names))
 
     def __call__(self, key: Key) -> Content | None:
@@ -107,14 +110,19 @@ def comparisons(flow: Workflow) -> Iterator[Comparison]:
         digests = {"subset_sha256": (subset, "sha256")}
         yield Comparison(subset, [], says, {})
         yield Comparison(pictures, [subset], {}, digests)
+        extracted = {"engine": settings.engine, "precision": settings.precision}
         for name, key in features.items():
-            extracted = {"engine": settings.engine, "precision": settings.precision}
             yield Comparison(key, [subset], {**extracted, "weights": weights[name]}, digests)
         for name, one in flow.run.configurations.items() if task_id in flow.run.datasets else ():
             head, origin = ("head", task_id, name), features[one.architecture]
             trained = {"seed": settings.seed, "replicates": settings.replicates}
             made_from = {"features_sha256": (origin, "features_sha256")}
-            yield Comparison(head, [origin], flow.hyperparameters[name] | trained, made_from)
+            parts: list[Key] = [("part", task_id, *part) for part in flow.parts_named(name)]
+            for part in parts:
+                says = {**extracted, "weights": weights[one.architecture]}
+                yield Comparison(part, [subset], says, digests)
+            told = RECIPE_DEFAULTS | flow.hyperparameters[name] | trained
+            yield Comparison(head, [origin, *parts], told, made_from)
             measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
             after = [subset, origin, head]
             yield Comparison(("fragment", task_id, name), after, measured, digests)

@@ -9,6 +9,7 @@ from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.config.backbones import weights_id
+from metaprobe.config.configurations import RECIPE_DEFAULTS, Configuration
 from metaprobe.config.datasets import Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
@@ -20,6 +21,27 @@ FOR_PEOPLE = ("licence", "note")
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 TOLD_BY_FRAGMENTS = ("seed", "engine", "precision", "replicates")
 Experiment = tuple[str, str]
+
+
+VALIDATION = "validation"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is extracted beside the two parts of a subset: validation images, and augmented views."""
+
+    validation: list[str]
+    views: list[str]
+
+
+def parts_of(configuration: Configuration) -> Parts:
+    """Return the names of the parts that a configuration needs."""
+    images, views = configuration.validation_images, configuration.views or configuration.epochs
+    augmented = configuration.augmentation != "none"
+    return Parts(
+        [f"{VALIDATION}-{images}"] if images else [],
+        [f"{configuration.augmentation}-{view}" for view in range(views) if augmented],
+    )
 
 
 @dataclass(frozen=True)
@@ -112,6 +134,37 @@ class Workflow:
         """Return the features that an experiment trains on."""
         architecture = self.run.configurations[configuration].architecture
         return layout.FEATURES.format(dataset=dataset, architecture=architecture)
+
+    def parts_of(self, dataset: str, configuration: str) -> "Parts":
+        """Return the features of validation images and of augmented views that an experiment has."""
+        one = self.run.configurations[configuration]
+        names = parts_of(one)
+
+        def files(chosen: Iterable[str]) -> list[str]:
+            return [
+                layout.PART.format(dataset=dataset, architecture=one.architecture, part=part)
+                for part in chosen
+            ]
+
+        return Parts(files(names.validation), files(names.views))
+
+    def parts_named(self, configuration: str) -> list[tuple[str, str]]:
+        """Return architecture and name of each of these parts."""
+        one = self.run.configurations[configuration]
+        names = parts_of(one)
+        return [(one.architecture, part) for part in (*names.validation, *names.views)]
+
+    def validation_of(self, dataset: str, configuration: str) -> list[str]:
+        """Return the draw of an experiment's validation images; none if it has none."""
+        names = parts_of(self.run.configurations[configuration]).validation
+        return [file for part in names for file in self.drawn_for(dataset, part)]
+
+    def drawn_for(self, dataset: str, part: str) -> list[str]:
+        """Return the draw that a part's images are of; none for views of the training images."""
+        kind, _, images = part.rpartition("-")
+        if kind != VALIDATION:
+            return []
+        return [layout.VALIDATION.format(dataset=dataset, images=images)]
 
     def source_of(self, task_id: str) -> str | None:
         """Return what must be fetched for a data set; None for data the user has put there."""
@@ -207,6 +260,7 @@ class Workflow:
         ids = self.weights_ids
         return {
             (task_id, name): {
+                **RECIPE_DEFAULTS,
                 **self.hyperparameters[name],
                 **settings,
                 "sampling": self.sampling_of(task_id),

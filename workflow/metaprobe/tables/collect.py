@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pandas as pd
 import pyarrow as pa
@@ -144,7 +144,7 @@ def experiment_types(fragments: Sequence[Fragment]) -> Types:
 
 def _type(kind: Any) -> pa.DataType:
     """Return the type of a column whose values are of `kind`, or None."""
-    if isinstance(kind, UnionType):
+    if isinstance(kind, UnionType) or get_origin(kind) in (Union, Annotated):
         return _type(next(one for one in get_args(kind) if one is not type(None)))
     if get_origin(kind) is Literal:
         return _type(type(get_args(kind)[0]))

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, with_config
 from typing_extensions import TypedDict
 
-from metaprobe.config.configurations import TYPES
+from metaprobe.config.configurations import RECIPE_DEFAULTS, TYPES
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, checksum_matches, read_json
 
@@ -49,6 +49,8 @@ class Point(TypedDict):
     train_loss: Loss
     test_loss: Loss
     test_accuracy: Fraction
+    validation_loss: NotRequired[Loss]
+    validation_accuracy: NotRequired[Fraction]
 
 
 Curve = Annotated[list[Point], Field(min_length=1)]
@@ -61,7 +63,7 @@ class Identity(Model):
     configuration: str
 
 
-_fields: Any = {name: (kind, ...) for name, kind in TYPES.items()}
+_fields: Any = {name: (kind, RECIPE_DEFAULTS.get(name, ...)) for name, kind in TYPES.items()}
 Hyperparameters: Any = create_model("Hyperparameters", __base__=Model, **_fields)
 
 
@@ -80,11 +82,38 @@ class Metrics(Model):
 METRICS = tuple(Metrics.model_fields)
 
 
-class Replicate(Metrics):
+class Choices(Model):
+    """What was chosen in training, where anything was; of several replicates the mean.
+
+    `penalty` is the weight decay of a logistic regression, or the penalty of a ridge regression per
+    image, in units of the mean squared norm of a feature vector.
+    """
+
+    best_epoch: float | None = None
+    stopped_epoch: float | None = None
+    penalty: float | None = None
+    leave_one_out_accuracy: Fraction | None = None
+
+
+CHOICES = tuple(Choices.model_fields)
+
+
+class Validated(Model):
+    """On the validation images, if the configuration has any."""
+
+    validation_accuracy: Fraction | None = None
+    validation_loss: Loss | None = None
+
+
+VALIDATED = tuple(Validated.model_fields)
+
+
+class Replicate(Metrics, Choices):
     """One trained head; the seed is of its initial weights, batches and dropout masks."""
 
     seed: Seed
     seconds: Seconds
+    cpu_seconds: Seconds | None = None
     learning_curve: Curve
 
 
@@ -111,12 +140,16 @@ class Engine(Model):
 
 
 class Phases(Model):
-    """Wall seconds by phase; `waiting` is what the network waited for images."""
+    """Wall seconds by phase; `waiting` is what the network waited for images. CPU seconds are of all
+    threads of a process, and do not grow where other programs run.
+    """
 
     train_features: Seconds
     test_features: Seconds
     waiting: Seconds
     head: Seconds
+    features_cpu: Seconds | None = None
+    head_cpu: Seconds | None = None
 
 
 class Memory(Model):
@@ -126,7 +159,7 @@ class Memory(Model):
     head: Gigabytes
 
 
-class Fragment(Metrics, Hyperparameters, Identity):  # type: ignore[misc]  # made from TYPES
+class Fragment(Metrics, Validated, Choices, Hyperparameters, Identity):  # type: ignore[misc]  # made from TYPES
     """One experiment, as `metrics/{dataset}/{configuration}.json`; docs/outputs.md explains each field.
 
     Metrics, learning curve and `seconds.head` are means over the replicates.
@@ -159,6 +192,7 @@ class Fragment(Metrics, Hyperparameters, Identity):  # type: ignore[misc]  # mad
     replicates: Annotated[list[Replicate], Field(min_length=1)]
     versions: dict[str, str]
     git_commit: str | None
+    parts: list[str] = []
     sha256: Digest
 
     def value_of(self, key: str) -> Any:
@@ -229,9 +263,11 @@ def first_mistake(error: ValidationError) -> str:
 def contradictions(fragment: Fragment) -> Iterator[str]:
     """Yield what in a fragment cannot be true together."""
     replicates, seconds = fragment.replicates, fragment.seconds
-    curves = [fragment.learning_curve, *(one.learning_curve for one in replicates)]
-    for curve in curves:
-        if [point["epoch"] for point in curve] != list(range(1, fragment.epochs + 1)):
+    curves = [one.learning_curve for one in replicates]
+    for one in replicates:
+        if [point["epoch"] for point in one.learning_curve] != list(
+            range(1, trained_epochs(one, fragment) + 1)
+        ):
             yield f"its learning_curve has not the {fragment.epochs} epochs it names"
             return
     for number, one in enumerate(replicates):
@@ -245,15 +281,22 @@ def contradictions(fragment: Fragment) -> Iterator[str]:
             yield f"its {name} is not the mean of its replicates"
     if not math.isclose(seconds.head, fmean(one.seconds for one in replicates), rel_tol=1e-9):
         yield "its seconds/head is not the mean of its replicates"
-    if fragment.learning_curve != mean_curve(curves[1:]):
+    if fragment.learning_curve != mean_curve(curves):
         yield "its learning_curve is not the mean of its replicates"
     alone = seconds.train_features + seconds.head
     if not math.isclose(fragment.training_time_sec, alone, abs_tol=1e-6):
         yield "its training_time_sec is not the sum of its parts"
 
 
+def trained_epochs(replicate: Replicate, fragment: Fragment) -> int:
+    """Return how many points a learning curve must have; a head that is solved for has one."""
+    if fragment.head != "linear":
+        return 1
+    return fragment.epochs if replicate.stopped_epoch is None else int(replicate.stopped_epoch)
+
+
 def _contradictions_of_replicate(replicate: Replicate, fragment: Fragment) -> Iterator[str]:
-    last = replicate.learning_curve[-1]
+    last = replicate.learning_curve[int(replicate.best_epoch or 0) - 1]
     if not same_loss(last["test_loss"], replicate.test_loss):
         yield "its test_loss is not the last of its learning_curve"
     rounding_images = 2  # a tie may fall otherwise in single and in double precision
@@ -275,9 +318,11 @@ def same_loss(first: float, second: float) -> bool:
 
 
 def mean_curve(curves: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return the mean of learning curves of equal length, epoch by epoch."""
-    names = ("train_loss", "test_loss", "test_accuracy")
+    """Return the mean of learning curves, epoch by epoch, over those that reached the epoch."""
+    longest = max(curves, key=len)
+    there = [[curve[i] for curve in curves if i < len(curve)] for i in range(len(longest))]
     return [
-        {"epoch": points[0]["epoch"]} | {name: fmean(p[name] for p in points) for name in names}
-        for points in zip(*curves, strict=True)
+        {"epoch": points[0]["epoch"]}
+        | {name: fmean(p[name] for p in points) for name in points[0] if name != "epoch"}
+        for points in there
     ]

@@ -6,20 +6,20 @@ precision, so that neither the order of a sum nor the number of threads shows in
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import Arrays, read_arrays
-from metaprobe.core.jobs import peak_memory_gb
-from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import Draws
 from metaprobe.training import metrics
 from metaprobe.training.optimizers import OPTIMIZERS, Optimizer
+from metaprobe.training.schedules import learning_rates
+from metaprobe.training.stopping import Stopping
 
 LARGEST = float(np.finfo(np.float32).max)  # torch, in single precision, would call more infinite
 
@@ -47,35 +47,78 @@ class Head:
         self.bias = self.parameters[weight.size :]
 
 
+class Trained(NamedTuple):
+    """A trained head.
+
+    Attributes:
+        head: of the last epoch, or of the one that was kept.
+        curve: an entry per epoch that was trained: `epoch` (from 1), `train_loss` (mean over the epoch
+            of the loss that was minimised), `test_loss` (plain cross-entropy) and `test_accuracy`; with
+            validation images also `validation_loss` and `validation_accuracy`.
+        seconds: of training on the wall; evaluations left out.
+        cpu_seconds: the same of the processor.
+        kept_epoch: the epoch that the head is of.
+    """
+
+    head: Head
+    curve: list[dict[str, float]]
+    seconds: float
+    cpu_seconds: float
+    kept_epoch: int
+
+
 def train_head(
     train: LabelledFeatures,
     test: LabelledFeatures,
     class_count: int,
     hyperparameters: dict[str, Any],
     draws: Draws,
-) -> tuple[Head, list[dict[str, float]], float]:
-    """Train a linear head; return it, its learning curve, and the seconds of training.
+    *,
+    validation: LabelledFeatures | None = None,
+    views: Sequence[LabelledFeatures] = (),
+) -> Trained:
+    """Train a linear head.
 
-    The curve has one entry per epoch: `epoch` (from 1), `train_loss` (mean over the epoch of the
-    loss that was minimised), `test_loss` (plain cross-entropy) and `test_accuracy`. The seconds
-    leave the evaluations out.
+    Args:
+        validation: what early stopping is judged by.
+        views: augmented images; epoch e is trained on view e modulo their number, from 0. Without
+            them all epochs are trained on `train`.
 
     Raises:
         UserError: the training or the test loss became infinite or not a number.
     """
+    recipe = RECIPE_DEFAULTS | hyperparameters
     head = Head(*draws.initial_head(train.features.shape[1], class_count))
-    optimizer = OPTIMIZERS[hyperparameters["optimizer"]](head.parameters, hyperparameters)
-    curve = []
-    seconds = 0.0
-    for epoch in range(1, hyperparameters["epochs"] + 1):
-        start = time.perf_counter()
-        train_loss = train_one_epoch(head, optimizer, train, hyperparameters, draws, epoch)
+    optimizer = OPTIMIZERS[recipe["optimizer"]](head.parameters, recipe)
+    epochs, steps = recipe["epochs"], -(-len(train.labels) // recipe["batch_size"])
+    rates = learning_rates(
+        recipe["schedule"], recipe["learning_rate"], epochs * steps, recipe["warmup_epochs"] * steps
+    )
+    stopping = Stopping.of(recipe)
+    curve: list[dict[str, float]] = []
+    kept = head
+    seconds = cpu_seconds = 0.0
+    for epoch in range(1, epochs + 1):
+        seen = views[(epoch - 1) % len(views)] if views else train
+        own_rates = rates[(epoch - 1) * steps : epoch * steps]
+        start, cpu_start = time.perf_counter(), time.process_time()
+        train_loss = train_one_epoch(head, optimizer, seen, recipe, draws, epoch, own_rates)
         seconds += time.perf_counter() - start
+        cpu_seconds += time.process_time() - cpu_start
         tested = evaluate(head, test)
         if not tested["test_loss"] <= LARGEST:
             raise diverged(f"epoch {epoch}", f"the test loss is {tested['test_loss']}")
-        curve.append({"epoch": epoch, "train_loss": train_loss, **tested})
-    return head, curve, seconds
+        point = {"epoch": epoch, "train_loss": train_loss, **tested}
+        if validation is not None:
+            point |= evaluate(head, validation, "validation")
+        curve.append(point)
+        if stopping.patience:
+            kept_epoch = stopping.kept(curve)
+            if kept_epoch == epoch:
+                kept = Head(head.weight, head.bias)
+            if epoch - kept_epoch >= stopping.patience:
+                break
+    return Trained(kept, curve, seconds, cpu_seconds, stopping.kept(curve))
 
 
 @np.errstate(all="ignore")
@@ -86,8 +129,9 @@ def train_one_epoch(
     hyperparameters: dict[str, Any],
     draws: Draws,
     epoch: int,
+    rates: Doubles,
 ) -> float:
-    """Train one pass over shuffled batches; return the mean loss per image."""
+    """Train one pass over shuffled batches, each at its own rate; return the mean loss per image."""
     total = 0.0
     count = len(train.labels)
     gradient = Head(np.empty_like(head.weight), np.empty_like(head.bias))
@@ -105,6 +149,7 @@ def train_one_epoch(
         by_logits.sum(axis=0, out=gradient.bias)
         if hyperparameters["grad_clip"]:
             clip_norm(gradient.parameters, hyperparameters["grad_clip"])
+        optimizer.learning_rate = rates[step - 1]
         optimizer.step(gradient.parameters)
         total += loss * len(batch)
     return total / count
@@ -141,58 +186,10 @@ def diverged(where: str, what: str) -> UserError:
 
 
 @np.errstate(all="ignore")
-def evaluate(head: Head, test: LabelledFeatures) -> dict[str, float]:
-    """Return plain cross-entropy and accuracy of a head, without dropout."""
-    logits = metrics.logits(test.features, head.weight, head.bias)
+def evaluate(head: Head, split: LabelledFeatures, name: str = "test") -> dict[str, float]:
+    """Return plain cross-entropy and accuracy of a head, without dropout: `test_loss`, `test_accuracy`."""
+    logits = metrics.logits(split.features, head.weight, head.bias)
     return {
-        "test_loss": metrics.cross_entropy(logits, test.labels),
-        "test_accuracy": metrics.accuracy(logits, test.labels),
-    }
-
-
-def train_on_file(
-    features_path: str,
-    dataset: str,
-    hyperparameters: dict[str, Any],
-    seed: int,
-    replicates: int = 1,
-) -> tuple[Arrays, dict[str, Any]]:
-    """Train the heads of one experiment on a features file, on one thread.
-
-    Args:
-        replicates: number R of heads; they have the seeds `seed`, `seed + 1`, ..., of which come
-            the initial head, the batches and the dropout masks.
-
-    Returns:
-        Arrays `weight` (R, C, D) and `bias` (R, C) float64, and metadata: of each of the `replicates`
-        its seed, learning curve and seconds; digest of the features, hyperparameters, seed, peak
-        memory, versions.
-
-    Raises:
-        UserError: a replicate diverged.
-    """
-    arrays, metadata = read_arrays(features_path)
-    train, test = (
-        LabelledFeatures(arrays[f"{split}_features"].astype(np.float64), arrays[f"{split}_labels"])
-        for split in ("train", "test")
-    )
-    heads, trained = [], []
-    with threadpool_limits(1):
-        for own_seed in range(seed, seed + replicates):
-            draws = Draws(own_seed, dataset)
-            head, curve, seconds = train_head(
-                train, test, metadata["class_count"], hyperparameters, draws
-            )
-            heads.append(head)
-            trained.append({"seed": own_seed, "learning_curve": curve, "seconds": seconds})
-    return {
-        "weight": np.stack([head.weight for head in heads]),
-        "bias": np.stack([head.bias for head in heads]),
-    }, {
-        "replicates": trained,
-        "features_sha256": metadata["features_sha256"],
-        "hyperparameters": hyperparameters,
-        "seed": seed,
-        "peak_memory_gb": peak_memory_gb(),
-        "versions": versions("numpy"),
+        f"{name}_loss": metrics.cross_entropy(logits, split.labels),
+        f"{name}_accuracy": metrics.accuracy(logits, split.labels),
     }

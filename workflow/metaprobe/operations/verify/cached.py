@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+import numpy as np
+
 from metaprobe.config import layout
-from metaprobe.core.files import read_checked_json
+from metaprobe.core.files import read_arrays, read_checked_json
 from metaprobe.metafeatures.description import describe_dataset
 from metaprobe.operations.verify.images import Comparison, Fragment
 from metaprobe.operations.workflow import Workflow
+from metaprobe.training import metrics
 from metaprobe.training.measurement import build_fragment
 
 TOLERANCE = 1e-5  # relative, of a description: other processors may change its sixth digit
@@ -58,17 +61,40 @@ def _inputs_of_head(flow: Workflow, fragment: Fragment) -> tuple[str, str, str]:
 
 def _head(flow: Workflow, fragment: Fragment) -> str:
     subset, features, head = (str(flow.path(one)) for one in _inputs_of_head(flow, fragment))
+    if not says_the_same(features, head):
+        return "OUTSIDE"
+    names = (fragment["task_id"], fragment["configuration"])
+    drawn = [str(flow.path(one)) for one in flow.validation_of(*names)]
     again, _ = build_fragment(
         task_id=fragment["task_id"],
         configuration=fragment["configuration"],
         hyperparameters=flow.hyperparameters[fragment["configuration"]],
         family=fragment["family"],
         subset_path=subset,
-        features_path=features,
         head_path=head,
         git_commit=None,
+        validation_path=next(iter(drawn), None),
     )
     return Comparison(fragment, again).verdict()
+
+
+def says_the_same(features_path: str, head_path: str) -> bool:
+    """Return whether the weights of a linear head, on the cached features, say what was written.
+
+    Of a network that was trained below its head, too, the features are not kept: that is true.
+    """
+    features, _ = read_arrays(features_path)
+    head, training = read_arrays(head_path)
+    if training["hyperparameters"].get("trainable", "head") != "head":
+        return True
+    return all(
+        np.allclose(
+            metrics.logits(features["test_features"], weight, bias), said, rtol=1e-6, atol=1e-6
+        )
+        for weight, bias, said in zip(
+            head["weight"], head["bias"], head["test_logits"], strict=True
+        )
+    )
 
 
 def _inputs_of_description(flow: Workflow, task_id: str) -> list[str]:

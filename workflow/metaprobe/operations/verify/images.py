@@ -10,12 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from metaprobe.config.configurations import HYPERPARAMETERS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays, write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.workflow import Workflow, parts_of
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
@@ -84,17 +83,19 @@ def recompute(
 def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparison]:
     """The experiments of one data set and one architecture."""
     from metaprobe.data.dataset import draw_subset, open_dataset
-    from metaprobe.features.extraction import extract_features
+    from metaprobe.data.validation import draw_validation
+    from metaprobe.features.extraction import Part, extract_features
     from metaprobe.features.weights import fetch, weights_folder
 
     settings = flow.run.settings
     task_id, architecture = FEATURES_KEY(fragments[0])
     entry, backbone = flow.run.datasets[task_id], flow.run.backbones[architecture]
     weights = weights_folder(settings.weights_folder, settings.data)
+    dataset = open_dataset(task_id, entry, flow.data)
     subset = draw_subset(
         task_id,
         entry,
-        open_dataset(task_id, entry, flow.data),
+        dataset,
         seed=settings.seed,
         sampling=fragments[0]["sampling"],
         sizes=flow.sizes,
@@ -106,7 +107,8 @@ def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparis
         if settings.weights == "imagenet":
             receipt = folder / "weights.json"
             write_json(receipt, fetch(backbone, weights, download=False))
-        arrays, extraction = extract_features(
+        extract = partial(
+            extract_features,
             task_id=task_id,
             entry=entry,
             data=flow.data,
@@ -123,28 +125,46 @@ def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparis
             precision=fragments[0]["precision"],
             threads=1,
         )
-        write_arrays(folder / "features.safetensors", arrays, extraction)
-        return [Comparison(f, _train_and_measure(f, folder, settings.seed)) for f in fragments]
+        write_arrays(folder / "features.safetensors", *extract())
+        parts = [part for f in fragments for _, part in flow.parts_named(f["configuration"])]
+        for part in dict.fromkeys(parts):
+            drawn = None
+            if flow.drawn_for(task_id, part):
+                drawn = str(folder / f"{part}.json")
+                images = int(part.rpartition("-")[2])
+                write_json(drawn, draw_validation(subset, entry, dataset, images))
+            write_arrays(folder / f"{part}.safetensors", *extract(part=Part(part, drawn)))
+        return [Comparison(f, _train_and_measure(f, folder, flow)) for f in fragments]
 
 
-def _train_and_measure(fragment: Fragment, folder: Path, seed: int) -> Fragment:
-    from metaprobe.training.heads import train_on_file
+def _train_and_measure(fragment: Fragment, folder: Path, flow: Workflow) -> Fragment:
     from metaprobe.training.measurement import build_fragment
+    from metaprobe.training.trained import train_on_file
 
-    hyperparameters = {key: fragment[key] for key in HYPERPARAMETERS}
-    features, head = str(folder / "features.safetensors"), str(folder / "head.safetensors")
-    replicates = len(fragment["replicates"])
-    trained = train_on_file(features, fragment["task_id"], hyperparameters, seed, replicates)
+    configuration = fragment["configuration"]
+    hyperparameters = flow.hyperparameters[configuration]
+    head = str(folder / "head.safetensors")
+    names = parts_of(flow.run.configurations[configuration])
+    validation = next(iter(names.validation), None)
+    trained = train_on_file(
+        str(folder / "features.safetensors"),
+        fragment["task_id"],
+        hyperparameters,
+        flow.run.settings.seed,
+        len(fragment["replicates"]),
+        validation_path=validation and str(folder / f"{validation}.safetensors"),
+        view_paths=[str(folder / f"{view}.safetensors") for view in names.views],
+    )
     write_arrays(head, *trained)
     again, _ = build_fragment(
         task_id=fragment["task_id"],
-        configuration=fragment["configuration"],
+        configuration=configuration,
         hyperparameters=hyperparameters,
         family=fragment["family"],
         subset_path=str(folder / "subset.json"),
-        features_path=features,
         head_path=head,
         git_commit=None,
+        validation_path=validation and str(folder / f"{validation}.json"),
     )
     return again
 
