@@ -20,6 +20,7 @@ GRID = {
     "batch_size": [64, 8],
     "weight_decay": [0.0001],
     "momentum": [0.0, 0.9],
+    "validation_images": 0,  # or they would be taken from so few training images
 }
 
 

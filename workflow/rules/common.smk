@@ -44,7 +44,8 @@ wildcard_constraints:
     configuration="|".join(map(re.escape, RUN.configurations)),
     architecture="|".join(map(re.escape, FLOW.extracted)),
     images="[0-9]+",
-    part="[a-z_]+-[0-9]+",
+    part="train|test|[a-z_]+-[0-9]+",
+    cut="[a-z0-9_]+[.][a-z0-9]+",
 
 
 def reading_code(script, **chosen):

@@ -12,6 +12,8 @@ rule train_head:
         "<logs>/train_head/{dataset}/{configuration}.log",
     benchmark:
         "<logs>/train_head/{dataset}/{configuration}.tsv"
+    wildcard_constraints:
+        configuration=FLOW.untuned_pattern,
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -59,6 +61,7 @@ rule metrics_json:
 rule sweep_heads:
     input:
         features=layout.FEATURES,
+        validation=lambda wildcards: FLOW.validation_of_grid(**wildcards),
     output:
         layout.SWEEP,
     log:

@@ -13,6 +13,7 @@ with logged(snakemake.log[0]):
     features, output, params = snakemake.input.features, snakemake.output[0], snakemake.params
     chunks = Path(output).with_suffix(".chunks")
     grid = Grid.model_validate(params.grid)
-    rows = sweep(features, grid, params.seed, chunks, params.code)
+    validation = (snakemake.input.get("validation") or [None])[0]
+    rows = sweep(features, grid, params.seed, chunks, params.code, validation)
     print(write_rows(output, rows))
     shutil.rmtree(chunks)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
 from metaprobe.config.model import (
+    WHOLE,
     Integer,
     Model,
     OneOf,
@@ -142,9 +143,17 @@ class _Grid(Model):
     validation_folds: Annotated[Integer, OneOf((0, 5))] = 0
     """5: five-fold cross-validation on the training images, so that nothing need be selected on the
     test images; it costs four times the training on top. 0: none"""
+    validation_images: Annotated[int, Field(ge=0, le=10_000_000), WHOLE] = 500
+    """as of a configuration: curves of their loss and accuracy by epoch, and what `patience` is judged
+    by; any patience is read off the curves and costs nothing. 0: none"""
+    second_precision: bool = False
+    """train everything again in double precision, and say in `reproducible` which rows it moves by
+    more than two test images; it doubles the cost"""
 
     @model_validator(mode="after")
     def _can_be_counted(self) -> "_Grid":
+        if any(self.values()["patience"]) and not self.validation_images:
+            raise contradiction("patience needs validation_images, to choose the epoch on")
         if (count := math.prod(map(len, self.values().values()))) > MOST_COMBINATIONS:
             raise contradiction(
                 f"has {count:,} combinations; at most {MOST_COMBINATIONS:,} are run"

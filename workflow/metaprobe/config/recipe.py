@@ -41,7 +41,7 @@ class Hyperparameter:
     of_run: bool = False
 
 
-IN_GRID = Hyperparameter(target_column=False)
+GRIDDED = Hyperparameter(target_column=False)
 NOT_IN_GRID = Hyperparameter(target_column=False, in_grid=False)
 
 
@@ -52,19 +52,19 @@ class Recipe(Model):
     """`linear` is trained step by step; `logistic` is the best linear classifier under the weight
     decay that validation images choose, `ridge` the best by least squares under the penalty that
     leave-one-out chooses: how far are the others from it? They have no `learning_rate`"""
-    schedule: Annotated[str, OneOf(SCHEDULES), IN_GRID] = "constant"
+    schedule: Annotated[str, OneOf(SCHEDULES), GRIDDED] = "constant"
     """of the learning rate, step by step, over all `epochs`: torch's `CosineAnnealingLR` and
     `LinearLR` to 0, `OneCycleLR` without cycled momentum, `StepLR` by 0.1 after each third"""
-    warmup_epochs: Annotated[Epochs, IN_GRID] = 0
+    warmup_epochs: Annotated[Epochs, GRIDDED] = 0
     """epochs in which the learning rate rises from a hundredth (`LinearLR`) before the schedule"""
     validation_images: Annotated[Count, NOT_IN_GRID] = 0
     """images that choices are made on, never test images: drawn like the others from what is left of
     the training pool; where too little is left, taken out of the training images, a fifth at most"""
-    patience: Annotated[Epochs, NOT_IN_GRID] = 0
+    patience: Annotated[Epochs, GRIDDED] = 0
     """stop after so many epochs without a better one, and keep the best; 0: go on to the last"""
-    min_delta: Annotated[float, Field(ge=0), NOT_IN_GRID] = 0.0
+    min_delta: Annotated[float, Field(ge=0), GRIDDED] = 0.0
     """how much better an epoch must be to count as better"""
-    monitor: Annotated[str, OneOf(("loss", "accuracy")), NOT_IN_GRID] = "loss"
+    monitor: Annotated[str, OneOf(("loss", "accuracy")), GRIDDED] = "loss"
     """of the validation images: what an epoch is judged by"""
     augmentation: Annotated[str, OneOf(AUGMENTATIONS), NOT_IN_GRID] = "none"
     """of torchvision.transforms.v2, of the training images: `RandomHorizontalFlip`; the same after

@@ -70,6 +70,7 @@ class TorchEngine:
         device: "torch.device",
         precision: str,
         threads: int,
+        folding: bool = True,
     ) -> None:
         import torch
 
@@ -82,9 +83,10 @@ class TorchEngine:
         self.device, self.precision = device, precision
         self.preprocessing = backbone.preprocessing
         side = self.preprocessing.size
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            fold(backbone.network, torch.rand(2, 3, side, side))
+        if folding:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                fold(backbone.network, torch.rand(2, 3, side, side))
         last = convolutional_share(backbone.network) > CHANNELS_LAST_SHARE
         self.format = torch.channels_last if last else torch.contiguous_format
         self.network = backbone.network.to(device).to(memory_format=self.format)

@@ -114,9 +114,9 @@ def extract_features(
     pixels = hashlib.sha256()
     cpu_start = time.process_time()
     with mapping(1 if chosen.type == "cpu" else threads) as mapped:
-        for prefix, drawn, seen in _images_of(
-            subset, dataset, transform, ready.preprocessing, mapped, part
-        ):
+        for one in [part] if part else [Part("train"), Part("test")]:
+            prefix = "" if part else f"{one.name}_"
+            drawn, seen = images_of(one, subset, dataset, transform, ready.preprocessing, mapped)
             extraction = extract(runner, hashed(seen, pixels))
             seconds[f"{prefix}features"] = extraction.seconds
             seconds["waiting"] += extraction.waiting
@@ -145,32 +145,30 @@ def extract_features(
     return arrays if part else {**arrays, **ready.expected}, metadata
 
 
-def _images_of(
+def images_of(
+    part: Part,
     subset: dict[str, Any],
     dataset: Dataset,
     transform: str,
     to: Preprocessing,
     mapped: Mapped,
-    part: Part | None,
-) -> Iterator[tuple[str, dict[str, Any], Iterator[Pixels]]]:
-    """Yield prefix of the arrays, what was drawn, and the images as the backbone sees them."""
-    if part is None:
-        for split in ("train", "test"):
-            seen = subset_images(subset, split, dataset, transform, to, mapped)
-            yield f"{split}_", subset[split], seen
-    elif part.validation_path is not None:
+) -> tuple[dict[str, Any], Iterator[Pixels]]:
+    """Return what was drawn of a part, with its `labels`, and its images as the backbone sees them.
+
+    Args:
+        part: also `train` and `test`.
+    """
+    if part.name in subset:
+        return subset[part.name], subset_images(subset, part.name, dataset, transform, to, mapped)
+    if part.validation_path is not None:
         drawn = read_validation(part.validation_path, subset)
         together = subset | {"validation": drawn}
-        yield "", drawn, subset_images(together, "validation", dataset, transform, to, mapped)
-    else:
-        from metaprobe.data.augmentation import augmented_images
+        return drawn, subset_images(together, "validation", dataset, transform, to, mapped)
+    from metaprobe.data.augmentation import augmented_images
 
-        augmentation, _, view = part.name.rpartition("-")
-        yield (
-            "",
-            subset["train"],
-            augmented_images(subset, dataset, transform, to, augmentation, int(view), mapped),
-        )
+    augmentation, _, view = part.name.rpartition("-")
+    seen = augmented_images(subset, dataset, transform, to, augmentation, int(view), mapped)
+    return subset["train"], seen
 
 
 def extract(engine: Engine, images: Iterable[Pixels]) -> Extraction:

@@ -29,6 +29,17 @@ class Facts:
     size: int
 
 
+def build_without_head(backbone: Backbone) -> tuple[torch.nn.Module, int]:
+    """Return an untrained backbone without its head, and the side of the pictures it sees.
+
+    Raises:
+        UserError: it cannot be built or cut.
+    """
+    with torch.random.fork_rng(devices=[]):
+        whole = build(backbone.origin, backbone.model, backbone.input_size)
+        return without_head(backbone, whole), preprocessing(backbone).size
+
+
 def find_out(backbone: Backbone) -> Facts:
     """Return the facts of a backbone; nothing is computed but shapes, where the network allows it.
 

@@ -1,5 +1,6 @@
 """A run as the rules, the questions and the handlers see it: its files, and what they must say."""
 
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,6 +43,16 @@ def parts_of(configuration: Configuration) -> Parts:
         [f"{VALIDATION}-{images}"] if images else [],
         [f"{configuration.augmentation}-{view}" for view in range(views) if augmented],
     )
+
+
+def cut_of(trainable: str, precision: str) -> str:
+    """Return the name of what is cached for a way of training: `last_block.float16`, `pixels.uint8`."""
+    return "pixels.uint8" if trainable in ("all", "bias") else f"{trainable}.{precision}"
+
+
+def _any_of(names: Iterable[str]) -> str:
+    """Return a pattern of these names, of nothing if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,47 @@ class Workflow:
         """Return the draw of an experiment's validation images; none if it has none."""
         names = parts_of(self.run.configurations[configuration]).validation
         return [file for part in names for file in self.drawn_for(dataset, part)]
+
+    def architecture_of(self, dataset: str, configuration: str) -> str:
+        """Return the backbone of an experiment."""
+        return self.run.configurations[configuration].architecture
+
+    @property
+    def tuned_pattern(self) -> str:
+        """A pattern of the configurations that train more than the head."""
+        return _any_of(k for k, one in self.run.configurations.items() if one.trainable != "head")
+
+    @property
+    def untuned_pattern(self) -> str:
+        """A pattern of the others."""
+        return _any_of(k for k, one in self.run.configurations.items() if one.trainable == "head")
+
+    def activations_of(self, dataset: str, configuration: str) -> list[str]:
+        """Return the cached activations that an experiment trains on: of training and test images, and
+        of its validation images and views."""
+        one = self.run.configurations[configuration]
+        names = parts_of(one)
+        cut = cut_of(one.trainable, one.cache_precision)
+        return [
+            layout.ACTIVATIONS.format(
+                dataset=dataset, architecture=one.architecture, cut=cut, part=part
+            )
+            for part in ("train", "test", *names.validation, *names.views)
+        ]
+
+    def tuning_gb(self, dataset: str, configuration: str) -> int:
+        """Return the memory that a tuning asks for: activations of all trained layers are kept for the
+        gradient, of as many images as a batch has."""
+        one = self.run.configurations[configuration]
+        per_64 = {"last_block": 4, "last_2_blocks": 6}.get(one.trainable, 12)
+        return max(4, -(-per_64 * one.batch_size // 64))
+
+    def validation_of_grid(self, dataset: str, architecture: str) -> list[str]:
+        """Return the features of the grid's validation images; none if it has none."""
+        images = self.run.grid.validation_images if self.run.grid else 0
+        part = f"{VALIDATION}-{images}"
+        names = {"dataset": dataset, "architecture": architecture, "part": part}
+        return [layout.PART.format(**names)] if images else []
 
     def drawn_for(self, dataset: str, part: str) -> list[str]:
         """Return the draw that a part's images are of; none for views of the training images."""

@@ -15,6 +15,7 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_parquet
 from metaprobe.tables.statistics import wilson
 from metaprobe.training.fragment import (
+    CHOICES,
     METRICS,
     Expected,
     Experiment,
@@ -30,7 +31,7 @@ Types = dict[str, pa.DataType]
 TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 IDS: Types = {"task_id": pa.string(), "configuration": pa.string()}
 REPLICATE = IDS | {"replicate": pa.int32(), "seed": pa.uint64()}
-REPLICATES = REPLICATE | dict.fromkeys((*METRICS, "seconds"), pa.float64())
+REPLICATES = REPLICATE | dict.fromkeys((*METRICS, "seconds", "cpu_seconds", *CHOICES), pa.float64())
 CURVES = REPLICATE | dict.fromkeys(Point.__annotations__, pa.float64()) | {"epoch": pa.int32()}
 ADDED: Types = {"replicates": pa.int32()}
 ADDED |= dict.fromkeys(("test_accuracy_low", "test_accuracy_high"), pa.float64())

@@ -7,7 +7,7 @@ here. The bias is the weight of a feature that is always 1.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import pad
 
+from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.core.randomness import Draws
 from metaprobe.training.heads import LabelledFeatures
 from metaprobe.training.optimizers import OPTIMIZERS, Arithmetic, Factor, Optimizer
+from metaprobe.training.schedules import learning_rates
 
 ENGINE = "torch"
 # Rows of one product (heads times classes). More would push the weights out of the cache, fewer
@@ -29,7 +31,8 @@ BLOCK_ROWS = 1000
 TEST_BATCH = 256
 CLIP_EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 
-SHARED = ("optimizer", "batch_size", "dropout_rate", "epochs")
+SHARED = ("optimizer", "batch_size", "dropout_rate", "epochs", "schedule", "warmup_epochs")
+TIMED_STEPS = 20  # of one head alone: what its training would cost by itself
 Tensors = tuple[torch.Tensor, torch.Tensor]
 COLUMNS = ("learning_rate", "weight_decay", "momentum", "label_smoothing", "grad_clip")
 
@@ -40,7 +43,8 @@ class TrainedHead:
 
     `weight` (C, D) and `bias` (C,) are None if the head diverged; `learning_curve` then ends with the
     last epoch that was finite, and `diverged` is the epoch, and the step if it was in one, of the
-    first loss that was not. `seconds` is the head's share of its block's training, evaluations left out.
+    first loss that was not. `seconds` are CPU seconds of its training alone, evaluations left out, from
+    the first TIMED_STEPS steps of one head of its block.
     """
 
     weight: NDArray[np.float32] | None
@@ -57,6 +61,7 @@ def train_heads(
     configurations: Sequence[dict[str, Any]],
     seed: int,
     dataset: str,
+    validation: LabelledFeatures | None = None,
 ) -> list[TrainedHead]:
     """Train a linear head per configuration.
 
@@ -64,12 +69,16 @@ def train_heads(
         train: features (N, D) float32, or float64, in which the heads are then trained.
         configurations: hyperparameters as in `config.Run.configurations`; equal ones are trained
             as often as they stand there.
+        validation: images whose loss and accuracy are in the learning curves, too.
     """
-    tested = tensors(test)
+    configurations = [RECIPE_DEFAULTS | one for one in configurations]
+    judged = {"test": tensors(test)}
+    if validation is not None:
+        judged["validation"] = tensors(validation)
     heads: dict[int, TrainedHead] = {}
     for block in blocks(configurations, class_count):
         chosen = [configurations[i] for i in block]
-        trained = train_block(train, tested, class_count, chosen, Draws(seed, dataset))
+        trained = train_block(train, judged, class_count, chosen, seed, dataset)
         heads |= dict(zip(block, trained, strict=True))
     return [heads[i] for i in range(len(configurations))]
 
@@ -89,7 +98,8 @@ def blocks(configurations: Sequence[dict[str, Any]], class_count: int) -> Iterat
     groups: dict[tuple[Any, ...], list[int]] = {}
     texts = [json.dumps(configuration, sort_keys=True) for configuration in configurations]
     for i in sorted(range(len(texts)), key=texts.__getitem__):
-        groups.setdefault(tuple(configurations[i][name] for name in SHARED), []).append(i)
+        whole = RECIPE_DEFAULTS | configurations[i]
+        groups.setdefault(tuple(whole[name] for name in SHARED), []).append(i)
     size = max(1, BLOCK_ROWS // class_count)
     for group in groups.values():
         yield from (group[start : start + size] for start in range(0, len(group), size))
@@ -108,45 +118,47 @@ def denormals_flushed() -> Iterator[None]:
 @denormals_flushed()
 def train_block(
     train: LabelledFeatures,
-    test: Tensors,
+    judged: Mapping[str, Tensors],
     class_count: int,
     configurations: Sequence[dict[str, Any]],
-    draws: Draws,
+    seed: int,
+    dataset: str,
 ) -> list[TrainedHead]:
-    """Train K heads that differ in nothing of SHARED."""
-    weight, bias = draws.initial_head(train.features.shape[1], class_count)
-    start = np.concatenate([weight, bias[:, None]], 1).astype(train.features.dtype)
-    weights = torch.from_numpy(start).repeat(len(configurations), 1, 1)  # (K, C, D + 1)
-    columns = {
-        name: weights.new_tensor([[one[name]] for one in configurations]) for name in COLUMNS
-    }
-    optimizer = OPTIMIZERS[configurations[0]["optimizer"]](
-        weights.view(len(weights), -1), columns, TORCH
+    """Train K heads that differ in nothing of SHARED.
+
+    Args:
+        judged: `test`, and `validation` if there is any.
+    """
+    shared = configurations[0]
+    steps = -(-len(train.labels) // shared["batch_size"])
+    seconds = steps * shared["epochs"] * _seconds_of_a_step(train, class_count, shared)
+    draws = Draws(seed, dataset)
+    weights, columns, optimizer = _begin(train, class_count, configurations, draws)
+    rates = learning_rates(
+        shared["schedule"],
+        np.array([[one["learning_rate"]] for one in configurations]),
+        shared["epochs"] * steps,
+        shared["warmup_epochs"] * steps,
     )
     curves: list[list[dict[str, float]]] = [[] for _ in configurations]
     diverged: dict[int, str] = {}
-    seconds = 0.0
-    for epoch in range(1, configurations[0]["epochs"] + 1):
-        began = time.perf_counter()
+    for epoch in range(1, shared["epochs"] + 1):
+        own_rates = rates[(epoch - 1) * steps : epoch * steps]
         losses, sizes = train_one_epoch(
-            weights, optimizer, columns, train, configurations[0], draws
+            weights, optimizer, columns, train, shared, draws, own_rates
         )
-        seconds += time.perf_counter() - began
-        test_losses, accuracies = evaluate(weights, test)
+        measured = {name: evaluate(weights, split) for name, split in judged.items()}
         for k in range(len(configurations)):
             if k in diverged:
                 continue
-            if found := find_divergence(epoch, losses[:, k], test_losses[k]):
+            if found := find_divergence(epoch, losses[:, k], measured["test"][0][k]):
                 diverged[k] = found
                 continue
-            curves[k].append(
-                {
-                    "epoch": epoch,
-                    "train_loss": float(losses[:, k] @ sizes / sizes.sum()),
-                    "test_loss": float(test_losses[k]),
-                    "test_accuracy": float(accuracies[k]),
-                }
-            )
+            point = {"epoch": epoch, "train_loss": float(losses[:, k] @ sizes / sizes.sum())}
+            for name, (split_losses, accuracies) in measured.items():
+                point[f"{name}_loss"] = float(split_losses[k])
+                point[f"{name}_accuracy"] = float(accuracies[k])
+            curves[k].append(point)
         if len(diverged) == len(configurations):
             break
     trained = weights.numpy()
@@ -155,11 +167,45 @@ def train_block(
             None if k in diverged else np.ascontiguousarray(trained[k, :, :-1]),
             None if k in diverged else trained[k, :, -1].copy(),
             curves[k],
-            seconds / len(configurations),
+            seconds,
             diverged.get(k),
         )
         for k in range(len(configurations))
     ]
+
+
+def _begin(
+    train: LabelledFeatures,
+    class_count: int,
+    configurations: Sequence[dict[str, Any]],
+    draws: Draws,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor], Optimizer]:
+    """Return initial weights (K, C, D + 1), COLUMNS as (K, 1) each, and the optimiser."""
+    weight, bias = draws.initial_head(train.features.shape[1], class_count)
+    start = np.concatenate([weight, bias[:, None]], 1).astype(train.features.dtype)
+    weights = torch.from_numpy(start).repeat(len(configurations), 1, 1)
+    columns = {
+        name: weights.new_tensor([[one[name]] for one in configurations]) for name in COLUMNS
+    }
+    optimizer = OPTIMIZERS[configurations[0]["optimizer"]](
+        weights.view(len(weights), -1), columns, TORCH
+    )
+    return weights, columns, optimizer
+
+
+def _seconds_of_a_step(
+    train: LabelledFeatures, class_count: int, configuration: dict[str, Any]
+) -> float:
+    """Return the CPU seconds of one step of one head by itself."""
+    size = configuration["batch_size"]
+    few = train.select(np.arange(min(len(train.labels), TIMED_STEPS * size)))
+    steps = -(-len(few.labels) // size)
+    draws = Draws(0, "timing")
+    weights, columns, optimizer = _begin(few, class_count, [configuration], draws)
+    rates = np.zeros((steps, 1, 1))
+    start = time.process_time()
+    train_one_epoch(weights, optimizer, columns, few, configuration, draws, rates)
+    return float((time.process_time() - start) / steps)
 
 
 def _add(target: torch.Tensor, values: torch.Tensor, factor: Factor) -> None:
@@ -183,6 +229,7 @@ def train_one_epoch(
     train: LabelledFeatures,
     shared: dict[str, Any],
     draws: Draws,
+    rates: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Train one pass over shuffled batches.
 
@@ -190,6 +237,7 @@ def train_one_epoch(
         weights: (K, C, D + 1), which the optimiser changes.
         columns: each of COLUMNS as (K, 1).
         shared: the hyperparameters of SHARED.
+        rates: (S, K, 1) learning rates of each batch and head.
 
     Returns:
         The loss of every batch and head (S, K), and the batches' sizes (S,).
@@ -199,7 +247,7 @@ def train_one_epoch(
     gradient = torch.empty_like(optimizer.parameters)
     batches = draws.batches(len(train.labels), shared["batch_size"])
     losses = []
-    for batch in batches:
+    for batch, rate in zip(batches, rates, strict=True):
         seen = draws.dropout(train.features[batch], shared["dropout_rate"])
         features, labels = tensors(LabelledFeatures(seen, train.labels[batch]))
         logits = (rows @ features.T).view(*weights.shape[:2], len(batch))
@@ -208,6 +256,7 @@ def train_one_epoch(
         torch.mm(by_logits.view(len(rows), -1), features, out=gradient.view(*rows.shape))
         if clipped:
             clip_norms(gradient, columns["grad_clip"])
+        optimizer.learning_rate = weights.new_tensor(rate)
         optimizer.step(gradient)
     sizes = np.array([len(batch) for batch in batches], np.float64)
     return torch.stack(losses).double().numpy(), sizes

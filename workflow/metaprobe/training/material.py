@@ -12,7 +12,7 @@ from metaprobe.training.heads import LabelledFeatures
 
 @dataclass(frozen=True)
 class Material:
-    """Features in double precision, and what is known of them.
+    """Features, and what is known of them.
 
     Attributes:
         train: what is trained on, or, with views, what training accuracy is measured on.
@@ -38,21 +38,28 @@ class Material:
 
 
 def read_material(
-    features_path: str, validation_path: str | None = None, view_paths: Sequence[str] = ()
+    features_path: str,
+    validation_path: str | None = None,
+    view_paths: Sequence[str] = (),
+    *,
+    exact: bool = True,
 ) -> Material:
     """Read the features of an experiment.
+
+    Args:
+        exact: in double precision, else as they were extracted.
 
     Raises:
         UserError: a file is missing or broken, or they are not of one subset and backbone.
     """
     arrays, extraction = read_arrays(features_path)
-    train, test = (_labelled(arrays, f"{split}_") for split in ("train", "test"))
+    train, test = (_labelled(arrays, exact, f"{split}_") for split in ("train", "test"))
     parts: dict[str, str] = {}
     kept = np.arange(len(train.labels))
     validation = None
     if validation_path is not None:
         own, metadata = _read_part(validation_path, extraction)
-        validation = _labelled(own)
+        validation = _labelled(own, exact)
         kept = np.setdiff1d(kept, own["from_training"])
         parts[metadata["part"]] = metadata["features_sha256"]
     views = []
@@ -60,14 +67,15 @@ def read_material(
         own, metadata = _read_part(path, extraction)
         if len(own["labels"]) != len(train.labels):
             raise broken(path, f"its images are not those of {features_path}")
-        views.append(_labelled(own).select(kept))
+        views.append(_labelled(own, exact).select(kept))
         parts[metadata["part"]] = metadata["features_sha256"]
     return Material(train.select(kept), test, validation, tuple(views), extraction, parts)
 
 
-def _labelled(arrays: dict[str, Any], prefix: str = "") -> LabelledFeatures:
+def _labelled(arrays: dict[str, Any], exact: bool, prefix: str = "") -> LabelledFeatures:
+    features = arrays[f"{prefix}features"]
     return LabelledFeatures(
-        arrays[f"{prefix}features"].astype(np.float64), arrays[f"{prefix}labels"]
+        features.astype(np.float64) if exact else features, arrays[f"{prefix}labels"]
     )
 
 

@@ -11,8 +11,10 @@ from metaprobe.core.randomness import generator
 from metaprobe.training import many_heads, metrics
 from metaprobe.training.heads import LabelledFeatures
 from metaprobe.training.many_heads import TrainedHead
+from metaprobe.training.stopping import Stopping
 
-CURVES = ("train_loss", "test_loss", "test_accuracy")
+CURVES = ("train_loss", "test_loss", "test_accuracy", "validation_loss", "validation_accuracy")
+SAME_IMAGES = 2  # test images that a second precision may move without being called another result
 LOGITS_COLUMNS = 1000  # heads times classes of one product
 Configuration = dict[str, Any]
 Outcome = dict[str, Any]
@@ -26,24 +28,38 @@ class Task:
     class_count: int
     train: LabelledFeatures
     test: LabelledFeatures
+    validation: LabelledFeatures | None = None
 
 
 def train_and_measure(
-    task: Task, configurations: Sequence[Configuration], seed: int, validation_folds: int
+    task: Task,
+    configurations: Sequence[Configuration],
+    seed: int,
+    validation_folds: int,
+    second_precision: bool = False,
 ) -> list[Outcome]:
-    """Train a head per configuration and measure it as `fragments.measure` does.
+    """Train a head per configuration and measure it as `measurement.measure` does.
 
     Of a head that diverged nothing is measured, and `diverged` says where.
     """
     heads = many_heads.train_heads(
-        task.train, task.test, task.class_count, configurations, seed, task.task_id
+        task.train,
+        task.test,
+        task.class_count,
+        configurations,
+        seed,
+        task.task_id,
+        task.validation,
     )
+    moved = _moved(task, heads, configurations, seed) if second_precision else None
     train_logits, test_logits = (logits_of_each(heads, split) for split in (task.train, task.test))
     validated = cross_validate(task, configurations, seed, validation_folds)
     outcomes = []
-    for head, validation in zip(heads, validated, strict=True):
+    for number, (head, validation) in enumerate(zip(heads, validated, strict=True)):
         outcome: Outcome = {"seconds": head.seconds}
         for name in CURVES:
+            if name.startswith("validation") and task.validation is None:
+                continue
             outcome[f"epoch_{name}"] = [point[name] for point in head.learning_curve]
         if head.diverged:
             outcome["diverged"] = head.diverged
@@ -52,9 +68,52 @@ def train_and_measure(
             outcome["train_accuracy"] = metrics.accuracy(next(train_logits), task.train.labels)
             outcome["test_accuracy"] = metrics.accuracy(test, task.test.labels)
             outcome["test_loss"] = metrics.cross_entropy(test, task.test.labels)
+            if task.validation is not None:
+                last = head.learning_curve[-1]
+                outcome |= {name: last[name] for name in CURVES[-2:]}
             outcome |= validation
+        if moved is not None:
+            outcome["reproducible"] = not moved[number]
         outcomes.append(outcome)
     return outcomes
+
+
+def _moved(
+    task: Task, heads: Sequence[TrainedHead], configurations: Sequence[Configuration], seed: int
+) -> list[bool]:
+    """Return which heads end elsewhere in double precision, by more than SAME_IMAGES test images."""
+    exact = LabelledFeatures(task.train.features.astype(np.float64), task.train.labels)
+    tested = LabelledFeatures(task.test.features.astype(np.float64), task.test.labels)
+    again = many_heads.train_heads(
+        exact, tested, task.class_count, configurations, seed, task.task_id
+    )
+    images = len(task.test.labels)
+
+    def apart(one: TrainedHead, other: TrainedHead) -> bool:
+        if one.diverged or other.diverged:
+            return bool(one.diverged) != bool(other.diverged)
+        first, second = (head.learning_curve[-1]["test_accuracy"] for head in (one, other))
+        return round(abs(first - second) * images) > SAME_IMAGES
+
+    return [apart(one, other) for one, other in zip(heads, again, strict=True)]
+
+
+def replayed(outcome: Outcome, stopping: Stopping) -> Outcome:
+    """Return the outcome of a training that stops early, read off the curves of all its epochs.
+
+    Everything is that of the kept epoch; training accuracy is not known unless that is the last one.
+    """
+    if not stopping.patience or "diverged" in outcome:
+        return outcome
+    curve = f"epoch_validation_{'accuracy' if stopping.accuracy else 'loss'}"
+    stopped, best = stopping.replay(outcome[curve])
+    names = CURVES[1:]
+    chosen = {name: outcome[f"epoch_{name}"][best - 1] for name in names}
+    chosen |= {"best_epoch": best, "stopped_epoch": stopped}
+    chosen["seconds"] = outcome["seconds"] * stopped / len(outcome[curve])
+    if best < len(outcome[curve]):
+        chosen["train_accuracy"] = None
+    return outcome | chosen
 
 
 def cross_validate(

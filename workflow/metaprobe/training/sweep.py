@@ -6,15 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaprobe.config.configurations import IN_GRID, OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS, Grid
+from metaprobe.config.configurations import (
+    IN_GRID,
+    OF_SOME_OPTIMIZERS,
+    OPTIMIZER_OPTIONS,
+    RECIPE_DEFAULTS,
+    Grid,
+)
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_json, read_arrays, read_json, write_json
+from metaprobe.core.files import digest_json, read_json, write_json
 from metaprobe.training import many_heads
-from metaprobe.training.heads import LabelledFeatures
-from metaprobe.training.outcomes import Configuration, Outcome, Task, train_and_measure
+from metaprobe.training.material import read_material
+from metaprobe.training.outcomes import Configuration, Outcome, Task, replayed, train_and_measure
+from metaprobe.training.stopping import Stopping
 
 # An architecture is trained by a job of its own: its features are other inputs.
 HYPERPARAMETERS = tuple(name for name in IN_GRID if name != "architecture")
+STOPPING = {name: RECIPE_DEFAULTS[name] for name in ("patience", "min_delta", "monitor")}
 CHUNK_BLOCKS = 4  # some seconds of training: what an interruption costs at most
 
 
@@ -24,6 +32,7 @@ def sweep(
     seed: int,
     chunk_folder: Path,
     code: Mapping[str, str],
+    validation_path: str | None = None,
 ) -> list[dict[str, Any]]:
     """Train and measure every entry of a grid on the features of one data set and architecture.
 
@@ -34,6 +43,7 @@ def sweep(
         grid: its architectures are not looked at; that of the features counts.
         seed: of the first replicate; the others have those after it.
         code: optimiser → fingerprint of the code; chunks of other code are not looked at.
+        validation_path: features of validation images, if the grid has any.
 
     Returns:
         A row per entry and replicate, in the order of `expand`; `sweep_table.SCHEMA` says
@@ -42,12 +52,11 @@ def sweep(
     Raises:
         UserError: the features file is missing or broken, or has fewer images than folds.
     """
-    arrays, metadata = read_arrays(features_path)
-    train, test = (
-        LabelledFeatures(arrays[f"{split}_features"], arrays[f"{split}_labels"])
-        for split in ("train", "test")
+    material = read_material(str(features_path), validation_path, exact=False)
+    metadata, train = material.extraction, material.train
+    task = Task(
+        metadata["task_id"], metadata["class_count"], train, material.test, material.validation
     )
-    task = Task(metadata["task_id"], metadata["class_count"], train, test)
     folds = grid.validation_folds
     if len(train.labels) < folds:
         raise UserError(
@@ -73,6 +82,8 @@ def sweep(
             "class_count": task.class_count,
             "seed": replicate,
             "validation_folds": folds,
+            "second_precision": grid.second_precision,
+            "parts": material.parts,
             "configurations": configurations,
             "code": {one["optimizer"]: code[one["optimizer"]] for one in configurations},
         }
@@ -80,11 +91,16 @@ def sweep(
         finished = read_chunk(path, inputs)
         print(f"chunk {number} of {len(chunks)}: {'to do' if finished is None else 'is there'}")
         if finished is None:
-            finished = train_and_measure(task, configurations, replicate, folds)
+            finished = train_and_measure(
+                task, configurations, replicate, folds, grid.second_precision
+            )
             write_chunk(path, inputs, finished)
         outcomes |= {(i, replicate): outcome for i, outcome in zip(chunk, finished, strict=True)}
     return [
-        shared | entry | {"seed": replicate} | outcomes[training, replicate]
+        shared
+        | entry
+        | {"seed": replicate, "validation_images": grid.validation_images}
+        | replayed(outcomes[training, replicate], Stopping.of(entry))
         for entry, training in zip(entries, training_of_entry, strict=True)
         for replicate in seeds
     ]
@@ -136,6 +152,9 @@ def distinct(entries: Sequence[Configuration]) -> tuple[list[Configuration], lis
 
 
 def without_effectless(configuration: Configuration) -> Configuration:
-    """Return the configuration with what means nothing to its optimiser at 0: it trains the same head."""
+    """Return the configuration with what means nothing to its optimiser at 0: it trains the same head.
+
+    So does one that stops early, until it stops: that is read off its curves.
+    """
     own = OPTIMIZER_OPTIONS[configuration["optimizer"]]
-    return configuration | {name: 0.0 for name in OF_SOME_OPTIMIZERS if name not in own}
+    return configuration | {name: 0.0 for name in OF_SOME_OPTIMIZERS if name not in own} | STOPPING

@@ -7,22 +7,31 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metaprobe.config.configurations import TYPES
+from metaprobe.config.configurations import IN_GRID, TYPES
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, check_parquet, digest_file, parquet_writer
 
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-PER_EPOCH = ("epoch_train_loss", "epoch_test_loss", "epoch_test_accuracy")
+PER_EPOCH = (
+    "epoch_train_loss",
+    "epoch_test_loss",
+    "epoch_test_accuracy",
+    "epoch_validation_loss",
+    "epoch_validation_accuracy",
+)
 # Per-epoch columns have an item per finished epoch; null is what was not measured.
 SCHEMA = pa.schema(
     {
         "task_id": pa.string(),
-        **{name: ARROW[kind] for name, kind in TYPES.items()},
+        **{name: ARROW[kind] for name, kind in TYPES.items() if name in (*IN_GRID, "alpha")},
+        "validation_images": pa.int64(),
         "seed": pa.int64(),
         **dict.fromkeys(("test_accuracy", "train_accuracy", "test_loss"), pa.float64()),
         **dict.fromkeys(("validation_accuracy", "validation_loss"), pa.float64()),
         **dict.fromkeys(PER_EPOCH, pa.list_(pa.float64())),
         "seconds": pa.float64(),
+        **dict.fromkeys(("best_epoch", "stopped_epoch"), pa.int64()),
+        "reproducible": pa.bool_(),
         "diverged": pa.string(),
         **dict.fromkeys(("engine", "weights", "features_sha256"), pa.string()),
     }
