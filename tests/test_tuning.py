@@ -108,7 +108,7 @@ def trained_plainly(
     )
     found = depths(names, blocks)
     own = dict(network.named_parameters())
-    trained = names[begin:]
+    trained = [name for name in names[begin:] if not name.startswith("network.head.")]
     if recipe["trainable"] == "bias":
         trained = [name for name in names if name.endswith("bias")]
     draws = Draws(3, "data")
