@@ -13,7 +13,8 @@ from metaprobe.operations.workflow import Workflow
 Step = tuple[Sequence[Path], Sequence[Path]]  # what one job has made, and from what
 TIME_OF_FOLDER = ".snakemake_timestamp"  # a file that Snakemake keeps in a folder that a rule makes
 RULES = {pattern: rule for rule, pattern in layout.STAGES.items()}
-RULES |= {layout.RESAMPLES: "describe_resamples"}
+RULES |= {layout.RESAMPLES: "describe_resamples", layout.PART: "extract_part"}
+RULES |= {layout.VALIDATION: "draw_validation"}
 
 
 def restore_order(flow: Workflow, tables: Iterable[Step], recorded: Callable[[Path], bool]) -> None:
@@ -51,8 +52,9 @@ def _steps(flow: Workflow) -> Iterator[Step]:
 
 def _made_with(key: Key) -> list[str]:
     pattern = PATTERNS[key[0]]
-    benchmark = layout.log_of(RULES[pattern], pattern).removesuffix(".log") + ".tsv"
-    return [benchmark, *([layout.PREDICTIONS] if key[0] == "fragment" else [])]
+    rules = [RULES[pattern], *(["tune_blocks"] if key[0] == "head" else [])]
+    benchmarks = [layout.log_of(rule, pattern).removesuffix(".log") + ".tsv" for rule in rules]
+    return [*benchmarks, *([layout.PREDICTIONS] if key[0] == "fragment" else [])]
 
 
 def _is_whole(path: Path) -> bool:

@@ -6,7 +6,7 @@ from metaprobe.config import layout
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_json
 from metaprobe.operations.costs import Job
-from metaprobe.operations.plan import Work, architecture_of
+from metaprobe.operations.plan import EXTRACTING, Work, architecture_of
 from metaprobe.operations.workflow import Workflow
 
 
@@ -16,7 +16,7 @@ def work_of(flow: Workflow, jobs: Collection[Job]) -> dict[str, Work]:
     Raises:
         UserError: one line for each that cannot be built or cut.
     """
-    names = {architecture_of(job) for job in jobs if job.rule == "extract_features"}
+    names = {architecture_of(job) for job in jobs if job.rule in EXTRACTING}
     found, complaints = {}, []
     for name in flow.extracted:
         if name in names:

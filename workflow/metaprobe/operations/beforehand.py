@@ -10,7 +10,9 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_writable
 from metaprobe.data.trees import tree_of
 from metaprobe.features.weights import weights_folder
+from metaprobe.operations.activation_room import check_room, megabytes_of
 from metaprobe.operations.costs import Job
+from metaprobe.operations.doctor import free_megabytes
 from metaprobe.operations.workflow import Workflow
 
 NOT_THERE = 3
@@ -42,6 +44,10 @@ def check_machine(flow: Workflow, jobs: Collection[Job], *, here: bool) -> None:
         except UserError as error:
             missing.append(str(error))
     missing += _missing_folders(flow, jobs)
+    try:
+        check_room(megabytes_of(flow, jobs), free_megabytes(flow.results))
+    except UserError as error:
+        missing.append(str(error))
     if here and any(job.rule == "extract_features" for job in jobs):
         missing += _missing_device(flow.run.settings.device)
     if missing:

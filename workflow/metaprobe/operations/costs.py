@@ -10,6 +10,7 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_facts
 
 BY_ARCHITECTURE = ("extract_features", "sweep_heads")
+OF_PARTS = ("extract_part", "cache_activations")  # data set, architecture, ..., part
 
 
 @dataclass(frozen=True, order=True)
@@ -24,6 +25,9 @@ class Job:
         """Jobs of one kind cost about the same per unit of size."""
         if self.rule in BY_ARCHITECTURE:
             return f"{self.rule}/{self.name.rpartition('/')[2]}"
+        if self.rule in OF_PARTS:
+            rule = "extract_features" if self.rule == "extract_part" else self.rule
+            return "/".join([rule, *self.name.split("/")[1:-1]])
         return self.rule
 
     @property
@@ -92,9 +96,17 @@ def sizes(
     def size_of(job: Job) -> float:
         if job.rule in ("extract_features", "measure_pictures"):
             return images.get(job.first, everything)
+        if job.rule in OF_PARTS:
+            return images_of_part(job.name.rpartition("/")[2], parts)
         return megabytes.get(job.first, 1.0) if job.rule == "download" else 1.0
 
     return size_of
+
+
+def images_of_part(part: str, sizes: Mapping[str, int]) -> int:
+    """Return how many images a part has, at most: `train`, `test`, `validation-500`, or a view."""
+    kind, _, number = part.rpartition("-")
+    return int(number) if kind == "validation" else sizes.get(part, sizes["train"])
 
 
 def extracted_otherwise(features: Path, **settings: str) -> set[Job]:

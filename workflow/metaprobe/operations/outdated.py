@@ -15,7 +15,7 @@ from metaprobe.config import layout
 from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_facts, read_json
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.workflow import VALIDATION, Workflow
 
 Content = Mapping[str, Any]
 Key = tuple[str, ...]  # kind of file, data set, and architecture or configuration
@@ -23,6 +23,7 @@ PATTERNS = {
     "subset": layout.SUBSET,
     "pictures": layout.PICTURES,
     "features": layout.FEATURES,
+    "validation": layout.VALIDATION,
     "part": layout.PART,
     "head": layout.HEAD,
     "fragment": layout.FRAGMENT,
@@ -64,7 +65,7 @@ class Reader:
         """Return the file of a pattern with the names of a key."""
         _, task_id, *second = key
         names = dict.fromkeys(("architecture", "configuration"), "".join(second[:1]))
-        names["part"] = "".join(second[1:])
+        names |= {"part": "".join(second[1:]), "images": "".join(second[:1])}
         return self.flow.path(pattern.format(dataset=task_id, **names))
 
     def __call__(self, key: Key) -> Content | None:
@@ -119,12 +120,16 @@ def comparisons(flow: Workflow) -> Iterator[Comparison]:
             made_from = {"features_sha256": (origin, "features_sha256")}
             parts: list[Key] = [("part", task_id, *part) for part in flow.parts_named(name)]
             for part in parts:
-                says = {**extracted, "weights": weights[one.architecture]}
-                yield Comparison(part, [subset], says, digests)
+                kind, _, images = part[-1].rpartition("-")
+                drawn = [("validation", task_id, images)] if kind == VALIDATION else []
+                for key in drawn:
+                    yield Comparison(key, [subset], {}, digests)
+                of_part = {**extracted, "weights": weights[one.architecture]}
+                yield Comparison(part, [subset, *drawn], of_part, digests)
             told = RECIPE_DEFAULTS | flow.hyperparameters[name] | trained
             yield Comparison(head, [origin, *parts], told, made_from)
             measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
-            after = [subset, origin, head]
+            after = [subset, origin, *parts, head]
             yield Comparison(("fragment", task_id, name), after, measured, digests)
         named = {name: weights[name] for name in flow.described_by}
         described = {**says, "weights": named}

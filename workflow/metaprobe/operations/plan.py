@@ -14,6 +14,7 @@ from metaprobe.operations.status import State, failures, wrapped
 from metaprobe.training.fragment import Experiment
 
 FLOAT_BYTES = 4
+EXTRACTING = ("extract_features", "extract_part")
 REASONS_SHOWN = 3
 FEW_BACKBONES = 3  # the table of data sets says enough of so few
 KINDS = ("done", "running", "waiting", "outdated", "missing", "failed", "broken")
@@ -42,6 +43,7 @@ class Plan:
         free: megabytes of free room for data and for results.
         backbones: of those that will run over images, their GFLOP per picture and the width of their
             features.
+        activations: megabytes of all that will be cached for training below the head.
     """
 
     states: Mapping[Experiment, State]
@@ -53,6 +55,7 @@ class Plan:
     cores: int
     free: Mapping[str, float]
     backbones: Mapping[str, Work]
+    activations: float = 0.0
 
     def fetched(self) -> dict[str, tuple[float, float]]:
         """Data set → megabytes to download, and on disk with what is unpacked; once per source."""
@@ -71,7 +74,7 @@ class Plan:
         numbers = (
             self.size_of(job) * self.backbones[architecture_of(job)].width
             for job in self.jobs_of(task_id)
-            if job.rule == "extract_features"
+            if job.rule in EXTRACTING
         )
         return sum(numbers) * (FLOAT_BYTES / 1e6)
 
@@ -154,7 +157,7 @@ def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
 
 def architecture_of(job: Job) -> str:
     """Return the backbone of a job that runs one."""
-    return job.name.rpartition("/")[2]
+    return job.name.split("/")[1]
 
 
 def by_backbone(plan: Plan) -> list[str]:
@@ -164,7 +167,7 @@ def by_backbone(plan: Plan) -> list[str]:
     """
     images: Counter[str] = Counter()
     for job in plan.jobs:
-        if job.rule == "extract_features":
+        if job.rule in EXTRACTING:
             images[architecture_of(job)] += round(plan.size_of(job))
     rates = {name: plan.per_unit.get(f"extract_features/{name}") for name in images}
     known = [rate / plan.backbones[name].gflop for name, rate in rates.items() if rate is not None]
@@ -194,6 +197,11 @@ def totals(plan: Plan) -> list[str]:
         room = "; that is too little room" if gigabytes > free else ""
         if gigabytes:
             lines += [f"disk: {gigabytes:.1f} GB of {what}; free there: {free:.1f} GB{room}"]
+    if plan.activations:
+        lines += [
+            f"disk: {plan.activations / 1000:.1f} GB of activations, if all were there at once; each is"
+            " deleted as soon as it is used"
+        ]
     timed = [job for job in plan.jobs if job.rule != "download"]
     known = [job for job in timed if job.kind in plan.per_unit]
     if known:

@@ -66,6 +66,7 @@ def plan(
 ) -> int:
     """Print what a run would do and take."""
     from metaprobe.operations import costs, doctor
+    from metaprobe.operations.activation_room import megabytes_of
     from metaprobe.operations.backbone_work import work_of
     from metaprobe.operations.plan import Plan, report
     from metaprobe.operations.slurm.queue import read_queue_of_runs
@@ -82,6 +83,7 @@ def plan(
         states=read_states(flow.stages, flow.expected_of_fragments, evidence),
         jobs=jobs,
         backbones=work_of(flow, jobs),
+        activations=sum(megabytes_of(flow, jobs).values()),
         findings=doctor.examine(run.datasets, run.sources, flow.data, flow.results / "sources"),
         sources=run.sources,
         per_unit=costs.known(flow.results, flow.logs, size_of, **how),

@@ -165,6 +165,15 @@ class Workflow:
         names = parts_of(one)
         return [(one.architecture, part) for part in (*names.validation, *names.views)]
 
+    @cached_property
+    def parts(self) -> list[tuple[str, str]]:
+        """Architecture and name of each part that an experiment, or the grid, needs, each once."""
+        named = [part for name in self.run.configurations for part in self.parts_named(name)]
+        if self.run.grid and self.run.grid.validation_images:
+            part = f"{VALIDATION}-{self.run.grid.validation_images}"
+            named += [(name, part) for name in self.run.grid.values()["architecture"]]
+        return list(dict.fromkeys(named))
+
     def validation_of(self, dataset: str, configuration: str) -> list[str]:
         """Return the draw of an experiment's validation images; none if it has none."""
         names = parts_of(self.run.configurations[configuration]).validation
@@ -290,15 +299,37 @@ class Workflow:
         }
         needless = {"download"} if not names["source"] else set()
         needless |= {"fetch_weights"} if not self.receipt(names["architecture"]) else set()
-        stages = []
+        stages: list[tuple[str, str]] = []
+        tuned = self.run.configurations[configuration].trainable != "head"
         for rule, output in layout.STAGES.items():
-            if rule not in needless:
+            if rule == "train_head" and (needed := self._of_recipe(task_id, configuration)):
+                stages += needed
+            if rule == "train_head" and tuned:
+                patterns = layout.log_of("tune_blocks", output), output
+                log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
+                stages.append((log, made))
+            elif rule not in needless:
                 patterns = layout.log_of(rule, output), output
                 log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
                 stages.append((log, made))
             if rule == layout.LAST_OF_EXPERIMENT:
                 break
         return stages
+
+    def _of_recipe(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
+        """Return the jobs of validation images, views and cached activations: (log, output)."""
+        draws = self.validation_of(task_id, configuration)
+        found = {"draw_validation": draws}
+        if self.run.configurations[configuration].trainable != "head":
+            found["cache_activations"] = self.activations_of(task_id, configuration)
+        else:
+            parts = self.parts_of(task_id, configuration)
+            found["extract_part"] = [*parts.validation, *parts.views]
+        return [
+            (str(self.path(layout.log_of(rule, file))), str(self.path(file)))
+            for rule, files in found.items()
+            for file in files
+        ]
 
     @cached_property
     def stages(self) -> dict[Experiment, list[tuple[str, str]]]:

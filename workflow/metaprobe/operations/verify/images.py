@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_arrays, write_json
+from metaprobe.core.files import Arrays, write_arrays, write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
-from metaprobe.operations.workflow import Workflow, parts_of
+from metaprobe.operations.workflow import Workflow, cut_of, parts_of
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
@@ -134,10 +134,12 @@ def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparis
                 images = int(part.rpartition("-")[2])
                 write_json(drawn, draw_validation(subset, entry, dataset, images))
             write_arrays(folder / f"{part}.safetensors", *extract(part=Part(part, drawn)))
-        return [Comparison(f, _train_and_measure(f, folder, flow)) for f in fragments]
+        return [Comparison(f, _train_and_measure(f, folder, flow, receipt)) for f in fragments]
 
 
-def _train_and_measure(fragment: Fragment, folder: Path, flow: Workflow) -> Fragment:
+def _train_and_measure(
+    fragment: Fragment, folder: Path, flow: Workflow, receipt: Path | None
+) -> Fragment:
     from metaprobe.training.measurement import build_fragment
     from metaprobe.training.trained import train_on_file
 
@@ -146,15 +148,18 @@ def _train_and_measure(fragment: Fragment, folder: Path, flow: Workflow) -> Frag
     head = str(folder / "head.safetensors")
     names = parts_of(flow.run.configurations[configuration])
     validation = next(iter(names.validation), None)
-    trained = train_on_file(
-        str(folder / "features.safetensors"),
-        fragment["task_id"],
-        hyperparameters,
-        flow.run.settings.seed,
-        len(fragment["replicates"]),
-        validation_path=validation and str(folder / f"{validation}.safetensors"),
-        view_paths=[str(folder / f"{view}.safetensors") for view in names.views],
-    )
+    if flow.run.configurations[configuration].trainable != "head":
+        trained = _tune(fragment, folder, flow, receipt)
+    else:
+        trained = train_on_file(
+            str(folder / "features.safetensors"),
+            fragment["task_id"],
+            hyperparameters,
+            flow.run.settings.seed,
+            len(fragment["replicates"]),
+            validation_path=validation and str(folder / f"{validation}.safetensors"),
+            view_paths=[str(folder / f"{view}.safetensors") for view in names.views],
+        )
     write_arrays(head, *trained)
     again, _ = build_fragment(
         task_id=fragment["task_id"],
@@ -167,6 +172,64 @@ def _train_and_measure(fragment: Fragment, folder: Path, flow: Workflow) -> Frag
         validation_path=validation and str(folder / f"{validation}.json"),
     )
     return again
+
+
+def _tune(
+    fragment: Fragment, folder: Path, flow: Workflow, receipt: Path | None
+) -> tuple[Arrays, dict[str, Any]]:
+    """Return what was trained below the head, too."""
+    from metaprobe.features.extraction import Part
+    from metaprobe.features.weights import weights_folder
+    from metaprobe.tuning.on_files import Weights, cache_activations, tune_on_files
+
+    settings, task_id = flow.run.settings, fragment["task_id"]
+    one = flow.run.configurations[fragment["configuration"]]
+    own_weights = Weights(
+        settings.weights,
+        settings.seed,
+        receipt,
+        weights_folder(settings.weights_folder, settings.data),
+    )
+    names, cut = parts_of(one), cut_of(one.trainable, one.cache_precision)
+    validation = next(iter(names.validation), None)
+    drawn = validation and str(folder / f"{validation}.json")
+    shared: dict[str, Any] = {
+        "architecture": one.architecture,
+        "backbone": flow.run.backbones[one.architecture],
+    }
+    files = {}
+    for part in ("train", "test", *names.validation, *names.views):
+        files[part] = str(folder / cut / f"{part}.npy")
+        cache_activations(
+            files[part],
+            task_id=task_id,
+            entry=flow.run.datasets[task_id],
+            data=flow.data,
+            transform=flow.run.datasets[task_id].transform,
+            subset_path=str(folder / "subset.json"),
+            weights=own_weights,
+            cut=cut,
+            part=Part(part, drawn if part == validation else None),
+            device=settings.device,
+            threads=1,
+            **shared,
+        )
+    return tune_on_files(
+        task_id=task_id,
+        subset_path=str(folder / "subset.json"),
+        features_path=str(folder / "features.safetensors"),
+        validation_path=drawn,
+        activations=files,
+        weights=own_weights,
+        hyperparameters=flow.hyperparameters[fragment["configuration"]],
+        seed=settings.seed,
+        replicates=len(fragment["replicates"]),
+        device=settings.device,
+        threads=1,
+        checkpoints=folder / "checkpoints" / fragment["configuration"],
+        code="",
+        **shared,
+    )
 
 
 def agreement(comparisons: Sequence[Comparison]) -> float | None:

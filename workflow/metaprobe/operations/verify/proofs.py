@@ -77,6 +77,11 @@ def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], 
         yield "pictures", layout.PICTURES, names, arrays
         for name in flow.extracted:
             yield "features", layout.FEATURES, names | {"architecture": name}, _features
+    for task_id, (name, part) in product(flow.run.datasets, flow.parts):
+        names = {"dataset": task_id, "images": part.rpartition("-")[2]}
+        if flow.drawn_for(task_id, part):
+            yield "validation images", layout.VALIDATION, names, checked_json
+        yield "parts", layout.PART, names | {"architecture": name, "part": part}, arrays
     for task_id, name in flow.experiments:
         names = {"dataset": task_id, "configuration": name}
         yield "heads", layout.HEAD, names, arrays
