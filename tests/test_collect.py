@@ -100,9 +100,9 @@ def test_replicates_and_curves_have_a_row_each(tmp_path: Path) -> None:
         for number, one in enumerate(fragment["replicates"]):
             own = ids | {"replicate": number, "seed": number}
             metrics = {name: one[name] for name in (*METRICS, "seconds")}
-            assert own | metrics in replicates
+            assert any((own | metrics).items() <= row.items() for row in replicates)
             for point in one["learning_curve"]:
-                assert own | point in curves
+                assert any((own | point).items() <= row.items() for row in curves)
 
 
 def test_broken_fragments_are_named(tmp_path: Path) -> None:

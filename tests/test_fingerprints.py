@@ -181,12 +181,12 @@ def test_an_undone_edit_is_no_edit(code: Copy) -> None:
 
 def test_a_new_use_is_followed(code: Copy) -> None:
     """A definition that a step comes to use, imported inside a function, and that is not watched."""
-    late = "    from metaprobe.training import added\n\n    added.late()\n    curve = []\n"
+    late = "    from metaprobe.training import added\n\n    added.late()\n    kept = head\n"
     added = code.workflow / "metaprobe/training/added.py"
     added.write_text("import metaprobe.training.deeper as deep\n\n\ndef late():\n    deep.RATE\n")
     (added.parent / "deeper.py").write_text("RATE = 1\n")
     trained = {"train_head", "train_head of SGD"}
-    assert code.edit("metaprobe/training/heads.py", replace("    curve = []\n", late)) == trained
+    assert code.edit("metaprobe/training/heads.py", replace("    kept = head\n", late)) == trained
     code.before = code.now()
     assert code.edit("metaprobe/training/deeper.py", replace("1", "2")) == trained
 

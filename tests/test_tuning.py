@@ -17,9 +17,9 @@ from metaprobe.features.engines import keep_freed_memory
 from metaprobe.training.schedules import learning_rates
 from metaprobe.tuning.activations import engine_below, read_activations, write_activations
 from metaprobe.tuning.blocks import blocks_of, depths, first_trainable
+from metaprobe.tuning.loop import Images, Network, Progress, Split, tune
 from metaprobe.tuning.on_files import Checkpoint, Normalised
 from metaprobe.tuning.split import split
-from metaprobe.tuning.training import Images, Network, Progress, Split, tune
 from torch.nn.functional import cross_entropy
 
 CPU = torch.device("cpu")
@@ -256,7 +256,7 @@ def test_best_epoch_is_kept(tmp_path: Path) -> None:
     losses = [point["validation_loss"] for point in progress.curve]
     best = int(np.argmin(losses))
     assert len(losses) == min(6, best + 1 + 2)
-    from metaprobe.tuning.training import evaluate
+    from metaprobe.tuning.loop import evaluate
 
     assert evaluate(network, judged, "test", CPU)["test_loss"] == pytest.approx(losses[best])
 

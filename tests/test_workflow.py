@@ -27,6 +27,7 @@ from metaprobe.config.layout import STAGES
 from metaprobe.core.files import read_parquet
 from metaprobe.metafeatures.columns import columns
 from PIL import Image
+from tiny_runs import RECIPES, TUNED, VALIDATED, add
 
 CHECKED = {"check_table": 1, "validate": 1}
 LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1, "report": 1}
@@ -844,3 +845,32 @@ def test_48_configurations_read_no_image_again(checkout) -> None:
 def test_snakefile_is_the_dag_at_a_glance() -> None:
     """Logic creeping into the first file a reader opens."""
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 40
+
+
+def test_recipe_beside_a_finished_table_runs_its_own_jobs(checkout: Path) -> None:
+    """Backbones run again, or heads trained again, for a recipe that is added."""
+    expected = {"train_head": 2, "metrics_json": 2}
+    add(checkout, ridge=RECIPES["ridge"])
+    assert planned(checkout, *TINY) == FINAL | expected
+    add(checkout, stopped=VALIDATED)
+    expected = {name: 2 * number for name, number in expected.items()}
+    expected |= {"draw_validation": 2, "extract_part": 2}
+    assert planned(checkout, *TINY) == FINAL | expected
+    add(checkout, flipped=RECIPES["flipped"])
+    expected |= {"train_head": 6, "metrics_json": 6, "extract_part": 2 + 4}
+    assert planned(checkout, *TINY) == FINAL | expected
+    add(checkout, tuned=TUNED)
+    expected |= {"metrics_json": 8, "cache_activations": 4, "tune_blocks": 2}
+    assert planned(checkout, *TINY) == FINAL | expected
+
+
+def test_impossible_cut_is_told_before_anything_starts(checkout: Path) -> None:
+    """Hours of extraction before a job finds that a network has no blocks."""
+    backbone = {"library": "torchvision", "model": "vgg11"}
+    edit_yaml(checkout / "tiny.yaml", lambda content: content.update(backbones={"VGG": backbone}))
+    add(checkout, tuned=TUNED | {"architecture": "VGG"})
+    result = snakemake(checkout, *TINY)
+    assert result.returncode != 0
+    assert "backbones/VGG: trainable: last_block is impossible" in result.stdout
+    assert "Traceback" not in result.stdout
+    assert not (checkout / "results/activations").exists()

@@ -15,9 +15,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from checkouts import TINY, copy_workflow, snakemake, write_pictures
+from checkouts import TINY, copy_workflow, edit_yaml, snakemake, write_pictures
 
 EXPERIMENTS = 4
+RATE = {"architecture": "ResNet18", "learning_rate": 0.01}
+VALIDATED = RATE | {"validation_images": 2, "epochs": 4, "patience": 2}
+TUNED = RATE | {"trainable": "last_block", "epochs": 12, "batch_size": 4}
+RECIPES = {
+    "stopped": VALIDATED,
+    "flipped": RATE | {"augmentation": "flip", "views": 2, "epochs": 4},
+    "ridge": {"architecture": "ResNet18", "head": "ridge"},
+    "tuned": TUNED,
+}
 
 
 class Silent(SimpleHTTPRequestHandler):
@@ -122,3 +131,13 @@ def metrics(folder: Path, results: str = "results") -> list[dict[str, str]]:
     """The table but for the column of times."""
     with open(folder / results / "target_representations.csv", newline="") as file:
         return [row | {"training_time_sec": ""} for row in csv.DictReader(file)]
+
+
+def add(folder: Path, **recipes: Any) -> None:
+    """Add configurations to `tiny.yaml`."""
+
+    def change(content: dict[str, Any]) -> None:
+        content["configurations"] = content.get("configurations", {}) | recipes
+        content["only_configurations"] += list(recipes)
+
+    edit_yaml(folder / "tiny.yaml", change)

@@ -8,7 +8,7 @@ with logged(snakemake.log[0]):
     from metaprobe.core.files import write_json
     from metaprobe.data.dataset import check_fit, entry_here, open_dataset
     from metaprobe.data.subset import read_subset
-    from metaprobe.data.validation import draw_validation
+    from metaprobe.data.validation_images import draw_validation
 
     config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
     entry = entry_here(params.reading, config["datasets"][task_id])

@@ -24,7 +24,7 @@ from metaprobe.data.dataset import Mapped, check_fit, open_dataset, subset_image
 from metaprobe.data.readers import Dataset
 from metaprobe.data.subset import read_subset
 from metaprobe.data.transforms import Preprocessing
-from metaprobe.data.validation import read_validation
+from metaprobe.data.validation_images import read_validation
 from metaprobe.features.backbones import prepare
 from metaprobe.features.engines import (
     ENGINES,

@@ -22,7 +22,7 @@ from metaprobe.core.randomness import Draws
 from metaprobe.data.dataset import check_fit, open_dataset
 from metaprobe.data.subset import read_subset
 from metaprobe.data.transforms import Preprocessing, normalise
-from metaprobe.data.validation import read_validation
+from metaprobe.data.validation_images import read_validation
 from metaprobe.features.backbones import Ready, prepare
 from metaprobe.features.engines import choose_device, keep_freed_memory
 from metaprobe.features.extraction import Part, images_of, mapping
@@ -31,8 +31,8 @@ from metaprobe.training.stopping import Stopping
 from metaprobe.training.trained import Said, as_file
 from metaprobe.tuning.activations import engine_below, read_activations, write_activations
 from metaprobe.tuning.blocks import blocks_of, first_trainable
+from metaprobe.tuning.loop import Images, Network, Progress, Split, State, logits_of, tune
 from metaprobe.tuning.split import split
-from metaprobe.tuning.training import Images, Network, Progress, Split, State, logits_of, tune
 
 
 @dataclass(frozen=True)

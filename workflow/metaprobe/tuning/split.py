@@ -7,8 +7,6 @@ from torch import fx
 
 from metaprobe.core.errors import UserError
 
-IMPOSSIBLE = "it cannot be cut before {block}: {why}; use trainable: head, bias or all"
-
 
 class _Outline(fx.Tracer):
     """Traces what runs between the modules that hold no block, which count as one each."""
@@ -40,22 +38,24 @@ def split(
         graph = _Outline(blocks).trace(network)
     except Exception as error:  # whatever a network does with the tracer's stand-ins
         why = " ".join(str(error).split())[:150]
-        raise UserError(
-            IMPOSSIBLE.format(block=first, why=f"it cannot be traced ({why})")
-        ) from None
+        raise _impossible(first, f"it cannot be traced ({why})") from None
     entry = next(node for node in graph.nodes if node.op == "call_module" and node.target == first)
     activation = entry.args[0]
     if not isinstance(activation, fx.Node):
-        raise UserError(IMPOSSIBLE.format(block=first, why="it takes more than one array"))
+        raise _impossible(first, "it takes more than one array")
     output = next(node for node in graph.nodes if node.op == "output")
     lower, upper = fx.Graph(), fx.Graph()
     lower.output(_copy(activation, lower, {}))
     known: dict[fx.Node, fx.Node] = {activation: upper.placeholder("activation")}
     above = _copy(output.args[0], upper, known)
     if any(node.op == "placeholder" for node in list(upper.nodes)[1:]):
-        raise UserError(IMPOSSIBLE.format(block=first, why="more than one array passes there"))
+        raise _impossible(first, "more than one array passes there")
     upper.output(above)
     return fx.GraphModule(network, lower), fx.GraphModule(network, upper)
+
+
+def _impossible(block: str, why: str) -> UserError:
+    return UserError(f"it cannot be cut before {block}: {why}; use trainable: head, bias or all")
 
 
 def _copy(node: Any, graph: fx.Graph, known: dict[fx.Node, fx.Node]) -> Any:

@@ -83,7 +83,7 @@ def recompute(
 def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparison]:
     """The experiments of one data set and one architecture."""
     from metaprobe.data.dataset import draw_subset, open_dataset
-    from metaprobe.data.validation import draw_validation
+    from metaprobe.data.validation_images import draw_validation
     from metaprobe.features.extraction import Part, extract_features
     from metaprobe.features.weights import fetch, weights_folder
 

@@ -41,11 +41,15 @@ def draw_validation(
     train = np.array(subset["train"]["indices"], np.int64)
     draws = generator(seed, task_id, "validation subset")
     left = np.setdiff1d(available, train)
-    drawn = subsets.draw(left, pool.labels[left], images, sampling, draws)
+    drawn = left
+    if len(left) > images:
+        drawn = subsets.draw(left, pool.labels[left], images, sampling, draws)
     if entry.skip_broken_images:
         drawn = drawn[~np.isin(drawn, [*broken_images(drawn, pool)])]
     lacking = min(images - len(drawn), len(train) // LARGEST_SHARE)
-    taken = subsets.draw(train, pool.labels[train], lacking, sampling, draws)
+    taken = train[:0]
+    if lacking:
+        taken = subsets.draw(train, pool.labels[train], lacking, sampling, draws)
     indices = np.sort(np.concatenate([drawn, taken]))
     if not len(indices):
         raise UserError(f"{task_id} has too few training images to take validation images from")
