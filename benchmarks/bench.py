@@ -19,7 +19,7 @@ from metaprobe.config.reading import read_strictly
 from metaprobe.features.backbones import preprocessing
 from metaprobe.features.facts import find_out
 
-from benchmarks import backbones, extraction, grid, heads, preparation
+from benchmarks import backbones, extraction, grid, heads, preparation, recipe_costs
 
 ROUNDS = 2
 TRAIN, TEST, EPOCHS, CONFIGURATIONS = 5000, 1000, 3, 6
@@ -240,6 +240,7 @@ def main() -> None:
     rates, limits = print_extraction(engines)
     rate = print_others(engines)
     print_card(rate, print_preparation(rates))
+    recipe_costs.print_costs()
     milliseconds = print_heads()
     grid_seconds = print_grid()
     print_hours(rates, limits, milliseconds, grid_seconds, seconds["literal"] / seconds["torch"])

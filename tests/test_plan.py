@@ -6,12 +6,15 @@ import pytest
 import yaml
 from checkouts import ROOT
 from entries import typed, typed_entries, typed_sources
+from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
 from metaprobe.operations import costs
+from metaprobe.operations.activation_room import check_room, megabytes_of
 from metaprobe.operations.costs import Job
 from metaprobe.operations.doctor import Finding
 from metaprobe.operations.plan import Plan, Work, report
 from metaprobe.operations.status import State
+from test_layout import a_workflow
 
 PARTS = {"train": 5000, "test": 1000}
 DATASETS = yaml.safe_load((ROOT / "config/datasets.yaml").read_text())
@@ -225,3 +228,27 @@ def test_many_backbones_are_priced_one_by_one() -> None:
         "Small": "2 min",
         "Tiny": "~60 s",
     }
+
+
+def test_activations_are_priced_and_must_fit(tmp_path: Path) -> None:
+    """A disk that fills up after hours, or a cache that nobody has seen coming."""
+    recipes = {
+        "block": {"architecture": "ResNet18", "learning_rate": 0.1, "trainable": "last_block"},
+        "all": {"architecture": "ResNet18", "learning_rate": 0.1, "trainable": "all"},
+    }
+    flow = a_workflow(tmp_path, configurations=recipes)
+    names = [
+        f"One/ResNet18/{cut}/{part}"
+        for cut in ("last_block.float16", "pixels.uint8")
+        for part in ("train", "test", "validation-100", "flip-0")
+    ]
+    found = megabytes_of(flow, [Job("cache_activations", name) for name in names])
+    images = 5000 + 1000 + 100 + 5000
+    assert found["One/ResNet18/last_block.float16"] == pytest.approx(256 * 14 * 14 * 2e-6 * images)
+    assert found["One/ResNet18/pixels.uint8"] == pytest.approx(3 * 224 * 224 * 1e-6 * images)
+    check_room(found, 2000.0)
+    with pytest.raises(
+        UserError, match=r"One/ResNet18/pixels.uint8 take 1.7 GB, and 1.0 GB are free"
+    ):
+        check_room(found, 1000.0)
+    assert megabytes_of(flow, [Job("extract_features", "One/ResNet18")]) == {}

@@ -167,14 +167,21 @@ def summary(run: Run) -> dict[str, str]:
     return rows | dict(run.machine)
 
 
+def judged_by(run: Run) -> str:
+    """Return the column that a best configuration is chosen by: of validation images, where all have them."""
+    column = "validation_accuracy"
+    chosen = column in run.experiments and run.experiments[column].notna().all()
+    return column if chosen else "test_accuracy"
+
+
 def cards(run: Run) -> list[dict[str, Any]]:
-    """Return one per task: what it is, and its best and worst configuration."""
+    """Return one per task: what it is, and its best and worst configuration, as `judged_by` says."""
     found = []
     done = dict(list(run.experiments.groupby("task_id")))
     for task in run.tasks:
         card: dict[str, Any] = {"task": task, "licence": run.licences.get(task, "not named")}
         if task in done:
-            order = np.argsort(-done[task].test_accuracy.to_numpy(), kind="stable")
+            order = np.argsort(-done[task][judged_by(run)].to_numpy(), kind="stable")
             ranked = records(done[task].iloc[order])
             card |= ranked[0] | {"best": ranked[0], "worst": ranked[-1]}
         found.append(card)

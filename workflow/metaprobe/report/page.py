@@ -12,7 +12,7 @@ from metaprobe.core.files import write_text
 from metaprobe.report import TEMPLATE
 from metaprobe.report.accuracy_figures import completeness, heat_map, learning_curves, ranks
 from metaprobe.report.cost_figures import accuracy_against_cost, hours_by_phase, recommenders
-from metaprobe.report.data import Run, cards, compare, records, summary
+from metaprobe.report.data import Run, cards, compare, judged_by, records, summary
 from metaprobe.report.style import Figure
 
 
@@ -47,6 +47,7 @@ def page(run: Run, pictures: Sequence[Figure]) -> str:
         figures=pictures,
         failures=failures(run),
         cards=cards(run),
+        judged_by=judged_by(run),
         experiments=records(run.experiments.assign(spread=spread(run))),
         validation=run.validation,
         findings=findings(run),
