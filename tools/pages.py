@@ -205,7 +205,7 @@ def description(model: type[Model], key: str) -> str:
     if text := model.fields()[key].description:
         return text
     name = next(name for name, field in model.model_fields.items() if (field.alias or name) == key)
-    texts = (_texts_of(one).get(name) for one in (*model.__mro__, Configuration))
+    texts = (_texts_of(one).get(name) for one in (*model.__mro__, *Configuration.__mro__))
     return next(filter(None, texts), "")
 
 
