@@ -20,7 +20,7 @@ from benchmarks.real_weights import backbone, fetch_pictures, fetch_weights
 
 ROOT = Path(__file__).parent.parent
 NAME = "EfficientNetLite0"
-TRAIN, TEST, VALIDATION, REPLICATES, RESAMPLES = 500, 1000, 250, 3, 10_000
+TRAIN, TEST, VALIDATION, REPLICATES, RESAMPLES = 200, 500, 100, 2, 10_000
 
 
 def settings(file: Path) -> dict[str, Any]:
