@@ -85,7 +85,7 @@ def test_columns_are_those_of_the_table() -> None:
     assert list(configurations.TARGET_COLUMNS) == expected.split()
     blank = ("learning_rate", "weight_decay", "momentum", "dropout_rate", "label_smoothing")
     assert (*blank, "grad_clip") == configurations.BLANK_WHEN_ZERO
-    steps = "schedule warmup_epochs patience min_delta monitor".split()
+    steps = ["schedule", "warmup_epochs", "patience", "min_delta", "monitor"]
     table = [n for n in expected.split()[1:11] if n != "alpha"]
     assert [*configurations.IN_GRID] == [*table, "epochs", *steps]
 

@@ -18,8 +18,9 @@ from metaprobe.core.files import write_arrays, write_json
 from metaprobe.core.randomness import Draws, derive_seed
 from metaprobe.data.dataset import candidates, draw_subset, open_dataset
 from metaprobe.data.readers import Dataset, Pool
+from metaprobe.data.subset import read_validation
 from metaprobe.data.transforms import normalise
-from metaprobe.data.validation_images import draw_validation, read_validation
+from metaprobe.data.validation_images import draw_validation
 from metaprobe.features.backbones import prepare
 from metaprobe.features.extraction import Part, extract_features
 from metaprobe.training.heads import LabelledFeatures, train_head
@@ -224,7 +225,7 @@ def test_nothing_is_chosen_on_test_images(recipe: dict[str, Any], tmp_path: Path
     facts = dict.fromkeys(
         ("task_id", "architecture", "subset_sha256", "weights", "engine", "precision"), "same"
     )
-    facts |= {"class_count": CLASSES, "features_sha256": "abc"}
+    facts |= {"class_count": CLASSES, "features_sha256": "abc", "engine": {"name": "torch"}}
     train, test, validation = part(60, 0), part(30, 1), part(30, 2)
     own = {"features": validation.features, "labels": validation.labels}
     own["from_training"] = np.array([], np.int64)
@@ -448,3 +449,26 @@ def test_patience_in_a_grid_needs_validation_images() -> None:
     assert Grid.model_validate(grid).validation_images == 500
     with pytest.raises(ValidationError, match="patience needs validation_images"):
         Grid.model_validate(grid | {"validation_images": 0})
+
+
+def test_grid_that_would_fail_in_its_job_is_refused() -> None:
+    """A traceback after hours: more epochs of warm-up than there are."""
+    from metaprobe.config.load import load_run
+    from test_layout import CONFIG
+
+    grid = {"architecture": ["ResNet18"], "learning_rate": [0.1], "warmup_epochs": [0, 5]}
+    with pytest.raises(UserError, match="grid/warmup_epochs: 5 leaves nothing of 3 epochs"):
+        load_run(copy.deepcopy(CONFIG) | {"grid": grid}, [])
+    load_run(copy.deepcopy(CONFIG) | {"grid": grid | {"epochs": [6]}}, [])
+
+
+def test_training_that_diverges_after_it_would_have_stopped_has_not() -> None:
+    """A row without metrics for a recipe that would have ended well."""
+    losses = [1.0, 2.0, 3.0, 4.0]
+    outcome: dict[str, Any] = {"seconds": 10.0, "diverged": "epoch 5, step 2"}
+    outcome |= dict.fromkeys(("epoch_validation_loss", "epoch_test_loss"), losses)
+    outcome |= dict.fromkeys(("epoch_validation_accuracy", "epoch_test_accuracy"), [0.5] * 4)
+    row = replayed(outcome, Stopping(2), 10)
+    assert "diverged" not in row and row["test_loss"] == 1.0 and row["train_accuracy"] is None
+    assert (row["best_epoch"], row["stopped_epoch"], row["seconds"]) == (1, 3, 3.0)
+    assert replayed(outcome, Stopping(8), 10) == outcome

@@ -23,8 +23,14 @@ def test_recipes_run_are_verified_and_leave_no_cache(tmp_path: Path) -> None:
         assert snakemake(folder, *TINY).returncode == 0
         assert not [*(folder / "results/activations").rglob("*.npy")]
         assert planned(folder, *TINY) == {}
+        add(folder, tuned2=TUNED | {"learning_rate": 0.02})
+        found = planned(folder, *TINY)
+        assert (found["tune_blocks"], found["metrics_json"]) == (1, 1)
+        assert "cache_activations" not in found and "train_head" not in found
+        assert snakemake(folder, *TINY).returncode == 0
+        assert not [*(folder / "results/activations").rglob("*.npy*")]
         said = snakemake(folder, "verify", *TINY).stdout
-        assert "6 identical" in said and "verdict: identical" in said
+        assert "7 identical" in said and "verdict: identical" in said
 
 
 @pytest.mark.slow

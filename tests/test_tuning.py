@@ -256,6 +256,12 @@ def test_best_epoch_is_kept(tmp_path: Path) -> None:
     losses = [point["validation_loss"] for point in progress.curve]
     best = int(np.argmin(losses))
     assert len(losses) == min(6, best + 1 + 2)
+    upper, blocks = upper_of(ready, "last_block")
+    again = Network(upper, blocks, ready.width, CLASSES, Draws(3, "data"))
+    last: list[dict[str, Any]] = []
+    tune(again, split_, recipe, Draws(3, "data"), CPU, keep=lambda s: last.append(copy.deepcopy(s)))
+    resumed = tune(again, split_, recipe, Draws(3, "data"), CPU, saved=last[-1])
+    assert len(resumed.curve) == len(losses)  # it had stopped, and goes on no further
     from metaprobe.tuning.loop import evaluate
 
     assert evaluate(network, judged, "test", CPU)["test_loss"] == pytest.approx(losses[best])

@@ -51,9 +51,12 @@ rule draw_validation:
         "<logs>/draw_validation/{dataset}/{images}.log",
     benchmark:
         "<logs>/draw_validation/{dataset}/{images}.tsv"
-    localrule: True
     conda:
         "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem=lambda wildcards, attempt: f"{3 * attempt}GB",
+        runtime=lambda wildcards, attempt: f"{20 * attempt}m",
     params:
         reading=lambda wildcards: FLOW.reading(wildcards.dataset),
         code=reading_code("draw_validation"),

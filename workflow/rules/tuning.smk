@@ -1,4 +1,8 @@
-"""More of the network than its head: what enters the trained blocks is kept while it is needed."""
+"""More of the network than its head: what enters the trained blocks is kept while it is needed.
+
+The output that Snakemake knows is a small receipt; the array lies beside it, is deleted after its last
+use, and is computed again by a job that misses it. So a recipe that is added trains no other again.
+"""
 
 
 rule cache_activations:
@@ -7,7 +11,7 @@ rule cache_activations:
         weights=lambda wildcards: FLOW.receipt(wildcards.architecture),
         validation=lambda wildcards: FLOW.drawn_for(wildcards.dataset, wildcards.part),
     output:
-        temp(layout.ACTIVATIONS),
+        layout.ACTIVATIONS,
     log:
         "<logs>/cache_activations/{dataset}/{architecture}/{cut}/{part}.log",
     benchmark:
@@ -54,6 +58,8 @@ rule tune_blocks:
         runtime=lambda wildcards, attempt: f"{12 * attempt}h",
     params:
         hyperparameters=lambda wildcards: FLOW.hyperparameters[wildcards.configuration],
+        reading=lambda wildcards: FLOW.reading(wildcards.dataset),
+        transform=lambda wildcards: FLOW.entries[wildcards.dataset].transform,
         backbone=lambda wildcards: FLOW.backbone(FLOW.architecture_of(**wildcards)),
         weights=RUN.settings.weights,
         seed=RUN.settings.seed,

@@ -214,6 +214,13 @@ def dangling(whole: Files) -> Iterator[Complaint]:
         epochs = one.epochs if "epochs" in one.model_fields_set else whole.epochs
         if told := epochs_in_vain(one, epochs):
             yield ["configurations", name], told
+    if whole.grid is not None:
+        values = whole.grid.values()
+        fewest = min(
+            values["epochs"] if "epochs" in whole.grid.model_fields_set else [whole.epochs]
+        )
+        if (most := max(values["warmup_epochs"])) >= fewest:
+            yield ["grid", "warmup_epochs"], f"{most} leaves nothing of {fewest} epochs"
     for section in SECTIONS:
         first: dict[str, str] = {}
         for name in getattr(whole, section):

@@ -152,7 +152,12 @@ class _Grid(Model):
 
     @model_validator(mode="after")
     def _can_be_counted(self) -> "_Grid":
-        if any(self.values()["patience"]) and not self.validation_images:
+        values = self.values()
+        if any(values["warmup_epochs"]) and "one_cycle" in values["schedule"]:
+            raise contradiction(
+                "warmup_epochs mean nothing to one_cycle, which begins with its own: leave one out"
+            )
+        if any(values["patience"]) and not self.validation_images:
             raise contradiction("patience needs validation_images, to choose the epoch on")
         if (count := math.prod(map(len, self.values().values()))) > MOST_COMBINATIONS:
             raise contradiction(

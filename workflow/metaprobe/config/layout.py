@@ -9,7 +9,7 @@ WEIGHTS = "<results>/weights/{architecture}.json"
 FEATURES = "<results>/features/{dataset}/{architecture}.safetensors"
 VALIDATION = "<results>/validation/{dataset}/{images}.json"
 PART = "<results>/parts/{dataset}/{architecture}/{part}.safetensors"
-ACTIVATIONS = "<results>/activations/{dataset}/{architecture}/{cut}/{part}.npy"
+ACTIVATIONS = "<results>/activations/{dataset}/{architecture}/{cut}/{part}.json"
 HEAD = "<results>/heads/{dataset}/{configuration}.safetensors"
 FRAGMENT = "<results>/metrics/{dataset}/{configuration}.json"
 PREDICTIONS = "<results>/predictions/{dataset}/{configuration}.safetensors"
@@ -30,6 +30,12 @@ STAGES = {
     "measure_pictures": PICTURES,
     "describe_dataset": DESCRIPTION,
 }
+# The same with what only some configurations need.
+WORK = (
+    *("download", "subset_index", "draw_validation", "fetch_weights", "extract_features"),
+    *("extract_part", "cache_activations", "train_head", "tune_blocks", "metrics_json"),
+    *("measure_pictures", "describe_dataset"),
+)
 LAST_OF_EXPERIMENT = "metrics_json"
 
 

@@ -109,6 +109,8 @@ class Recipe(Model):
         for name in OF_TUNING:
             if name in chosen and self.trainable == "head":
                 raise contradiction(f"{name} means nothing to trainable: head")
+        if "cache_precision" in chosen and self.trainable in ("all", "bias"):
+            raise contradiction(f"cache_precision means nothing to trainable: {self.trainable}")
         if self.views and self.augmentation == "none":
             raise contradiction("views mean nothing without augmentation")
         if self.warmup_epochs and self.schedule == "one_cycle":

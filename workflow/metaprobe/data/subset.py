@@ -112,6 +112,28 @@ def read_subset(path: str | Path) -> dict[str, Any]:
     return subset
 
 
+def read_validation(path: str | Path, subset: dict[str, Any]) -> dict[str, Any]:
+    """Read what `draw_validation` drew for a subset.
+
+    Raises:
+        UserError: the file is missing, is not as it was written, or is of another subset.
+    """
+    drawn: dict[str, Any] = read_json(path)
+    try:
+        intact = checksum_matches(drawn)
+        same = drawn["subset_sha256"] == subset["sha256"]
+        shared = overlap(drawn, subset["test"])
+    except (AttributeError, KeyError, TypeError):
+        raise broken(path, "it is no draw of validation images") from None
+    if not intact:
+        raise broken(path, "its content does not match its digest")
+    if not same:
+        raise broken(path, "it was drawn for another subset")
+    if shared:
+        raise broken(path, f"image {min(shared)} is in the test part, too")
+    return drawn
+
+
 def overlap(train: dict[str, Any], test: dict[str, Any]) -> set[int]:
     """Return indices of images that are in both parts; parts of different pools share none."""
     if train["pool"] != test["pool"]:

@@ -1,13 +1,12 @@
 """Images that choices are made on: drawn beside a subset, never of its test part."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, checksum_matches, read_json, with_checksum
+from metaprobe.core.files import with_checksum
 from metaprobe.core.randomness import generator
 from metaprobe.data import subset as subsets
 from metaprobe.data.dataset import candidates
@@ -63,25 +62,3 @@ def draw_validation(
             "from_training": np.flatnonzero(np.isin(train, taken)).tolist(),
         }
     )
-
-
-def read_validation(path: str | Path, subset: dict[str, Any]) -> dict[str, Any]:
-    """Read what `draw_validation` drew for a subset.
-
-    Raises:
-        UserError: the file is missing, is not as it was written, or is of another subset.
-    """
-    drawn: dict[str, Any] = read_json(path)
-    try:
-        intact = checksum_matches(drawn)
-        same = drawn["subset_sha256"] == subset["sha256"]
-        shared = subsets.overlap(drawn, subset["test"])
-    except (AttributeError, KeyError, TypeError):
-        raise broken(path, "it is no draw of validation images") from None
-    if not intact:
-        raise broken(path, "its content does not match its digest")
-    if not same:
-        raise broken(path, "it was drawn for another subset")
-    if shared:
-        raise broken(path, f"image {min(shared)} is in the test part, too")
-    return drawn

@@ -22,9 +22,8 @@ from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
 from metaprobe.data.dataset import Mapped, check_fit, open_dataset, subset_images
 from metaprobe.data.readers import Dataset
-from metaprobe.data.subset import read_subset
+from metaprobe.data.subset import read_subset, read_validation
 from metaprobe.data.transforms import Preprocessing
-from metaprobe.data.validation_images import read_validation
 from metaprobe.features.backbones import prepare
 from metaprobe.features.engines import (
     ENGINES,

@@ -40,17 +40,18 @@ def megabytes_of(flow: Workflow, jobs: Collection[Job]) -> dict[str, float]:
 
 
 def check_room(megabytes: dict[str, float], free: float) -> None:
-    """See that the largest of these fits on the disk.
+    """See that these fit on the disk, all at once, as a queue may compute all before the first is used.
 
     Args:
         free: megabytes where the results lie.
 
     Raises:
-        UserError: it does not.
+        UserError: they do not.
     """
-    if megabytes and (most := max(megabytes.values())) > free:
+    if (most := sum(megabytes.values())) > free:
         name = max(megabytes, key=megabytes.__getitem__)
         raise UserError(
-            f"the activations of {name} take {most / 1000:.1f} GB, and {free / 1000:.1f} GB are free where"
-            " the results are written: make room, or take fewer images or a later block"
+            f"cached activations take up to {most / 1000:.1f} GB (the largest: {name}, "
+            f"{megabytes[name] / 1000:.1f} GB), and {free / 1000:.1f} GB are free where the results are"
+            " written: make room, or run some data sets at a time (only_datasets)"
         )

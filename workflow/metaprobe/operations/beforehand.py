@@ -16,6 +16,7 @@ from metaprobe.operations.doctor import free_megabytes
 from metaprobe.operations.workflow import Workflow
 
 NOT_THERE = 3
+ON_DEVICE = ("extract_features", "extract_part", "cache_activations", "tune_blocks")
 # In a process of its own, as torch takes seconds and memory that the run itself has no use for.
 ASK_FOR_DEVICE = f"""
 import sys
@@ -48,7 +49,7 @@ def check_machine(flow: Workflow, jobs: Collection[Job], *, here: bool) -> None:
         check_room(megabytes_of(flow, jobs), free_megabytes(flow.results))
     except UserError as error:
         missing.append(str(error))
-    if here and any(job.rule == "extract_features" for job in jobs):
+    if here and any(job.rule in ON_DEVICE for job in jobs):
         missing += _missing_device(flow.run.settings.device)
     if missing:
         raise UserError("\n".join(dict.fromkeys(missing)))

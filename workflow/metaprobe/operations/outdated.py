@@ -13,9 +13,10 @@ from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.config.configurations import RECIPE_DEFAULTS
+from metaprobe.config.parts import VALIDATION
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_facts, read_json
-from metaprobe.operations.workflow import VALIDATION, Workflow
+from metaprobe.operations.workflow import Workflow
 
 Content = Mapping[str, Any]
 Key = tuple[str, ...]  # kind of file, data set, and architecture or configuration
@@ -143,6 +144,8 @@ def _differences(one: Comparison, read: Reader) -> Iterator[str]:
     if not (content := read(one.key)):
         return
     said = _said(content)
+    if one.key[0] in ("head", "fragment"):
+        said = RECIPE_DEFAULTS | said  # they hold only those that are in use
     for name, value in one.says.items():
         if name in said and said[name] != value:
             yield f"its {name} is {said[name]}, not {value}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metaprobe.config.datasets import Source
-from metaprobe.config.layout import STAGES
+from metaprobe.config.layout import WORK
 from metaprobe.core.text_table import aligned
 from metaprobe.operations import costs
 from metaprobe.operations.costs import Job, SizeOf
@@ -123,8 +123,8 @@ def report(plan: Plan) -> str:
 
 def by_stage(counts: Mapping[str, int]) -> list[str]:
     """`extract_features 90`, in the order of the pipeline; the tables' one job each as a sum."""
-    others = sum(number for rule, number in counts.items() if rule not in STAGES)
-    listed = [f"{rule} {counts[rule]}" for rule in STAGES if rule in counts]
+    others = sum(number for rule, number in counts.items() if rule not in WORK)
+    listed = [f"{rule} {counts[rule]}" for rule in WORK if rule in counts]
     return [*listed, *([f"tables {others}"] if others else [])]
 
 

@@ -15,7 +15,10 @@ from metaprobe.operations.costs import Job, SizeOf
 from metaprobe.operations.slurm.queue import what_a_run_waits_for
 from metaprobe.operations.workflow import Workflow
 
-LONG = ("extract_features", "train_head", "sweep_heads", "describe_resamples")
+LONG = (
+    *("extract_features", "train_head", "sweep_heads", "describe_resamples"),
+    *("extract_part", "cache_activations", "tune_blocks"),
+)
 ON_TERMINAL, ELSEWHERE = 10.0, 60.0  # seconds between two lines
 STILL, STILL_STILL = 60.0, 600.0  # seconds until a run in which nothing moves says why; and again
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.config.backbones import weights_id
-from metaprobe.config.configurations import RECIPE_DEFAULTS, Configuration
+from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.config.datasets import Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
+from metaprobe.config.parts import VALIDATION, Parts, cached_parts, cut_of, parts_of
 from metaprobe.data.new_dataset import declare
 from metaprobe.data.trees import tree_of
 from metaprobe.features.batchnorm import has_expectation
@@ -21,33 +22,9 @@ from metaprobe.features.batchnorm import has_expectation
 FOR_PEOPLE = ("licence", "note")
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
 TOLD_BY_FRAGMENTS = ("seed", "engine", "precision", "replicates")
+# What trains more than the head, whatever engine extracts features.
+BELOW_HEAD = {"engine": "torch", "precision": "float32"}
 Experiment = tuple[str, str]
-
-
-VALIDATION = "validation"
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What is extracted beside the two parts of a subset: validation images, and augmented views."""
-
-    validation: list[str]
-    views: list[str]
-
-
-def parts_of(configuration: Configuration) -> Parts:
-    """Return the names of the parts that a configuration needs."""
-    images, views = configuration.validation_images, configuration.views or configuration.epochs
-    augmented = configuration.augmentation != "none"
-    return Parts(
-        [f"{VALIDATION}-{images}"] if images else [],
-        [f"{configuration.augmentation}-{view}" for view in range(views) if augmented],
-    )
-
-
-def cut_of(trainable: str, precision: str) -> str:
-    """Return the name of what is cached for a way of training: `last_block.float16`, `pixels.uint8`."""
-    return "pixels.uint8" if trainable in ("all", "bias") else f"{trainable}.{precision}"
 
 
 def _any_of(names: Iterable[str]) -> str:
@@ -146,7 +123,7 @@ class Workflow:
         architecture = self.run.configurations[configuration].architecture
         return layout.FEATURES.format(dataset=dataset, architecture=architecture)
 
-    def parts_of(self, dataset: str, configuration: str) -> "Parts":
+    def parts_of(self, dataset: str, configuration: str) -> Parts:
         """Return the features of validation images and of augmented views that an experiment has."""
         one = self.run.configurations[configuration]
         names = parts_of(one)
@@ -197,13 +174,12 @@ class Workflow:
         """Return the cached activations that an experiment trains on: of training and test images, and
         of its validation images and views."""
         one = self.run.configurations[configuration]
-        names = parts_of(one)
         cut = cut_of(one.trainable, one.cache_precision)
         return [
             layout.ACTIVATIONS.format(
                 dataset=dataset, architecture=one.architecture, cut=cut, part=part
             )
-            for part in ("train", "test", *names.validation, *names.views)
+            for part in cached_parts(one)
         ]
 
     def tuning_gb(self, dataset: str, configuration: str) -> int:
@@ -348,6 +324,7 @@ class Workflow:
                 **settings,
                 "sampling": self.sampling_of(task_id),
                 "weights": ids[self.run.configurations[name].architecture],
+                **(BELOW_HEAD if self.run.configurations[name].trainable != "head" else {}),
             }
             for task_id, name in self.experiments
         }

@@ -50,11 +50,13 @@ def target_form(configurations: dict[str, dict[str, Any]]) -> TargetForm:
     """Return hyperparameters as numbers: one-hot texts, two logarithms, constants dropped, standardised.
 
     A hyperparameter that is not in use is 0. As 0 has no logarithm, a weight decay of 0 stands one
-    decade below the smallest in use.
+    decade below the smallest in use, and so does the learning rate of a head that has none.
     """
     rows = list(configurations.values())
     decays = [row["weight_decay"] for row in rows if row["weight_decay"] > 0]
     least = min(decays, default=1.0) / 10
+    used = [row["learning_rate"] for row in rows if row["learning_rate"] > 0]
+    floors = {"weight_decay": least, "learning_rate": min(used, default=1.0) / 10}
     raw: dict[str, list[float]] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
@@ -62,7 +64,7 @@ def target_form(configurations: dict[str, dict[str, Any]]) -> TargetForm:
             for category in dict.fromkeys(values):
                 raw[f"{name}_{category}"] = [float(value == category) for value in values]
         elif name in LOGARITHMIC:
-            raw[f"log10_{name}"] = [float(np.log10(value or least)) for value in values]
+            raw[f"log10_{name}"] = [float(np.log10(value or floors[name])) for value in values]
         else:
             raw[name] = [float(value) for value in values]
     numbers = np.array(list(raw.values()), dtype=np.float64).T

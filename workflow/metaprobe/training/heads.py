@@ -99,7 +99,10 @@ def train_head(
     kept = head
     seconds = cpu_seconds = 0.0
     for epoch in range(1, epochs + 1):
-        seen = views[(epoch - 1) % len(views)] if views else train
+        seen = train
+        if views:
+            view = views[(epoch - 1) % len(views)]
+            seen = LabelledFeatures(view.features.astype(np.float64), view.labels)
         own_rates = rates[(epoch - 1) * steps : epoch * steps]
         start, cpu_start = time.perf_counter(), time.process_time()
         train_loss = train_one_epoch(head, optimizer, seen, recipe, draws, epoch, own_rates)

@@ -12,7 +12,7 @@ from metaprobe.training.heads import LabelledFeatures
 
 @dataclass(frozen=True)
 class Material:
-    """Features, and what is known of them.
+    """Features, and what is known of them; views as they were extracted, as they are many.
 
     Attributes:
         train: what is trained on, or, with views, what training accuracy is measured on.
@@ -62,13 +62,17 @@ def read_material(
         validation = _labelled(own, exact)
         kept = np.setdiff1d(kept, own["from_training"])
         parts[metadata["part"]] = metadata["features_sha256"]
-    views = []
+    views, spent = [], 0.0
     for path in view_paths:
         own, metadata = _read_part(path, extraction)
         if len(own["labels"]) != len(train.labels):
             raise broken(path, f"its images are not those of {features_path}")
-        views.append(_labelled(own, exact).select(kept))
+        views.append(_labelled(own, exact=False).select(kept))
+        spent += metadata["seconds"]["features"]
         parts[metadata["part"]] = metadata["features_sha256"]
+    if views:  # in place of the plain training images
+        seconds = extraction["seconds"] | {"train_features": spent}
+        extraction = extraction | {"seconds": seconds}
     return Material(train.select(kept), test, validation, tuple(views), extraction, parts)
 
 
@@ -81,7 +85,10 @@ def _labelled(arrays: dict[str, Any], exact: bool, prefix: str = "") -> Labelled
 
 def _read_part(path: str, whole: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     arrays, metadata = read_arrays(path)
-    for name in ("task_id", "architecture", "subset_sha256", "weights", "engine", "precision"):
+    for name in ("task_id", "architecture", "subset_sha256", "weights", "precision"):
         if metadata[name] != whole[name]:
             raise broken(path, f"its {name} is {metadata[name]}, not {whole[name]}")
+    one, other = (facts["engine"]["name"] for facts in (metadata, whole))
+    if one != other:  # of another version its last digits may be others; that is no fault
+        raise broken(path, f"its engine is {one}, not {other}")
     return arrays, metadata

@@ -14,6 +14,7 @@ from metaprobe.training.many_heads import TrainedHead
 from metaprobe.training.stopping import Stopping
 
 CURVES = ("train_loss", "test_loss", "test_accuracy", "validation_loss", "validation_accuracy")
+CURVE_END = "epoch_validation_loss"
 SAME_IMAGES = 2  # test images that a second precision may move without being called another result
 LOGITS_COLUMNS = 1000  # heads times classes of one product
 Configuration = dict[str, Any]
@@ -98,20 +99,31 @@ def _moved(
     return [apart(one, other) for one, other in zip(heads, again, strict=True)]
 
 
-def replayed(outcome: Outcome, stopping: Stopping) -> Outcome:
+def replayed(outcome: Outcome, stopping: Stopping, epochs: int = 0) -> Outcome:
     """Return the outcome of a training that stops early, read off the curves of all its epochs.
 
     Everything is that of the kept epoch; training accuracy is not known unless that is the last one.
+    A training that diverged after it would have stopped has not diverged. What folds have measured is
+    left alone.
+
+    Args:
+        epochs: of the whole training, which its seconds are of.
     """
-    if not stopping.patience or "diverged" in outcome:
+    if not stopping.patience:
         return outcome
-    curve = f"epoch_validation_{'accuracy' if stopping.accuracy else 'loss'}"
-    stopped, best = stopping.replay(outcome[curve])
-    names = CURVES[1:]
+    curve = outcome[f"epoch_validation_{'accuracy' if stopping.accuracy else 'loss'}"]
+    fell_out = outcome.get("diverged", "").startswith("epoch")  # in training, not in a fold
+    stopped, best = stopping.replay(curve) if curve else (0, 0)
+    if fell_out and stopped - best < stopping.patience:
+        return outcome  # it diverged before it would have stopped
+    folds = "validation_loss" in outcome and outcome["validation_loss"] != outcome[CURVE_END][-1]
+    names = CURVES[1:3] if folds else CURVES[1:]
     chosen = {name: outcome[f"epoch_{name}"][best - 1] for name in names}
     chosen |= {"best_epoch": best, "stopped_epoch": stopped}
-    chosen["seconds"] = outcome["seconds"] * stopped / len(outcome[curve])
-    if best < len(outcome[curve]):
+    chosen["seconds"] = outcome["seconds"] * stopped / (epochs or len(curve))
+    if fell_out:
+        outcome = {k: value for k, value in outcome.items() if k != "diverged"}
+    if best < len(curve) or fell_out:
         chosen["train_accuracy"] = None
     return outcome | chosen
 

@@ -100,7 +100,7 @@ def sweep(
         shared
         | entry
         | {"seed": replicate, "validation_images": grid.validation_images}
-        | replayed(outcomes[training, replicate], Stopping.of(entry))
+        | replayed(outcomes[training, replicate], Stopping.of(entry), entry["epochs"])
         for entry, training in zip(entries, training_of_entry, strict=True)
         for replicate in seeds
     ]

@@ -23,6 +23,7 @@ from metaprobe.features.facts import build_without_head
 from metaprobe.tuning.blocks import blocks_of, first_trainable
 from metaprobe.tuning.split import split
 
+TOO_LARGE = "activations are too large for float16: set cache_precision: float32"
 PIXELS = "pixels"  # the cut below all blocks: the pictures themselves
 
 
@@ -99,19 +100,28 @@ def write_activations(
                 if array is None:
                     shape = (count, *found.shape[1:])
                     array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
-                    with open(part, "r+b") as file:
-                        os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+                    _take_room(part)
+                if dtype == np.float16 and not np.abs(found).max() <= np.finfo(dtype).max:
+                    raise UserError(TOO_LARGE)
                 array[done : done + len(found)] = found
                 done += len(found)
         if array is None or done != count:
             raise ValueError(f"{done} activations of {count} images")
-        if dtype == np.float16 and not np.isfinite(array).all():
-            raise UserError("activations are too large for float16: set cache_precision: float32")
         del array
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise cannot_write(part, error) from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _take_room(file: Path) -> None:
+    """Let a file of holes have its room on the disk, where the system knows how."""
+    if hasattr(os, "posix_fallocate"):
+        with open(file, "r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 def read_activations(path: str | Path) -> NDArray[Any]:

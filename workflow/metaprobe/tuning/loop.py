@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from metaprobe.config.configurations import RECIPE_DEFAULTS, optimizers_with
 from metaprobe.core.randomness import Draws
@@ -135,6 +136,8 @@ def tune(
         masks = list(_masks(draws, batches, width, recipe["dropout_rate"]))
         if epoch <= len(progress.curve):
             continue  # done before an interruption; its draws are drawn all the same
+        if _has_stopped(stopping, progress.curve):
+            break
         seen = split.views[(epoch - 1) % len(split.views)] if split.views else split.train
         below = tuned if epoch > recipe["head_epochs"] else []
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -165,11 +168,14 @@ def tune(
             progress.kept = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
         state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
         keep(state | {"progress": vars(progress)})
-        if stopping.patience and epoch - stopping.kept(progress.curve) >= stopping.patience:
-            break
     if progress.kept is not None:
         network.load_state_dict(progress.kept)
     return progress
+
+
+def _has_stopped(stopping: Stopping, curve: list[dict[str, float]]) -> bool:
+    patience = stopping.patience
+    return bool(patience and curve) and len(curve) - stopping.kept(curve) >= patience
 
 
 def trained_parameters(network: Network, trainable: str) -> list[tuple[str, torch.nn.Parameter]]:
@@ -233,7 +239,7 @@ def _one_epoch(
         one.requires_grad_(id(one) in chosen)
     if below and recipe["batchnorm"] == "train":
         for module in network.upper.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, _BatchNorm):
                 module.train()
     total = 0.0
     for step, (places, mask) in enumerate(zip(batches, masks, strict=True), start=1):
@@ -266,7 +272,7 @@ def logits_of(network: Network, images: Images, device: torch.device) -> NDArray
         for start in range(0, len(images), EVALUATED):
             places = np.arange(start, min(start + EVALUATED, len(images)))
             activations, _ = images.batch(places)
-            found.append(network(activations.to(device)).double().cpu().numpy())
+            found.append(network(activations.to(device)).cpu().double().numpy())
     return np.concatenate(found)
 
 

@@ -5,26 +5,35 @@ To be imported where it is used, as it imports torch.
 
 import copy
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import Arrays, digest_json, read_facts
+from metaprobe.core.files import (
+    Arrays,
+    digest_json,
+    read_checked_json,
+    read_facts,
+    with_checksum,
+    write_json,
+)
+from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import Draws
 from metaprobe.data.dataset import check_fit, open_dataset
-from metaprobe.data.subset import read_subset
+from metaprobe.data.subset import read_subset, read_validation
 from metaprobe.data.transforms import Preprocessing, normalise
-from metaprobe.data.validation_images import read_validation
 from metaprobe.features.backbones import Ready, prepare
-from metaprobe.features.engines import choose_device, keep_freed_memory
+from metaprobe.features.engines import choose_device, describe_device, keep_freed_memory
 from metaprobe.features.extraction import Part, images_of, mapping
 from metaprobe.training import metrics
 from metaprobe.training.stopping import Stopping
@@ -87,7 +96,8 @@ def cache_activations(
     device: str,
     threads: int,
 ) -> None:
-    """Write what enters the first trained block for each image of a part of a data set.
+    """Write what enters the first trained block for each image of a part of a data set: an array, and
+    the receipt `output` that says what it is and has cost.
 
     Raises:
         UserError: the data or the weights cannot be read, the backbone cannot be cut, or the disk is full.
@@ -97,11 +107,49 @@ def cache_activations(
     check_fit(subset, dataset, subset_path)
     keep_freed_memory()
     chosen = choose_device(device)
+    start, cpu_start = time.perf_counter(), time.process_time()
     ready = weights.ready(architecture, backbone)
     engine = engine_below(ready, cut, chosen, threads)
     with mapping(1 if chosen.type == "cpu" else threads) as mapped:
         drawn, images = images_of(part, subset, dataset, transform, ready.preprocessing, mapped)
-        write_activations(output, images, len(drawn["labels"]), engine)
+        array = array_of(output)
+        write_activations(array, images, len(drawn["labels"]), engine)
+    cost = {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu_start,
+        "device": describe_device(chosen),
+        "engine": engine.metadata,
+    }
+    shape = list(read_activations(array).shape)
+    write_json(output, with_checksum({"part": part.name, "cut": cut, "shape": shape, **cost}))
+
+
+def array_of(receipt: str | Path) -> Path:
+    """Return the file of the array that a receipt is of."""
+    return Path(receipt).with_suffix(".npy")
+
+
+def see_to_arrays(receipts: Mapping[str, str], cache: Callable[[str, str], None]) -> None:
+    """Compute the arrays that have been deleted, each once, whatever jobs miss it at the same time.
+
+    Args:
+        cache: writes receipt and array again, given the part and the receipt's file.
+    """
+    for part, receipt in receipts.items():
+        if array_of(receipt).is_file():
+            continue
+        with FileLock(f"{array_of(receipt)}.lock"):
+            if not array_of(receipt).is_file():
+                print(f"computed again, as it was deleted after its use: {array_of(receipt)}")
+                cache(part, receipt)
+
+
+def forget_arrays(receipts: Mapping[str, str], needed: Collection[str]) -> None:
+    """Delete the arrays of all parts but those that are still needed."""
+    for part, receipt in receipts.items():
+        if part not in needed:
+            array_of(receipt).unlink(missing_ok=True)
+            Path(f"{array_of(receipt)}.lock").unlink(missing_ok=True)
 
 
 def tune_on_files(
@@ -126,8 +174,8 @@ def tune_on_files(
 
     Args:
         features_path: of the frozen backbone, for what is known of its pictures and weights.
-        activations: part → file; parts that are neither `train`, `test` nor validation images are
-            views, in their order.
+        activations: part → receipt, whose array is there; parts that are neither `train`, `test` nor
+            validation images are views, in their order.
         checkpoints: a folder; a training that is interrupted goes on after its last whole epoch.
         code: fingerprint; a checkpoint of other code, or of other settings, is not used.
 
@@ -139,7 +187,7 @@ def tune_on_files(
     """
     torch.set_num_threads(threads)
     subset = read_subset(subset_path)
-    extraction = read_facts(features_path)
+    extraction = _with_costs(read_facts(features_path), activations)
     recipe = RECIPE_DEFAULTS | hyperparameters
     cached = _cached(subset, validation_path, activations)
     ready = weights.ready(architecture, backbone)
@@ -170,6 +218,23 @@ def tune_on_files(
     return as_file(said, extraction, {}, hyperparameters, len(cached.train))
 
 
+def _with_costs(extraction: dict[str, Any], receipts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the facts of an extraction with what has run, and cost, in place of the frozen backbone."""
+    told = {part: read_checked_json(path) for part, path in receipts.items()}
+    views = [one for part, one in told.items() if part not in ("train", "test")]
+    views = [one for one in views if not one["part"].startswith("validation-")]
+    trained_on = views or [told["train"]]
+    seconds = {
+        "train_features": sum(one["seconds"] for one in trained_on),
+        "test_features": told["test"]["seconds"],
+        "features_cpu": sum(one["cpu_seconds"] for one in told.values()),
+        "waiting": 0.0,
+    }
+    engine = {"name": "torch", "version": versions("torch")["torch"]}
+    ran = {"engine": engine, "precision": "float32", "device": told["test"]["device"]}
+    return extraction | ran | {"seconds": seconds}
+
+
 def _cached(
     subset: dict[str, Any], validation_path: str | None, activations: Mapping[str, str]
 ) -> Split:
@@ -182,16 +247,18 @@ def _cached(
         kept = np.setdiff1d(kept, np.array(drawn["from_training"], np.int64))
         (part,) = (part for part in activations if part.startswith("validation-"))
         own = np.array(drawn["labels"])
-        validation = Images(read_activations(activations[part]), own, np.arange(len(own)))
+        validation = Images(read_activations(array_of(activations[part])), own, np.arange(len(own)))
     views = [
-        Images(read_activations(path), labels["train"], kept)
+        Images(read_activations(array_of(path)), labels["train"], kept)
         for part, path in activations.items()
         if part not in labels and not part.startswith("validation-")
     ]
     return Split(
-        Images(read_activations(activations["train"]), labels["train"], kept),
+        Images(read_activations(array_of(activations["train"])), labels["train"], kept),
         Images(
-            read_activations(activations["test"]), labels["test"], np.arange(len(labels["test"]))
+            read_activations(array_of(activations["test"])),
+            labels["test"],
+            np.arange(len(labels["test"])),
         ),
         validation,
         views,

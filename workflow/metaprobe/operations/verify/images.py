@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from metaprobe.config.parts import cached_parts, cut_of, parts_of
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import Arrays, write_arrays, write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
-from metaprobe.operations.workflow import Workflow, cut_of, parts_of
+from metaprobe.operations.workflow import Workflow
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine
@@ -190,16 +191,16 @@ def _tune(
         receipt,
         weights_folder(settings.weights_folder, settings.data),
     )
-    names, cut = parts_of(one), cut_of(one.trainable, one.cache_precision)
-    validation = next(iter(names.validation), None)
+    cut = cut_of(one.trainable, one.cache_precision)
+    validation = next(iter(parts_of(one).validation), None)
     drawn = validation and str(folder / f"{validation}.json")
     shared: dict[str, Any] = {
         "architecture": one.architecture,
         "backbone": flow.run.backbones[one.architecture],
     }
     files = {}
-    for part in ("train", "test", *names.validation, *names.views):
-        files[part] = str(folder / cut / f"{part}.npy")
+    for part in cached_parts(one):
+        files[part] = str(folder / cut / f"{part}.json")
         cache_activations(
             files[part],
             task_id=task_id,

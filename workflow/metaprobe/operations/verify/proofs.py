@@ -83,6 +83,10 @@ def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], 
             yield "validation images", layout.VALIDATION, names, checked_json
         yield "parts", layout.PART, names | {"architecture": name, "part": part}, arrays
     for task_id, name in flow.experiments:
+        if flow.run.configurations[name].trainable != "head":
+            for receipt in flow.activations_of(task_id, name):
+                yield "receipts of activations", receipt, {}, checked_json
+    for task_id, name in flow.experiments:
         names = {"dataset": task_id, "configuration": name}
         yield "heads", layout.HEAD, names, arrays
         yield "fragments", layout.FRAGMENT, names, _fragment
