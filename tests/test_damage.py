@@ -35,6 +35,8 @@ EXAMPLES = [
     "features/Tints/ResNet18.safetensors",
     "heads/Tints/resnet18-plain.safetensors",
     "predictions/Tints/resnet18-plain.safetensors",
+    "validation/Tints/500.json",  # of the grid
+    "parts/Tints/ResNet18/validation-500.safetensors",
     "sweep/Tints/ResNet18.parquet",
     "experiments.parquet",
     "replicates.parquet",

@@ -83,6 +83,8 @@ def fetch(
         "HF_ENDPOINT": address,
         "HF_HOME": str(tmp_path / "cache"),
         "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_ETAG_TIMEOUT": "60",  # a busy machine answers late
+        "HF_HUB_DOWNLOAD_TIMEOUT": "60",
         "no_proxy": "127.0.0.1",
     }
     return subprocess.run(

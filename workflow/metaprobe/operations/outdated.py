@@ -115,18 +115,19 @@ def comparisons(flow: Workflow) -> Iterator[Comparison]:
         extracted = {"engine": settings.engine, "precision": settings.precision}
         for name, key in features.items():
             yield Comparison(key, [subset], {**extracted, "weights": weights[name]}, digests)
-        for name, one in flow.run.configurations.items() if task_id in flow.run.datasets else ():
+        of_tables = task_id in flow.run.datasets
+        for name, part in flow.parts if of_tables else ():
+            kind, _, images = part.rpartition("-")
+            drawn = [("validation", task_id, images)] if kind == VALIDATION else []
+            for key in drawn:
+                yield Comparison(key, [subset], {}, digests)
+            of_part = {**extracted, "weights": weights[name]}
+            yield Comparison(("part", task_id, name, part), [subset, *drawn], of_part, digests)
+        for name, one in flow.run.configurations.items() if of_tables else ():
             head, origin = ("head", task_id, name), features[one.architecture]
             trained = {"seed": settings.seed, "replicates": settings.replicates}
             made_from = {"features_sha256": (origin, "features_sha256")}
             parts: list[Key] = [("part", task_id, *part) for part in flow.parts_named(name)]
-            for part in parts:
-                kind, _, images = part[-1].rpartition("-")
-                drawn = [("validation", task_id, images)] if kind == VALIDATION else []
-                for key in drawn:
-                    yield Comparison(key, [subset], {}, digests)
-                of_part = {**extracted, "weights": weights[one.architecture]}
-                yield Comparison(part, [subset, *drawn], of_part, digests)
             told = RECIPE_DEFAULTS | flow.hyperparameters[name] | trained
             yield Comparison(head, [origin, *parts], told, made_from)
             measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
