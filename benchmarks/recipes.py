@@ -85,7 +85,7 @@ def show(folder: Path) -> None:
         row = table.loc[name]
         print(
             f"{name:<16}{row.test_accuracy:>9.3f}{row.test_accuracy_std:>9.3f}{gain.mean():>8.3f}"
-            f"{f'{low:+.3f} to {high:+.3f}':>20}{row.seconds_head_cpu:>8.1f}"
+            f"{f'{low:+.3f} to {high:+.3f}':>20}{row.seconds_head_cpu:>8.2f}"
         )
 
 
