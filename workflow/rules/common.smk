@@ -12,7 +12,7 @@ include: "questions.smk"
 
 from metaprobe.config import layout
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import check_room
+from metaprobe.core.files import check_room, digest_file
 from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
 from metaprobe.operations import snakemake_coupling
@@ -57,3 +57,15 @@ def reading_code(script, **chosen):
         return fingerprint(script, reader, TRANSFORMS=entry.transform, **chosen)
 
     return code
+
+
+def own_weights(name):
+    """The digest of the user's own file of weights, if it has one and it is there."""
+    file = RUN.backbones[name].own_file
+    return digest_file(file) if file is not None and file.is_file() else None
+
+
+def memory(wildcards, attempt):
+    """GB of an extraction: of the three, and of others (`python -m benchmarks.every_backbone`)."""
+    own = RUN.backbones[wildcards.architecture].preprocessing == "own"
+    return f"{(4 if own else 2) * attempt}GB"

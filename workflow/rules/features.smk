@@ -1,19 +1,5 @@
 """One pass of each frozen backbone over each subset."""
 
-from metaprobe.core.files import digest_file
-
-
-def own_weights(name):
-    """The digest of the user's own file of weights, if it has one and it is there."""
-    file = RUN.backbones[name].own_file
-    return digest_file(file) if file is not None and file.is_file() else None
-
-
-def memory(wildcards, attempt):
-    """GB of an extraction: of the three, and of others (`python -m benchmarks.every_backbone`)."""
-    own = RUN.backbones[wildcards.architecture].preprocessing == "own"
-    return f"{(4 if own else 2) * attempt}GB"
-
 
 rule fetch_weights:
     output:
