@@ -22,11 +22,12 @@ from metaprobe.tuning.activations import engine_below, read_activations, write_a
 from metaprobe.tuning.blocks import blocks_of, first_trainable
 from metaprobe.tuning.loop import Images, Network, Split, tune
 from metaprobe.tuning.split import split
+from threadpoolctl import threadpool_limits
 
 from benchmarks.backbones import BACKBONES, OF_TIMM, ready
 
 CPU = torch.device("cpu")
-ROUNDS, IMAGES, EPOCHS, CLASSES = 2, 32, 6, 8
+ROUNDS, IMAGES, EPOCHS, CLASSES = 3, 32, 6, 8
 TUNED = ("ResNet18", "MobileNetV2", "EfficientNetB0", "vit_small_patch16_224")
 PLAIN = {
     "optimizer": "SGD",
@@ -130,6 +131,7 @@ def augmentation_seconds(made: Ready) -> dict[str, float]:
     return medians(ways)
 
 
+@threadpool_limits.wrap(limits=1)
 def head_seconds() -> dict[str, float]:
     """Of a head plainly trained, and with schedule, warm-up and early stopping that never stops."""
     rng = np.random.default_rng(0)
