@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from metaprobe.operations.costs import read_benchmark
+from metaprobe.operations.planning.costs import read_benchmark
 
 ROOT = Path(__file__).parent.parent
 STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "aggregate")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import planned, snakemake
-from metaprobe.operations.costs import read_benchmark
+from metaprobe.operations.planning.costs import read_benchmark
 from tiny_runs import EXPERIMENTS, TINY, checkout, host, metrics, restart, start, wait_for_job
 
 STAGES = (

@@ -8,11 +8,11 @@ from checkouts import ROOT
 from entries import typed, typed_entries, typed_sources
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays
-from metaprobe.operations import costs
-from metaprobe.operations.activation_room import check_room, megabytes_of
-from metaprobe.operations.costs import Job
 from metaprobe.operations.doctor import Finding
-from metaprobe.operations.plan import Plan, Work, report
+from metaprobe.operations.planning import costs
+from metaprobe.operations.planning.activation_room import check_room, megabytes_of
+from metaprobe.operations.planning.costs import Job
+from metaprobe.operations.planning.plan import Plan, Work, report
 from metaprobe.operations.status import State
 from test_layout import a_workflow
 

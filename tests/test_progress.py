@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metaprobe.operations.costs import Job
+from metaprobe.operations.planning.costs import Job
 from metaprobe.operations.progress import Run, Snapshot, Watch, line, seconds_left
 
 HEADS = [Job(rule, f"One/{n}") for rule in ("train_head", "metrics_json") for n in range(10)]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from metaprobe.core import jobs
-from metaprobe.operations.costs import Job
+from metaprobe.operations.planning.costs import Job
 from metaprobe.operations.progress import Run, Watch
 from metaprobe.operations.slurm import commands, executor, limits, queue, reasons, trial
 from metaprobe.operations.slurm.check import hidden_profile

@@ -12,7 +12,7 @@ import pytest
 from checkouts import ROOT, planned, snakemake
 from metaprobe.core.errors import UserError
 from metaprobe.operations import snakemake_coupling as coupling
-from metaprobe.operations.costs import Job
+from metaprobe.operations.planning.costs import Job
 from snakemake.cli import parse_config
 from snakemake.logging import ColorizingTextHandler
 from snakemake.scheduling import job_scheduler

@@ -15,7 +15,7 @@ from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_text
 from metaprobe.operations.beforehand import check_machine
-from metaprobe.operations.costs import Job
+from metaprobe.operations.planning.costs import Job
 from metaprobe.operations.snakemake_coupling import merged_configuration
 from metaprobe.operations.workflow import Workflow, read_workflow
 

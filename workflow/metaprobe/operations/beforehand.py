@@ -10,9 +10,9 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_writable
 from metaprobe.data.trees import tree_of
 from metaprobe.features.weights import weights_folder
-from metaprobe.operations.activation_room import check_room, megabytes_of
-from metaprobe.operations.costs import Job
 from metaprobe.operations.doctor import free_megabytes
+from metaprobe.operations.planning.activation_room import check_room, megabytes_of
+from metaprobe.operations.planning.costs import Job
 from metaprobe.operations.workflow import Workflow
 
 NOT_THERE = 3

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from metaprobe.core import jobs
-from metaprobe.operations import costs, snakemake_coupling
-from metaprobe.operations.costs import Job, SizeOf
+from metaprobe.operations import snakemake_coupling
+from metaprobe.operations.planning import costs
+from metaprobe.operations.planning.costs import Job, SizeOf
 from metaprobe.operations.slurm.queue import what_a_run_waits_for
 from metaprobe.operations.workflow import Workflow
 

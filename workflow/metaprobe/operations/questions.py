@@ -65,10 +65,11 @@ def plan(
     cores: int,
 ) -> int:
     """Print what a run would do and take."""
-    from metaprobe.operations import costs, doctor
-    from metaprobe.operations.activation_room import megabytes_of
-    from metaprobe.operations.backbone_work import work_of
-    from metaprobe.operations.plan import Plan, report
+    from metaprobe.operations import doctor
+    from metaprobe.operations.planning import costs
+    from metaprobe.operations.planning.activation_room import megabytes_of
+    from metaprobe.operations.planning.backbone_work import work_of
+    from metaprobe.operations.planning.plan import Plan, report
     from metaprobe.operations.slurm.queue import read_queue_of_runs
     from metaprobe.operations.snakemake_coupling import jobs_to_run
     from metaprobe.operations.status import gather, read_states

@@ -18,7 +18,7 @@ import yaml
 from metaprobe.config.load import check_before_snakemake, check_pathvars
 from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
-from metaprobe.operations.costs import Job
+from metaprobe.operations.planning.costs import Job
 
 KEY = re.compile(r"[a-zA-Z_][\w-]*\w$")
 CONSTANTS = {"": None, "True": True, "False": False}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metaprobe.operations import costs
+from metaprobe.operations.planning import costs
 from metaprobe.operations.slurm.commands import ask
 from metaprobe.operations.slurm.reasons import OF_WHOM
 

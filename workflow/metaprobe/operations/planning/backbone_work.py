@@ -5,8 +5,8 @@ from collections.abc import Collection
 from metaprobe.config import layout
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_json
-from metaprobe.operations.costs import Job
-from metaprobe.operations.plan import EXTRACTING, Work, architecture_of
+from metaprobe.operations.planning.costs import Job
+from metaprobe.operations.planning.plan import EXTRACTING, Work, architecture_of
 from metaprobe.operations.workflow import Workflow
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from metaprobe.config.datasets import Source
 from metaprobe.config.layout import WORK
 from metaprobe.core.text_table import aligned
-from metaprobe.operations import costs
-from metaprobe.operations.costs import Job, SizeOf
 from metaprobe.operations.doctor import NEEDS_USER, Finding
+from metaprobe.operations.planning import costs
+from metaprobe.operations.planning.costs import Job, SizeOf
 from metaprobe.operations.status import State, failures, wrapped
 from metaprobe.training.fragment import Experiment
 
