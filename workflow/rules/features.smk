@@ -44,9 +44,9 @@ rule extract_part:
         seed=RUN.settings.seed,
         engine=RUN.settings.engine,
         precision=RUN.settings.precision,
-        code=reading_code("extract_part", ENGINES=RUN.settings.engine),
+        code=reading_code("extract_features", ENGINES=RUN.settings.engine),
     script:
-        "../scripts/extract_part.py"
+        "../scripts/extract_features.py"
 
 
 rule extract_features:

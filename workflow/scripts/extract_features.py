@@ -1,4 +1,4 @@
-"""Extract the features of one subset by one frozen backbone."""
+"""Extract the features of a subset by a frozen backbone; or of validation images, or of augmented views."""
 
 from metaprobe.core.jobs import logged
 
@@ -8,11 +8,13 @@ with logged(snakemake.log[0]):
     from metaprobe.config.backbones import backbone_here
     from metaprobe.core.files import write_arrays
     from metaprobe.data.dataset import entry_here
-    from metaprobe.features.extraction import extract_features
+    from metaprobe.features.extraction import Part, extract_features
     from metaprobe.features.weights import weights_folder
 
     config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
     architecture = snakemake.wildcards.architecture
+    name, drawn = snakemake.wildcards.get("part"), snakemake.input.get("validation")
+    part = Part(name, (drawn or [None])[0]) if name else None
     arrays, metadata = extract_features(
         task_id=task_id,
         entry=entry_here(params.reading, config["datasets"][task_id]),
@@ -29,6 +31,7 @@ with logged(snakemake.log[0]):
         engine=params.engine,
         precision=params.precision,
         threads=snakemake.threads,
+        part=part,
     )
     write_arrays(snakemake.output[0], arrays, metadata)
     print(metadata)
