@@ -160,6 +160,7 @@ def test_workflow_fetches_before_it_queues(tmp_path: Path, monkeypatch: pytest.M
     (folder / "fake").mkdir()
     (folder / "fake/datasets.py").write_text(FAKE)
     monkeypatch.setenv("PYTHONPATH", str(folder / "fake"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     result = snakemake(folder, *run)
     assert result.returncode == 0, result.stdout
     manifest = json.loads((folder / "results/sources/huggingface/Birds.json").read_text())
