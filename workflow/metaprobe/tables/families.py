@@ -154,7 +154,7 @@ def mean_intervals(
     flat = error <= ROUNDING * np.abs(sums).max(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         studentised = (means - mean) / np.maximum(errors, NARROWEST * error)
-    high, low = np.quantile(studentised, [tail, 1 - tail], axis=0)
+        high, low = np.quantile(studentised, [tail, 1 - tail], axis=0)
     low, high = (np.where(flat, np.nan, mean - error * end)[0] for end in (low, high))
     return np.minimum(low, mean[0]), np.maximum(high, mean[0])
 
