@@ -1,5 +1,6 @@
 """A Gaussian belief about unknown accuracies: what is seen of one changes what is expected of the others."""
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -43,7 +44,7 @@ class Belief:
 
     def deviation(self, weights: Floats) -> float:
         """Return the standard deviation of a weighted sum of the unknowns."""
-        return float(np.sqrt(max(0.0, weights @ self.covariance @ weights)))
+        return math.sqrt(max(0.0, float(weights @ self.covariance @ weights)))
 
 
 def knowledge_gradient(

@@ -187,9 +187,10 @@ def _probe_model(
     candidates: Candidates, table: Table, weights: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return of each rung the shortfall, its deviation between tasks, and the variance of the rest."""
-    halves: Floats = 0.5 ** np.arange(len(RUNGS))
-    shortfall, common = SHORTFALL * halves, COMMON * halves
-    own: Floats = OWN**2 / np.array(RUNGS)
+    halves: Floats = np.power(0.5, np.arange(len(RUNGS), dtype=np.float64))
+    shortfall: Floats = SHORTFALL * halves
+    common: Floats = COMMON * halves
+    own: Floats = OWN**2 / np.array(RUNGS, dtype=np.float64)
     if not len(weights):
         return shortfall, common, own
     own_heads = map(candidates.of_backbone, range(len(candidates.backbones)))
