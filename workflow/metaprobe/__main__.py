@@ -3,10 +3,12 @@
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
+from metaprobe.recommend.advice.told import seconds_of
 
 OWN_CHECKOUT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
@@ -20,6 +22,7 @@ examples:
   metaprobe plan --configfile config/demo.yaml
   metaprobe status --config only_datasets=[MNIST,USPS] epochs=5
   metaprobe recommend ~/pictures/birds --cores 4
+  metaprobe advise ~/pictures/birds --budget 10min
 
 Exit codes: 0 the question is answered; 1 it cannot be, or the answer is bad (see the
 question's own --help); 2 the command is not understood."""
@@ -55,19 +58,32 @@ HELP = {
         "Describe the pictures in FOLDER, one folder per class, and rank the configurations for "
         "them by the finished experiments. Trains nothing.",
     ),
+    "advise": (
+        "which backbone and recipe for a data set of your own, within a time",
+        "Try backbones and recipes on the pictures in FOLDER, one folder per class, those first that "
+        "are expected to teach most per second, by finished experiments where there are any. A first "
+        "answer comes within a minute, the last when the time is up or nothing more is worth trying. "
+        "Stopped at any moment, the same command goes on.",
+    ),
 }
+
+ABOUT_FOLDER = ("recommend", "advise")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer one question; return the exit code."""
+    began = time.monotonic()
     options = parse(sys.argv[1:] if arguments is None else arguments)
+    options.began = began
     checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
     try:
         if checkout != OWN_CHECKOUT:
             become_that_of(checkout, options)
         options.configfile = [file.absolute() for file in options.configfile]
-        if options.question == "recommend":
+        if options.question in ABOUT_FOLDER:
             options.folder = options.folder.expanduser().absolute()
+        if options.question == "advise":
+            options.seconds = seconds_of(options.budget)
         os.chdir(options.directory)
         if not (checkout / "Snakefile").is_file():
             raise UserError(f"{checkout} is no checkout of metaprobe: change to one and ask there")
@@ -131,8 +147,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     questions = parser.add_subparsers(dest="question", required=True, metavar="QUESTION")
     for name, (short, long) in HELP.items():
         question = questions.add_parser(name, help=short, description=long, parents=[common])
-        if name == "recommend":
+        if name in ABOUT_FOLDER:
             question.add_argument("folder", type=Path, metavar="FOLDER")
+        if name == "advise":
+            question.add_argument(
+                "--budget",
+                default="10min",
+                metavar="TIME",
+                help="seconds, or with a unit: 90s, 10min, 1h; 10min by default",
+            )
         if name == "doctor":
             question.add_argument(
                 "--strict", action="store_true", help="end with 1 if a data set needs you"
@@ -198,10 +221,18 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     from metaprobe.operations.snakemake_coupling import merged_configuration
     from metaprobe.operations.workflow import read_workflow
 
-    merged = merged_configuration(checkout, options.configfile, options.config)
+    given = list(options.config)
+    if options.question in ABOUT_FOLDER:
+        given.append(f"new_dataset={options.folder}")
+    merged = merged_configuration(checkout, options.configfile, given)
     configuration, files, folders = merged
     flow = read_workflow(configuration, files, folders["results"], folders["logs"])
     print(*(f"note: {note}\n" for note in flow.run.notes), sep="", end="", file=sys.stderr)
+    if options.question == "advise":
+        from metaprobe.operations.advise import advise, command
+
+        run = command(checkout, options, options.folder)
+        return advise(flow, run, options.cores, options.seconds, options.began)
     if options.question == "status":
         return questions.status(flow)
     if options.question == "doctor":

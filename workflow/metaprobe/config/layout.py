@@ -17,6 +17,9 @@ PICTURES = "<results>/pictures/{dataset}.safetensors"
 DESCRIPTION = "<results>/descriptions/{dataset}.json"
 RESAMPLES = "<results>/resamples/{dataset}.json"
 SWEEP = "<results>/sweep/{dataset}/{architecture}.parquet"
+CLASSIFIER = "<results>/classifiers/{architecture}.safetensors"
+SCORES = "<results>/scores/{dataset}/{architecture}.json"
+ADVICE = "<results>/advice/{dataset}.json"
 RECOMMENDATION = "<results>/recommendations/{dataset}.json"
 
 # Rule -> what it writes, in the order of the work; the first of them lead to an experiment.

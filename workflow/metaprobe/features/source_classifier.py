@@ -50,8 +50,8 @@ def source_classifier(
         width, gflop = try_out(without_head(backbone, whole), size)
     except UserError as error:
         raise UserError(f"backbones/{architecture}: {error}") from None
-    if layer is not None and layer[0].shape[1] != width:
-        layer, reason = None, f"it takes {layer[0].shape[1]} numbers, and features have {width}"
+    if layer is not None and (taken := layer[0].shape[1]) != width:
+        layer, reason = None, f"it takes {taken} numbers, and features have {width}"
     facts = {
         "parameters": parameters,
         "gflop": gflop,
@@ -74,12 +74,13 @@ def _classifier(
     if backbone.layer is not None or backbone.pooling is not None:
         return None, "its features are not what its classifier takes"
     name, layer = last_linear(whole)
-    if hasattr(whole, "get_classifier"):
-        layer = whole.get_classifier()
+    of_timm: Any = getattr(whole, "get_classifier", None)
+    if of_timm is not None:
+        layer = of_timm()
     if not isinstance(layer, torch.nn.Linear):
         return None, "it has no linear layer as its only classifier"
-    weight = layer.weight
-    bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
+    weight: torch.Tensor = layer.weight
+    bias: torch.Tensor = torch.zeros(len(weight)) if layer.bias is None else layer.bias
     if isinstance(backbone, File) and weights == "imagenet":
         state = renamed(read_state(backbone.own_file), backbone.rename)
         if f"{name}.weight" not in state:

@@ -113,6 +113,14 @@ class Workflow:
         """Return the file of each data set of the tables."""
         return [pattern.format(dataset=task_id) for task_id in self.run.datasets]
 
+    def of_backbones(self, pattern: str) -> list[str]:
+        """Return the file of each data set of the tables and each backbone of the configurations."""
+        return [
+            pattern.format(dataset=task_id, architecture=name)
+            for task_id in self.run.datasets
+            for name in self.architectures
+        ]
+
     def describing(self, task_id: str) -> list[str]:
         """Return the features that a data set is described by."""
         names = self.described_by

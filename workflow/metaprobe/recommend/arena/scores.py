@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from metaprobe.core.files import Arrays
+from metaprobe.core.files import Arrays, read_arrays
 from metaprobe.core.randomness import generator
 from metaprobe.recommend.advice.probes import probe_curve, probe_order
 from metaprobe.recommend.transferability import METRICS, NEEDS_SOURCE
@@ -17,6 +17,25 @@ Floats = NDArray[np.float64]
 
 SUBSETS = 3  # random halves of the training images, for how much a ranking depends on the draw
 NOT_ENOUGH = 8  # images: with fewer in a half nothing is measured
+
+
+def score_on_files(features_path: str, classifier_path: str, *, seed: int) -> dict[str, Any]:
+    """Return what `score` returns for a file of features, with what was scored.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    arrays, extraction = read_arrays(features_path)
+    classifier, facts = read_arrays(classifier_path)
+    found = score(
+        arrays["train_features"],
+        arrays["train_labels"],
+        classifier,
+        task_id=extraction["task_id"],
+        seed=seed,
+    )
+    ids = ("task_id", "architecture", "subset_sha256", "features_sha256")
+    return {name: extraction[name] for name in ids} | found | {"classifier": facts}
 
 
 def score(
