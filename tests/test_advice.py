@@ -27,7 +27,10 @@ from metaprobe.recommend.advice.told import seconds_of
 BACKBONES, RECIPES = 6, 3
 CANDIDATES = Candidates(
     {
-        f"b{backbone}-r{recipe}": {"architecture": f"b{backbone}", "learning_rate": 0.1 * (recipe + 1)}
+        f"b{backbone}-r{recipe}": {
+            "architecture": f"b{backbone}",
+            "learning_rate": 0.1 * (recipe + 1),
+        }
         for backbone in range(BACKBONES)
         for recipe in range(RECIPES)
     },
@@ -150,9 +153,7 @@ def test_configuration_that_the_table_lacks_is_learned_from_its_like() -> None:
     tasks = planted(20, 10)
     accuracy = np.stack([one.accuracy for one in tasks])
     accuracy[:, CANDIDATES.configurations.index("b2-r2")] = np.nan
-    table = Table(
-        [one.family for one in tasks], accuracy, np.stack([one.probes for one in tasks])
-    )
+    table = Table([one.family for one in tasks], accuracy, np.stack([one.probes for one in tasks]))
     mean = learn(CANDIDATES, table).belief.mean
     of = {name: mean[number] for number, name in enumerate(CANDIDATES.configurations)}
     assert of["b2-r2"] > max(of["b0-r2"], of["b1-r2"], of["b3-r2"])
