@@ -36,4 +36,4 @@ def _reduced(features: Floats) -> Floats:
     if total <= 0:
         return scores[:, :1]
     kept = np.searchsorted(np.cumsum(variances / total), ENERGY, side="right") + 1
-    return scores[:, :kept]
+    return np.ascontiguousarray(scores[:, :kept])  # in memory as a whole: half the time of EM
