@@ -18,6 +18,13 @@ DESCRIPTION = "<results>/descriptions/{dataset}.json"
 RESAMPLES = "<results>/resamples/{dataset}.json"
 SWEEP = "<results>/sweep/{dataset}/{architecture}.parquet"
 RECOMMENDATION = "<results>/recommendations/{dataset}.json"
+ADVICE = "<results>/advice/{dataset}.json"
+MODEL = "<results>/models/{dataset}/{configuration}"
+# What a model is; the card is written last.
+MODEL_FILES = (
+    *("model.onnx", "model.safetensors", "network.py", "predict.py", "classes.json"),
+    *("card.md", "card.json"),
+)
 
 # Rule -> what it writes, in the order of the work; the first of them lead to an experiment.
 STAGES = {
