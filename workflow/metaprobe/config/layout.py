@@ -21,6 +21,13 @@ CLASSIFIER = "<results>/classifiers/{architecture}.safetensors"
 SCORES = "<results>/scores/{dataset}/{architecture}.json"
 ADVICE = "<results>/advice/{dataset}.json"
 RECOMMENDATION = "<results>/recommendations/{dataset}.json"
+ADVICE = "<results>/advice/{dataset}.json"
+MODEL = "<results>/models/{dataset}/{configuration}"
+# What a model is; the card is written last.
+MODEL_FILES = (
+    *("model.onnx", "model.safetensors", "network.py", "predict.py", "classes.json"),
+    *("card.md", "card.json"),
+)
 
 # Rule -> what it writes, in the order of the work; the first of them lead to an experiment.
 STAGES = {

@@ -58,6 +58,41 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(path: str | Path, last: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; move it to `path` if the block succeeds.
+
+    Files of other names that are in `path` stay. Where there are some, files are moved one by one, the
+    one called `last` at the end: where that is, everything is.
+
+    Raises:
+        UserError: the disk is full, or may not be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+            shutil.rmtree(left)
+        temporary.mkdir()
+        yield temporary
+        files = sorted(temporary.iterdir(), key=lambda one: (one.name == last, one.name))
+        for one in files:
+            with open(one, "rb") as file:
+                os.fsync(file.fileno())
+        check_not_superseded()
+        if not path.is_dir() or not any(path.iterdir()):
+            os.replace(temporary, path)
+            return
+        (path / last).unlink(missing_ok=True)
+        for one in files:
+            os.replace(one, path / one.name)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def cannot_write(path: str | Path, error: OSError) -> Exception:
     """The user's error for a disk that is full or may not be written to, or the error itself."""
     if error.errno in CLOSED:

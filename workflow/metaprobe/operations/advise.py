@@ -3,8 +3,8 @@
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,17 @@ from metaprobe.recommend.arena.reading import (
     probes_of,
 )
 
+Command = Callable[[str], list[str]]
+
 VALIDATION_IMAGES = 500  # where no configuration names a number
 SECONDS_TO_STOP = 5.0  # that a Snakemake needs
 
 
-def advise(flow: Workflow, snakemake: list[str], cores: int, budget: float, began: float) -> int:
+def advise(flow: Workflow, command: Command, cores: int, budget: float, began: float) -> int:
     """Search for an advice, print it, and write it as `advice/<task_id>.json`.
 
     Args:
-        snakemake: the command that runs this workflow for the new data set; what to make is added.
+        command: makes the command by which this workflow makes a file for the new data set.
         budget: seconds.
         began: when the command was given (`time.monotonic`).
 
@@ -68,7 +70,7 @@ def advise(flow: Workflow, snakemake: list[str], cores: int, budget: float, bega
         gflop={name: one["gflop"] for name, one in networks.items()},
         train_seconds={name: rate * bench.images for name, rate in train_seconds.items()},
         elsewhere=lambda configuration, deadline: _by_workflow(
-            flow, snakemake, configuration, deadline
+            flow, command, configuration, deadline
         ),
         progress=progress,
         say=_say,
@@ -181,7 +183,7 @@ def _table(flow: Workflow, candidates: Candidates) -> tuple[Table, dict[str, flo
 
 
 def _by_workflow(
-    flow: Workflow, snakemake: list[str], configuration: str, deadline: float
+    flow: Workflow, command: Command, configuration: str, deadline: float
 ) -> tuple[float, float]:
     """Let the workflow run an experiment of the new data set; see `live.Elsewhere`."""
     assert flow.new is not None
@@ -189,7 +191,7 @@ def _by_workflow(
     file = flow.path(fragment)
     start = time.monotonic()
     with subprocess.Popen(
-        [*snakemake, str(file)],
+        command(str(file)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -213,12 +215,3 @@ def _by_workflow(
             "validation_images: set validation_images: 500"
         )
     return float(accuracy), time.monotonic() - start
-
-
-def command(checkout: Path, options: Any, folder: Path) -> list[str]:
-    """Return the Snakemake command that makes files of the new data set."""
-    found = [sys.executable, "-m", "snakemake", "--cores", str(options.cores)]
-    found += ["--snakefile", str(checkout / "Snakefile")]
-    if options.configfile:
-        found += ["--configfile", *map(str, options.configfile)]
-    return [*found, "--config", *options.config, f"new_dataset={folder}", "--"]

@@ -1,5 +1,6 @@
 """What the jobs of a run need of this machine, seen before the first of them."""
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
@@ -29,11 +30,14 @@ except UserError:
 """
 
 
-def check_machine(flow: Workflow, jobs: Collection[Job], *, here: bool) -> None:
+def check_machine(
+    flow: Workflow, jobs: Collection[Job], *, here: bool, packages: bool = True
+) -> None:
     """See that the places and the device that these jobs use are there.
 
     Args:
         here: the jobs run on this machine, not on another of a cluster.
+        packages: they run in the environment that this runs in.
 
     Raises:
         UserError: one line for each that is not.
@@ -51,6 +55,8 @@ def check_machine(flow: Workflow, jobs: Collection[Job], *, here: bool) -> None:
         missing.append(str(error))
     if here and any(job.rule in ON_DEVICE for job in jobs):
         missing += _missing_device(flow.run.settings.device)
+    if packages and any(job.rule == "export_model" for job in jobs):
+        missing += _missing_packages()
     if missing:
         raise UserError("\n".join(dict.fromkeys(missing)))
 
@@ -68,6 +74,12 @@ def _missing_folders(flow: Workflow, jobs: Collection[Job]) -> Iterator[str]:
         root = flow.data / Path(entry.path or task_id).expanduser()
         if not root.is_dir():
             yield f"datasets/{task_id}: there is no folder {root}; put one folder per class there"
+
+
+def _missing_packages() -> Iterator[str]:
+    for name in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(name) is None:
+            yield f'export: {name} is not installed: pip install ".[export]"'
 
 
 def _missing_device(name: str) -> Iterator[str]:

@@ -82,11 +82,14 @@ class Reader:
         return self.contents[key]
 
 
-def find_outdated(flow: Workflow) -> dict[Path, str]:
+def find_outdated(flow: Workflow, *, tables: bool = True) -> dict[Path, str]:
     """Return why the files that disagree with the run, or with what they were made from, do so.
 
     What is made from such a file is not listed: Snakemake makes it again by itself. A file that is
     missing or cannot be read is left to the job that makes or reads it.
+
+    Args:
+        tables: look at the tables, too.
     """
     read = Reader(flow)
     found: dict[Path, str] = {}
@@ -97,7 +100,7 @@ def find_outdated(flow: Workflow) -> dict[Path, str]:
         elif reason := next(_differences(one, read), None):
             again.add(one.key)
             found[read.path(one.key)] = reason
-    if not any(key[0] == "fragment" for key in again):
+    if tables and not any(key[0] == "fragment" for key in again):
         found |= _other_experiments(flow, read)
     return found
 

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -362,12 +362,28 @@ class Workflow:
         """Return the recommendation for the new data set; end the program if there can be none."""
         if self.new is None:
             sys.exit("recommend for which? Add --config new_dataset=<folder of class folders>")
-        if not any((self.results / "metrics").glob("*/*.json")):
+        folders = (self.results / "metrics" / task_id for task_id in self.run.datasets)
+        if not any(next(folder.glob("*.json"), None) for folder in folders):
             sys.exit(
                 "recommend: there is no finished experiment to learn from yet: start the run first"
                 " (snakemake --cores 4)"
             )
         return layout.RECOMMENDATION.format(dataset=self.new)
+
+    def model(self) -> str:
+        """Return the card of the new data set's model; end the program if it is not said which."""
+        if self.new is None or len(self.run.configurations) != 1:
+            sys.exit(
+                "fit what? Add --config new_dataset=<folder of class folders>"
+                " only_configurations=[<one>], or ask metaprobe fit"
+            )
+        (name,) = self.run.configurations
+        folder = layout.MODEL.format(dataset=self.new, configuration=name)
+        return f"{folder}/{layout.MODEL_FILES[-1]}"
+
+    def alone(self) -> "Workflow":
+        """Return the run of the new data set alone, as if it were the only one of the tables."""
+        return replace(self, run=replace(self.run, datasets=self.run.new, new={}))
 
     @property
     def licences(self) -> dict[str, str]:
