@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from metaprobe.config import layout
 from metaprobe.config.backbones import weights_id
 from metaprobe.config.configurations import RECIPE_DEFAULTS
-from metaprobe.config.datasets import Entry, HuggingFace
+from metaprobe.config.datasets import Derived, Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
 from metaprobe.config.parts import VALIDATION, Parts, cached_parts, cut_of, parts_of
@@ -50,9 +50,15 @@ class Workflow:
         return Path(self.run.settings.data).expanduser()
 
     @cached_property
+    def used(self) -> dict[str, Entry]:
+        """The entries of the data sets of the tables, and of those that they are derived from."""
+        return self.run.datasets | self.run.parents
+
+    @cached_property
     def entries(self) -> dict[str, Entry]:
-        """The entries of all data sets, the new one among them."""
-        return self.run.datasets | self.run.new
+        """The entries of all data sets, the new one among them; derived ones after the others."""
+        everything = self.used | self.run.new
+        return dict(sorted(everything.items(), key=lambda item: isinstance(item[1], Derived)))
 
     @property
     def new(self) -> str | None:
@@ -131,6 +137,20 @@ class Workflow:
         architecture = self.run.configurations[configuration].architecture
         return layout.FEATURES.format(dataset=dataset, architecture=architecture)
 
+    def trained_on(self, dataset: str, configuration: str) -> list[str]:
+        """Return all features that the head of an experiment is trained and measured on."""
+        parts = self.parts_of(dataset, configuration)
+        return [self.features_of(dataset, configuration), *parts.validation, *parts.views]
+
+    def swept_on(self, dataset: str, architecture: str) -> list[str]:
+        """Return the same of a sweep."""
+        features = layout.FEATURES.format(dataset=dataset, architecture=architecture)
+        return [features, *self.validation_of_grid(dataset, architecture)]
+
+    def described_from(self, dataset: str) -> list[str]:
+        """Return what a data set is described from, beside its subset."""
+        return [layout.PICTURES.format(dataset=dataset), *self.describing(dataset)]
+
     def parts_of(self, dataset: str, configuration: str) -> Parts:
         """Return the features of validation images and of augmented views that an experiment has."""
         one = self.run.configurations[configuration]
@@ -167,6 +187,21 @@ class Workflow:
     def architecture_of(self, dataset: str, configuration: str) -> str:
         """Return the backbone of an experiment."""
         return self.run.configurations[configuration].architecture
+
+    def origin_of(self, dataset: str) -> str:
+        """Return the data set that one is derived from; itself, if it is not derived."""
+        entry = self.entries[dataset]
+        return entry.of if isinstance(entry, Derived) else dataset
+
+    @property
+    def derived_pattern(self) -> str:
+        """A pattern of the data sets that are derived from others."""
+        return _any_of(k for k, one in self.entries.items() if isinstance(one, Derived))
+
+    @property
+    def opened_pattern(self) -> str:
+        """A pattern of those whose pictures are read."""
+        return _any_of(k for k, one in self.entries.items() if not isinstance(one, Derived))
 
     @property
     def tuned_pattern(self) -> str:
@@ -214,6 +249,8 @@ class Workflow:
     def source_of(self, task_id: str) -> str | None:
         """Return what must be fetched for a data set; None for data the user has put there."""
         entry = self.entries[task_id]
+        if isinstance(entry, Derived):
+            return None
         brought = entry.partial or tree_of(task_id, entry, self.data)
         if isinstance(entry, HuggingFace):
             return None if brought or entry.local_folder else f"{layout.HUB}{task_id}"
@@ -275,33 +312,36 @@ class Workflow:
 
     def stages_of(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
         """Return the jobs that an experiment needs, first to last: (log, output)."""
-        names = {
-            "dataset": task_id,
-            "configuration": configuration,
-            "architecture": self.run.configurations[configuration].architecture,
-            "source": self.source_of(task_id) or "",
-        }
-        needless = {"download"} if not names["source"] else set()
-        needless |= {"fetch_weights"} if not self.receipt(names["architecture"]) else set()
-        stages: list[tuple[str, str]] = []
         tuned = self.run.configurations[configuration].trainable != "head"
-        for rule, output in layout.STAGES.items():
-            if rule == "train_head" and (needed := self._of_recipe(task_id, configuration)):
-                stages += needed
-            if rule == "train_head" and tuned:
-                patterns = layout.log_of("tune_blocks", output), output
-                log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
-                stages.append((log, made))
-            elif rule not in needless:
-                patterns = layout.log_of(rule, output), output
-                log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
-                stages.append((log, made))
-            if rule == layout.LAST_OF_EXPERIMENT:
-                break
-        return stages
+        names = {"dataset": task_id, "configuration": configuration}
+        training = {"tune_blocks" if tuned else "train_head": layout.HEAD}
+        own = training | {layout.LAST_OF_EXPERIMENT: layout.FRAGMENT}
+        tasks = dict.fromkeys([self.origin_of(task_id), task_id])
+        before = [job for one in tasks for job in self._before_training(one, configuration)]
+        return [*before, *(self._job(rule, output, names) for rule, output in own.items())]
+
+    def _job(self, rule: str, output: str, names: Mapping[str, str]) -> tuple[str, str]:
+        patterns = layout.log_of(rule, output), output
+        log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
+        return log, made
+
+    def _before_training(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
+        """Return the jobs whose files a training reads: (log, output)."""
+        architecture = self.run.configurations[configuration].architecture
+        derived, source = self.origin_of(task_id) != task_id, self.source_of(task_id)
+        names = {"dataset": task_id, "architecture": architecture, "source": source or ""}
+        needless = set() if source else {"download"}
+        needless |= set() if self.receipt(architecture) and not derived else {"fetch_weights"}
+        first = [rule for rule in layout.BEFORE_TRAINING if rule not in needless]
+        files = [(rule, layout.STAGES[rule]) for rule in first]
+        files += self._of_recipe(task_id, configuration)
+        return [
+            self._job(layout.OF_DERIVED.get(rule, rule) if derived else rule, file, names)
+            for rule, file in files
+        ]
 
     def _of_recipe(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
-        """Return the jobs of validation images, views and cached activations: (log, output)."""
+        """Return the rules and files of validation images, views and cached activations."""
         draws = self.validation_of(task_id, configuration)
         found = {"draw_validation": draws}
         if self.run.configurations[configuration].trainable != "head":
@@ -309,11 +349,7 @@ class Workflow:
         else:
             parts = self.parts_of(task_id, configuration)
             found["extract_part"] = [*parts.validation, *parts.views]
-        return [
-            (str(self.path(layout.log_of(rule, file))), str(self.path(file)))
-            for rule, files in found.items()
-            for file in files
-        ]
+        return [(rule, file) for rule, files in found.items() for file in files]
 
     @cached_property
     def stages(self) -> dict[Experiment, list[tuple[str, str]]]:
