@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metaprobe.core.errors import UserError
+from metaprobe.config.settings import Settings
+from metaprobe.core.durations import seconds_of
 from metaprobe.recommend.advice.belief import Belief, knowledge_gradient
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.lessons import Table, learn, no_table
@@ -22,7 +23,7 @@ from metaprobe.recommend.advice.replay import (
     replay,
     rungs_on,
 )
-from metaprobe.recommend.advice.told import seconds_of
+from pydantic import ValidationError
 
 BACKBONES, RECIPES = 6, 3
 CANDIDATES = Candidates(
@@ -279,10 +280,13 @@ def test_probes_of_a_small_data_set_end_with_all_of_it() -> None:
 def test_budget_is_read(text: str, seconds: float) -> None:
     """Ten minutes that are read as ten seconds."""
     assert seconds_of(text) == seconds
+    assert Settings(budget=text).budget == text
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-3min", "5", "1e9s", "inf", "10 parsecs", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-3min", "5", "1e9s", "inf", "10 parsecs", "nan", ".s"]
+)
 def test_budget_that_is_none_is_refused(text: str) -> None:
     """A budget that is no time, or too short for a single step, and a traceback for it."""
-    with pytest.raises(UserError, match="budget"):
-        seconds_of(text)
+    with pytest.raises(ValidationError, match="at least 10 seconds"):
+        Settings(budget=text)

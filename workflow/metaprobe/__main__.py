@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
-from metaprobe.recommend.advice.told import seconds_of
 
 OWN_CHECKOUT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
@@ -90,10 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if checkout != OWN_CHECKOUT:
             become_that_of(checkout, options)
         options.configfile = [file.absolute() for file in options.configfile]
-        if options.question in OF_FOLDERS:
+        if getattr(options, "folder", None) is not None:
             options.folder = options.folder.expanduser().absolute()
-        if options.question == "advise":
-            options.seconds = seconds_of(options.budget)
         os.chdir(options.directory)
         if not (checkout / "Snakefile").is_file():
             raise UserError(f"{checkout} is no checkout of metaprobe: change to one and ask there")
@@ -158,13 +155,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name, (short, long) in HELP.items():
         question = questions.add_parser(name, help=short, description=long, parents=[common])
         if name in OF_FOLDERS:
-            question.add_argument("folder", type=Path, metavar="FOLDER")
+            needed = None if name != "advise" else "?"  # else it is the setting new_dataset
+            question.add_argument("folder", type=Path, metavar="FOLDER", nargs=needed)
         if name == "advise":
             question.add_argument(
-                "--budget",
-                default="10min",
-                metavar="TIME",
-                help="seconds, or with a unit: 90s, 10min, 1h; 10min by default",
+                "--budget", metavar="TIME", help="seconds, or with a unit: 90s, 10min (default), 1h"
             )
         if name == "fit":
             which = question.add_mutually_exclusive_group()
@@ -240,8 +235,9 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     from metaprobe.operations.workflow import read_workflow
 
     given = list(options.config)
-    if options.question in OF_FOLDERS:
-        given.append(f"new_dataset={options.folder}")
+    if options.question == "advise":
+        given += [f"new_dataset={options.folder}"] if options.folder else []
+        given += [f"budget={options.budget}"] if options.budget else []
     merged = merged_configuration(checkout, options.configfile, given)
     configuration, files, folders = merged
     flow = read_workflow(configuration, files, folders["results"], folders["logs"])
@@ -249,10 +245,12 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     if options.question == "advise":
         from metaprobe.operations.advise import advise
 
+        options.folder = options.folder or configuration["new_dataset"]
+
         def command(target: str) -> list[str]:
             return snakemake_for(target, options, checkout)
 
-        return advise(flow, command, options.cores, options.seconds, options.began)
+        return advise(flow, command, options.cores, options.began)
     if options.question == "status":
         return questions.status(flow)
     if options.question == "doctor":

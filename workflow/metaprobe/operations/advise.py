@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from metaprobe.config import layout
+from metaprobe.core.durations import seconds_of
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (
     digest_json,
@@ -41,18 +42,19 @@ VALIDATION_IMAGES = 500  # where no configuration names a number
 SECONDS_TO_STOP = 5.0  # that a Snakemake needs
 
 
-def advise(flow: Workflow, command: Command, cores: int, budget: float, began: float) -> int:
+def advise(flow: Workflow, command: Command, cores: int, began: float) -> int:
     """Search for an advice, print it, and write it as `advice/<task_id>.json`.
 
     Args:
         command: makes the command by which this workflow makes a file for the new data set.
-        budget: seconds.
         began: when the command was given (`time.monotonic`).
 
     Raises:
         UserError: the folder is no data set, or no backbone can be had.
     """
-    assert flow.new is not None
+    if flow.new is None:
+        raise UserError("for which pictures? Name a folder of class folders")
+    budget = seconds_of(flow.run.settings.budget)
     folder = flow.results / "advice" / flow.new
     folder.mkdir(parents=True, exist_ok=True)
     bench = _workbench(flow, folder, cores)

@@ -37,28 +37,26 @@ class Progress:
 
     Attributes:
         steps: each with what was done, what was seen, and its seconds.
+        seconds: spent in all, from the moment the command was given.
         left_out: backbone -> why it cannot be had.
     """
 
     path: Path
     steps: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
     left_out: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float:
-        """Spent so far."""
-        return float(sum(step["seconds"] for step in self.steps))
 
     def read(self) -> None:
         """Take over what an earlier start has written."""
         if self.path.is_file():
             told = read_checked_json(self.path)
-            self.steps = told["steps"]
+            self.steps, self.seconds = told["steps"], told["seconds"]
 
-    def add(self, step: dict[str, Any]) -> None:
-        """Write one more step."""
-        self.steps.append(step)
-        write_checked_json(self.path, {"steps": self.steps})
+    def add(self, *steps: dict[str, Any], seconds: float) -> None:
+        """Write what was done, and the seconds spent in all."""
+        self.steps += steps
+        self.seconds = seconds
+        write_checked_json(self.path, {"steps": self.steps, "seconds": seconds})
 
 
 @dataclass
@@ -152,32 +150,42 @@ class Advisor:
         """
         before = self.progress.seconds
         deadline = began + budget - before
-        first = True
-        while True:
-            state = self.state()
-            remaining = deadline - time.monotonic()
-            step = self._first(state) if first else None
-            first = False
-            step = step or self.policy.next_step(state, self.prices(), remaining)
-            if step is None or remaining <= 0:
-                return
-            start = time.monotonic()
-            try:
-                told = self._take(step, deadline)
-            except OutOfTime:
-                self.say("the time is up")
-                return
-            except UserError as error:
-                name = self.candidates.backbones[step.backbone]
-                if not str(error).startswith(f"backbones/{name}: "):
-                    raise
-                self.progress.left_out[name] = str(error)
-                self.say(f"{name} is left out: {error}")
-                if len(self.progress.left_out) == len(self.candidates.backbones):
-                    raise UserError(f"no backbone can be had; the last: {error}") from None
-                continue
-            self.progress.add(told | {"seconds": time.monotonic() - start})
-            self.say(self.line(told, before + time.monotonic() - began, budget))
+
+        def spent() -> float:
+            return before + time.monotonic() - began
+
+        try:
+            while (step := self._next(deadline - time.monotonic())) is not None:
+                start = time.monotonic()
+                if (told := self._tried(step, deadline)) is None:
+                    continue
+                told["seconds"] = time.monotonic() - start
+                self.progress.add(told, seconds=spent())
+                self.say(self.line(told, spent(), budget))
+        except OutOfTime:
+            self.say("the time is up")
+        finally:
+            self.progress.add(seconds=spent())
+
+    def _next(self, remaining: float) -> Step | None:
+        if remaining <= 0:
+            return None
+        state = self.state()
+        return self._first(state) or self.policy.next_step(state, self.prices(), remaining)
+
+    def _tried(self, step: Step, deadline: float) -> dict[str, Any] | None:
+        """Return what a step has shown; None if its backbone cannot be had, and is left out from now on."""
+        try:
+            return self._take(step, deadline)
+        except UserError as error:
+            name = self.candidates.backbones[step.backbone]
+            if not str(error).startswith(f"backbones/{name}: "):
+                raise
+            self.progress.left_out[name] = str(error)
+            self.say(f"{name} is left out: {error}")
+            if len(self.progress.left_out) == len(self.candidates.backbones):
+                raise UserError(f"no backbone can be had; the last: {error}") from None
+            return None
 
     def _first(self, state: State) -> Step | None:
         """Return the first step of all: a probe of the backbone that is cheapest to try."""

@@ -3,32 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from metaprobe.core.errors import UserError
 from metaprobe.core.text_table import aligned
 
 SHOWN = 8
-UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
-SHORTEST = 10
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of a budget such as `10min`, `90s`, `1.5h` or `600`.
-
-    Raises:
-        UserError: it is none, or shorter than ten seconds.
-
-    >>> seconds_of("10min")
-    600.0
-    """
-    digits = text.strip().lower()
-    unit = digits.lstrip("0123456789.")
-    try:
-        found = float(digits[: len(digits) - len(unit)]) * UNITS[unit.strip() or "s"]
-    except (KeyError, ValueError):
-        raise UserError(f"budget: {text!r} is no time: write 10min, 90s or 1h") from None
-    if not SHORTEST <= found < float("inf"):
-        raise UserError(f"budget: {text}: at least {SHORTEST} seconds are needed")
-    return found
 
 
 def to_text(advice: Mapping[str, Any]) -> str:
