@@ -25,4 +25,5 @@ def coding_rate(features: Floats) -> float:
     """Return log det(identity + features' features / (N e)) / 2, by the smaller Gram matrix."""
     images, width = features.shape
     gram = features.T @ features if images > width else features @ features.T
-    return float(np.linalg.slogdet(np.eye(len(gram)) + gram / (images * DISTORTION))[1]) / 2
+    eigenvalues = np.maximum(np.linalg.eigvalsh(gram), 0)  # of features of any size, no log of 0
+    return float(np.log1p(eigenvalues / (images * DISTORTION)).sum()) / 2
