@@ -9,7 +9,15 @@ from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    model_serializer,
+    model_validator,
+)
 
 from metaprobe.config.model import DISTINCT, WHOLE, Integer, Model, Positive, contradiction, refusal
 from metaprobe.config.places import Address, Cell, FileInside, Inside, Place
@@ -120,6 +128,10 @@ class Derived(Entry):
                 f"is {self.of} itself: say classes, train_images, imbalance or label_noise"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_the_parents(self, written: SerializerFunctionWrapHandler) -> Arguments:
+        return {key: one for key, one in written(self).items() if key not in OF_PARENT}
 
     @property
     def derivation(self) -> Arguments:

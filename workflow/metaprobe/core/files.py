@@ -403,7 +403,7 @@ def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
 def _with_rows(path: str | Path, own: Arrays, of: Mapping[str, Any]) -> Arrays:
     other = Path(path).parent / of["file"]
     arrays, metadata = _open_arrays(other)
-    if metadata["sha256"] != of["sha256"]:
+    if metadata["sha256"] != of["sha256"] or "of" in metadata:
         raise broken(path, f"it has rows of another file than {other} is now")
     return select_rows(arrays, of["rows"], own)
 
