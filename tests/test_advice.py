@@ -13,7 +13,7 @@ from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.lessons import Table, learn, no_table
 from metaprobe.recommend.advice.policy import Policy, State, Step
 from metaprobe.recommend.advice.prices import Prices
-from metaprobe.recommend.advice.probes import RUNGS, probe, probe_curve, rungs_of
+from metaprobe.recommend.advice.probes import RUNGS, probe_curve, rungs_of
 from metaprobe.recommend.advice.replay import (
     ALONE,
     EVERYTHING,
@@ -239,29 +239,6 @@ def test_own_family_is_held_out() -> None:
     # Nothing can be seen for that budget, so the others' favourite is named, wrongly.
     favourite = CANDIDATES.configurations.index("b2-r2")
     assert names[odd[0].task_id] == pytest.approx(odd[0].accuracy[favourite], abs=0.021)
-
-
-def test_probe_is_leave_one_out_by_hand() -> None:
-    """A probe that sees the image that it is tested on: compared with N fits."""
-    rng = np.random.default_rng(1)
-    labels = np.arange(30) % 3
-    features = rng.normal(size=(30, 5)) + 2 * np.eye(5)[labels]
-    found = probe(features.astype(np.float32), labels)
-    best = 0.0
-    for penalty in 10.0 ** np.arange(1, -9, -0.75):
-        centred = features - features.mean(0)
-        scale = np.sqrt(np.square(centred).sum(1).mean())
-        inputs = np.column_stack([centred / scale, np.ones(30)])
-        shrink = np.diag([penalty * 30] * 5 + [0.0])
-        right = 0
-        for left in range(30):
-            kept = np.arange(30) != left
-            targets = np.eye(3)[labels]
-            gram = inputs[kept].T @ inputs[kept] + shrink
-            weights = np.linalg.solve(gram, inputs[kept].T @ targets[kept])
-            right += int(np.argmax(inputs[left] @ weights) == labels[left])
-        best = max(best, right / 30)
-    assert found == pytest.approx(best)
 
 
 def test_probes_of_a_small_data_set_end_with_all_of_it() -> None:

@@ -29,8 +29,8 @@ from metaprobe.recommend.transferability import COMBINED, METRICS, NEEDS_SOURCE
 from metaprobe.recommend.transferability.etran import etran
 from metaprobe.recommend.transferability.gaussian_mixture import posteriors
 from metaprobe.recommend.transferability.h_score import plain_h_score
-from metaprobe.recommend.transferability.linear_probe import PENALTIES
 from metaprobe.recommend.transferability.parc import probe_set
+from metaprobe.training.reference_heads import PENALTIES
 from scipy.stats import rankdata, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
@@ -172,18 +172,16 @@ def test_linear_probe_leaves_each_image_out(width: int) -> None:
     """An image that helps to classify itself: the probes fitted one by one, an image left out."""
     features, source, labels = arrays(24, width, classes=3)
     targets = np.eye(3)[labels]
-    spread = np.square(features - features.mean(axis=0)).sum() / width
-    best = math.inf
-    for penalty in PENALTIES:
-        predicted = np.empty_like(targets)
+    norm = np.square(features - features.mean(axis=0)).sum(axis=1).mean()
+    best = 0.0
+    for penalty in PENALTIES * len(labels) * norm:
+        right = 0
         for i in range(len(labels)):
             kept = np.arange(len(labels)) != i
-            ridge = Ridge(alpha=penalty * spread, solver="svd").fit(features[kept], targets[kept])
-            predicted[i] = ridge.predict(features[[i]])[0]
-        error = np.square(targets - predicted).sum()
-        if error < best:
-            best, expected = error, np.mean(predicted.argmax(axis=1) == labels)
-    assert METRICS["linear_probe"](features, source, labels) == pytest.approx(expected)
+            ridge = Ridge(alpha=penalty, solver="svd").fit(features[kept], targets[kept])
+            right += int(ridge.predict(features[[i]])[0].argmax() == labels[i])
+        best = max(best, right / len(labels))
+    assert METRICS["linear_probe"](features, source, labels) == pytest.approx(best)
 
 
 def test_etran_is_scaled_over_the_backbones() -> None:

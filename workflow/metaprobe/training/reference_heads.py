@@ -149,7 +149,7 @@ def _decomposed(features: Doubles) -> tuple[Doubles, Doubles, Doubles]:
     tall = features.shape[0] >= features.shape[1]
     gram = features.T @ features if tall else features @ features.T
     values, vectors = np.linalg.eigh(gram)
-    kept = values > values[-1] * 1e-12
+    kept = values > max(values[-1], np.finfo(np.float64).tiny) * 1e-12  # of equal features none
     singular, vectors = np.sqrt(values[kept]), vectors[:, kept]
     if tall:
         return features @ vectors / singular, singular, vectors.T

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaprobe.core.randomness import generator
-from metaprobe.training.reference_heads import leave_one_out
+from metaprobe.recommend.transferability.linear_probe import linear_probe
 
 # Images of a probe; each rung costs as much as all before it. Beyond, one may as well train.
 RUNGS = (64, 128, 256, 512, 1024)
@@ -21,19 +21,13 @@ def rungs_of(images: int) -> list[int]:
 
 
 def probe(features: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    """Return the share of N images that the N - 1 others classify correctly by least squares.
-
-    Exact leave-one-out (Golub, Heath and Wahba, Technometrics 21, 1979) with the best of a few
-    penalties; the same penalties for all backbones, so that its optimism is alike.
+    """Return the share of N images that the N - 1 others classify correctly: see `linear_probe`.
 
     Args:
         features: (N, D)
         labels: (N,)
     """
-    _, own = np.unique(labels, return_inverse=True)
-    if own.max(initial=0) == 0:
-        return 1.0
-    return leave_one_out(features.astype(np.float64), own, int(own.max()) + 1).accuracy
+    return linear_probe(features.astype(np.float64), None, labels)
 
 
 def probe_curve(

@@ -23,13 +23,13 @@ COLUMNS = (
     *("method", "budget", "tasks", "families", "seconds", "share_with_model"),
     *("regret_points", "regret_points_low", "regret_points_high"),
     *("behind_everything_points", "behind_low", "behind_high"),
-    *("within_one_point", "p_against_random"),
+    *("within_one_point", "p_against_random", "chosen_on"),
 )
 CLOSE = 1.0  # accuracy points
 
 
 def advice_rows(
-    candidates: Candidates, tasks: Sequence[Known], seed: int
+    candidates: Candidates, tasks: Sequence[Known], seed: int, *, chosen_on: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return a row per method and budget, with the keys `COLUMNS`; and one per task, method and budget.
 
@@ -37,6 +37,9 @@ def advice_rows(
     of them, the training of the configuration that is named included. `regret_points` is against the
     configuration that is best on the test images, `behind_everything_points` against the one that is
     chosen after everything was trained.
+
+    Args:
+        chosen_on: `validation` or `test`: the images that `chosen_by` of the tasks is of.
     """
     by_id = {one.task_id: one for one in tasks}
     found: dict[tuple[str, float], dict[str, Reached]] = {}
@@ -77,6 +80,7 @@ def advice_rows(
                     "p_against_random": None
                     if method == RANDOM
                     else sign_flip_p(regret - by_chance, families),
+                    "chosen_on": chosen_on,
                 }
             )
             details += [

@@ -18,7 +18,8 @@ def judge_run(finished: Finished, seed: int) -> dict[str, Any]:
     """Return the content of `arena.json`: `arena`, `advice`, `details`, `sentences` and `notes`."""
     entrants, targets = finished.entrants(), finished.targets()
     arena = judge(entrants, targets, seed)
-    advice, details = advice_rows(finished.candidates, finished.known(), seed)
+    chosen_on = "test" if finished.chosen_by is None else "validation"
+    advice, details = advice_rows(finished.candidates, finished.known(), seed, chosen_on=chosen_on)
     return {
         "arena": arena,
         "advice": advice,
