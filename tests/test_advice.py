@@ -188,13 +188,24 @@ def test_no_step_is_dearer_than_what_is_left() -> None:
 def test_backbone_that_cannot_be_had_is_never_tried() -> None:
     """A backbone whose weights cannot be fetched and that the search asks for again and again."""
     task = planted(1, 1)[0]
-    start = task.prices.start.copy()
-    start[5] = np.inf
-    own = np.where(CANDIDATES.backbone_of == 5, np.inf, task.prices.own)
-    prices = replace(task.prices, start=start, own=own)
-    step = policy().next_step(State(), prices, 1000.0)
-    assert step is not None
-    assert step.backbone != 5
+    without = replace(policy(), left_out=frozenset([5]))
+    state, spent = State(), 0.0
+    while (step := without.next_step(state, task.prices, 200 - spent)) is not None:
+        assert step.backbone != 5
+        state, spent = taken(without, step, state, task, spent)
+    assert not CANDIDATES.configurations[without.best(state)].startswith("b5")
+
+
+def taken(
+    policy: Policy, step: Step, state: State, task: Known, spent: float
+) -> tuple[State, float]:
+    spent += policy.price(step, state, task.prices)
+    if step.configuration is not None:
+        seen = float(task.chosen_by[step.configuration])
+        return state.with_training(step, task.prices.images, seen), spent
+    assert step.rung is not None
+    seen = float(task.probes[step.backbone, step.rung])
+    return state.with_probe(step, policy.rungs[step.rung], seen), spent
 
 
 def test_good_probe_moves_the_choice() -> None:

@@ -86,7 +86,9 @@ class Advisor:
         """How steps are chosen."""
         bench = self.workbench
         validation = len(bench.validation["indices"])
-        return Policy(self.lessons, rungs_of(bench.train_images), validation)
+        names = self.candidates.backbones
+        left_out = frozenset(map(names.index, self.progress.left_out))
+        return Policy(self.lessons, rungs_of(bench.train_images), validation, left_out)
 
     def state(self) -> State:
         """Return what was seen so far."""
@@ -117,7 +119,6 @@ class Advisor:
         starts = self.workbench.seconds_to_start
         usual = float(np.median(list(starts.values()))) if starts else SECONDS_TO_START
         start = np.array([starts.get(name, usual) for name in names])
-        start += np.array([np.inf if name in self.progress.left_out else 0.0 for name in names])
         spent = {
             one["configuration"]: one["training_seconds"]
             for one in self.progress.steps
@@ -137,8 +138,6 @@ class Advisor:
                 # Passes of all images for each epoch, forward and back; rather too much than too little.
                 epochs = self.candidates.hyperparameters[name].get("epochs", 3)
                 own[number] = 3 * epochs * image[backbone] * self.workbench.images
-            if names[backbone] in self.progress.left_out:
-                own[number] = np.inf
         return Prices(start, image, own, self.workbench.images)
 
     def run(self, budget: float, began: float) -> None:
@@ -191,9 +190,10 @@ class Advisor:
         """Return the first step of all: a probe of the backbone that is cheapest to try."""
         if state.probes or state.trained:
             return None
-        prices = self.prices()
-        cheapest = int(np.argmin(prices.start + prices.image * self.policy.rungs[0]))
-        return Step(cheapest, rung=0)
+        prices, policy = self.prices(), self.policy
+        price = prices.start + prices.image * policy.rungs[0]
+        price[list(policy.left_out)] = np.inf
+        return Step(int(np.argmin(price)), rung=0)
 
     def _take(self, step: Step, deadline: float) -> dict[str, Any]:
         name = self.candidates.backbones[step.backbone]
@@ -232,7 +232,9 @@ class Advisor:
         policy = self.policy
         belief = policy.belief(state)
         ids = self.candidates.configurations
-        ranked = np.argsort(-belief.mean[: len(ids)], kind="stable")
+        gone = np.isin(self.candidates.backbone_of, list(policy.left_out))
+        # What cannot be had comes last.
+        ranked = np.lexsort((-belief.mean[: len(ids)], gone))
         best = int(ranked[0])
 
         def told(number: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaprobe.recommend.advice.belief import Belief, knowledge_gradient
 from metaprobe.recommend.advice.lessons import Lessons
@@ -69,11 +70,13 @@ class Policy:
         lessons: what is believed before.
         rungs: numbers of images of the probes of this data set.
         validation_images: on which trained configurations are judged.
+        left_out: backbones that cannot be had.
     """
 
     lessons: Lessons
     rungs: list[int]
     validation_images: int
+    left_out: frozenset[int] = frozenset()
 
     def belief(self, state: State) -> Belief:
         """Return what is believed after all that was seen.
@@ -96,7 +99,8 @@ class Policy:
 
     def best(self, state: State) -> int:
         """Return the configuration of the highest expected accuracy, trained or not."""
-        return int(np.argmax(self.belief(state).mean[: len(self._configurations)]))
+        options = self._options()
+        return int(options[np.argmax(self.belief(state).mean[options])])
 
     def next_step(self, state: State, prices: Prices, remaining: float) -> Step | None:
         """Return the step that teaches most per second; None if none is worth it, or can be paid.
@@ -110,19 +114,19 @@ class Policy:
         steps = [
             step
             for step in (*self._probes(state), *self._trainings(state))
-            if self.price(step, state, prices) <= remaining
+            if step.backbone not in self.left_out and self.price(step, state, prices) <= remaining
         ]
         if not steps:
             return None
         weights = np.stack([self._weights(step) for step in steps])
         variances = np.array([self._variance(step, belief) for step in steps])
-        options = np.arange(len(self._configurations))
+        options = self._options()
         gains = knowledge_gradient(self._relative(belief), weights, variances, options)
         costs = np.array([self.price(step, state, prices) for step in steps])
         if (worth := gains >= WORTH).any():
             rates = np.where(worth, gains / np.maximum(costs, 1e-9), -1.0)
             return steps[int(np.argmax(rates))]
-        best = int(np.argmax(belief.mean[options]))
+        best = int(options[np.argmax(belief.mean[options])])
         return next((step for step in steps if step.configuration == best), None)
 
     def price(self, step: Step, state: State, prices: Prices) -> float:
@@ -136,6 +140,11 @@ class Policy:
     @property
     def _configurations(self) -> list[str]:
         return self.lessons.candidates.configurations
+
+    def _options(self) -> NDArray[np.int64]:
+        """Return the configurations whose backbone can be had."""
+        backbone_of = self.lessons.candidates.backbone_of
+        return np.flatnonzero(~np.isin(backbone_of, list(self.left_out)))
 
     def _probes(self, state: State) -> list[Step]:
         """Return the probes of more images than each backbone has had."""
@@ -171,7 +180,7 @@ class Policy:
             belief = belief.observe(weights, float(weights @ belief.mean), 0.0)
         return belief
 
-    def _weights(self, step: Step) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    def _weights(self, step: Step) -> NDArray[np.float64]:
         if step.configuration is not None:
             return self.lessons.own_weights(step.configuration)
         assert step.rung is not None
