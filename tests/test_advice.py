@@ -21,8 +21,8 @@ from metaprobe.recommend.advice.replay import (
     WITH_TABLE,
     Known,
     replay,
-    rungs_on,
 )
+from metaprobe.recommend.advice.table import rungs_on
 from pydantic import ValidationError
 
 BACKBONES, RECIPES = 6, 3

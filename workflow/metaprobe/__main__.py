@@ -245,7 +245,7 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     if options.question == "advise":
         from metaprobe.operations.advise import advise
 
-        options.folder = options.folder or configuration["new_dataset"]
+        options.folder = options.folder or configuration.get("new_dataset")
 
         def command(target: str) -> list[str]:
             return snakemake_for(target, options, checkout)

@@ -27,14 +27,14 @@ from metaprobe.operations.workflow import Workflow
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.lessons import Table, learn, no_table
 from metaprobe.recommend.advice.live import Advisor, Progress
-from metaprobe.recommend.advice.told import to_text
-from metaprobe.recommend.advice.workbench import OutOfTime, Settings, Workbench, set_up
-from metaprobe.recommend.arena.reading import (
+from metaprobe.recommend.advice.table import (
     as_matrix,
     families_of,
     hyperparameters_of,
     probes_of,
 )
+from metaprobe.recommend.advice.told import to_text
+from metaprobe.recommend.advice.workbench import OutOfTime, Settings, Workbench, set_up
 
 Command = Callable[[str], list[str]]
 

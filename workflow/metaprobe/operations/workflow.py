@@ -15,6 +15,7 @@ from metaprobe.config.datasets import Derived, Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
 from metaprobe.config.parts import VALIDATION, Parts, cached_parts, cut_of, parts_of
+from metaprobe.core.errors import UserError
 from metaprobe.data.new_dataset import declare
 from metaprobe.data.trees import tree_of
 from metaprobe.features.batchnorm import has_expectation
@@ -436,4 +437,12 @@ def read_workflow(
     Raises:
         UserError: one line per mistake in the configuration.
     """
-    return Workflow(load_run(config, files, declare), Path(results), Path(logs))
+    run = load_run(config, files, declare)
+    for name, entry in run.new.items():
+        if entry.classes > run.settings.train_images:
+            raise UserError(
+                f"new_dataset: {name} has {entry.classes} classes, but train_images: "
+                f"{run.settings.train_images} pictures are drawn to train on: set train_images to "
+                "several for each class, or leave classes out"
+            )
+    return Workflow(run, Path(results), Path(logs))

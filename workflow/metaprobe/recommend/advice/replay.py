@@ -11,7 +11,7 @@ from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.lessons import Lessons, Table, learn, no_table
 from metaprobe.recommend.advice.policy import Policy, State, Step, follow
 from metaprobe.recommend.advice.prices import Prices
-from metaprobe.recommend.advice.probes import RUNGS, rungs_of
+from metaprobe.recommend.advice.probes import rungs_of
 
 Floats = NDArray[np.float64]
 
@@ -169,11 +169,3 @@ def _cheapest(candidates: Candidates, task: Known) -> list[int]:
 def _largest(candidates: Candidates) -> list[int]:
     """Return the configurations by their backbone's parameters, most first; then as they are declared."""
     return [int(one) for one in np.argsort(-candidates.size, kind="stable")]
-
-
-def rungs_on(probes: dict[int, float], train_images: int) -> Floats:
-    """Return a task's probes by rung: (K,), NaN beyond its images."""
-    found = np.full(len(RUNGS), np.nan)
-    for number, images in enumerate(rungs_of(train_images)):
-        found[number] = probes.get(images, np.nan)
-    return found

@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaprobe.config.configurations import HYPERPARAMETERS
 from metaprobe.core.files import read_checked_json, read_parquet
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.prices import Prices
-from metaprobe.recommend.advice.probes import RUNGS
-from metaprobe.recommend.advice.replay import Known, rungs_on
+from metaprobe.recommend.advice.replay import Known
+from metaprobe.recommend.advice.table import (
+    as_matrix,
+    families_of,
+    hyperparameters_of,
+    rungs_on,
+)
 from metaprobe.recommend.arena.judgement import LISTS, Entrants, combined
-from metaprobe.recommend.arena.targets import Target, as_hyperparameters, targets_of
+from metaprobe.recommend.arena.targets import Target, targets_of
 from metaprobe.recommend.transferability import METRICS
 from metaprobe.tables.predictions import right_by_task
 
@@ -188,30 +192,6 @@ def _or(first: Floats, second: Floats) -> Floats:
     return found
 
 
-def families_of(experiments: pd.DataFrame) -> list[str]:
-    """Return the family of each task, in the order of the table; a task without one is its own."""
-    tasks = experiments.drop_duplicates("task_id")
-    return [family or task for task, family in zip(tasks.task_id, tasks.family, strict=True)]
-
-
-def hyperparameters_of(experiments: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return the hyperparameters in use of each configuration, in the order of the table."""
-    rows = experiments.drop_duplicates("configuration").set_index("configuration")
-    names = [name for name in HYPERPARAMETERS if name in rows]
-    found: dict[Any, Any] = rows[names].to_dict("index")
-    return {str(name): as_hyperparameters(row) for name, row in found.items()}
-
-
-def as_matrix(experiments: pd.DataFrame, column: str) -> Floats:
-    """Return a column as (T, C), in the order of the table; NaN where it has no such column."""
-    tasks = list(dict.fromkeys(experiments.task_id))
-    names = list(dict.fromkeys(experiments.configuration))
-    if column not in experiments:
-        return np.full((len(tasks), len(names)), np.nan)
-    found = experiments.pivot(index="task_id", columns="configuration", values=column)
-    return found.reindex(index=tasks, columns=names).to_numpy(dtype=np.float64)
-
-
 def read_finished(
     experiments: str | Path, predictions: str | Path, scores: Sequence[str | Path]
 ) -> Finished:
@@ -250,18 +230,3 @@ def probes_table(finished: Finished) -> pd.DataFrame:
         for images, accuracy in one["probes"].items()
     ]
     return pd.DataFrame(rows)
-
-
-def probes_of(table: pd.DataFrame, tasks: Sequence[str], backbones: Sequence[str]) -> Floats:
-    """Return probes by rung (T, B, K) of `probes.parquet`; NaN where there is none.
-
-    A task with fewer images than a rung has has none there.
-    """
-    found = np.full((len(tasks), len(backbones), len(RUNGS)), np.nan)
-    for ids, own in table.groupby(["task_id", "architecture"]):
-        task_id, name = map(str, ids)
-        if task_id in tasks and name in backbones:
-            curve = dict(zip(own.images.tolist(), own.leave_one_out_accuracy.tolist(), strict=True))
-            place = list(tasks).index(task_id), list(backbones).index(name)
-            found[place] = rungs_on(curve, max(curve))
-    return found

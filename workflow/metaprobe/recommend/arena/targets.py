@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,8 +113,3 @@ def _recipes(candidates: Candidates) -> Mapping[int, list[int]]:
 
 def _same(one: Target, other: Target) -> bool:
     return one.backbones == other.backbones and np.array_equal(one.accuracy, other.accuracy)
-
-
-def as_hyperparameters(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a row of experiments is in use: no NaN, no None."""
-    return {key: value for key, value in row.items() if value is not None and value == value}
