@@ -42,10 +42,9 @@ from metaprobe.data.dataset import draw_subset, open_dataset
 from metaprobe.data.readers import Dataset, Pool
 from metaprobe.data.subset import read_subset, read_validation
 from metaprobe.data.validation_images import draw_validation
-from metaprobe.derived.cached import ENOUGH_PICTURES, index_features, index_part, index_pictures
+from metaprobe.derived.derivation import derive, derive_validation, long_tail
+from metaprobe.derived.index import ENOUGH_PICTURES, index_features, index_part, index_pictures
 from metaprobe.derived.pictures import measure_derived
-from metaprobe.derived.subset import derive, long_tail
-from metaprobe.derived.validation import derive_validation
 from metaprobe.metafeatures.image_statistics import measure_pictures
 from metaprobe.operations.beforehand import check_machine
 from metaprobe.operations.outdated import find_outdated

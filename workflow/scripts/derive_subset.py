@@ -6,7 +6,7 @@ with logged(snakemake.log[0]):
     from metaprobe.config.datasets import parse_entry
     from metaprobe.core.files import write_json
     from metaprobe.data.subset import read_subset
-    from metaprobe.derived.subset import derive
+    from metaprobe.derived.derivation import derive
 
     entry, parent = parse_entry(snakemake.params.reading), read_subset(snakemake.input.parent)
     subset = derive(snakemake.wildcards.dataset, entry, parent)

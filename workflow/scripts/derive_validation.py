@@ -5,7 +5,7 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from metaprobe.core.files import write_json
     from metaprobe.data.subset import read_subset, read_validation
-    from metaprobe.derived.validation import derive_validation
+    from metaprobe.derived.derivation import derive_validation
 
     files = snakemake.input
     subset, parent = read_subset(files.subset), read_subset(files.parent)

@@ -3,7 +3,7 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.derived.cached import index_features
+    from metaprobe.derived.index import index_features
 
     index = index_features(snakemake.input.subset, snakemake.input.features)
     index.write(snakemake.output[0])

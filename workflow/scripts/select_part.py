@@ -3,7 +3,7 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.derived.cached import index_part
+    from metaprobe.derived.index import index_part
 
     drawn = (snakemake.input.get("validation") or [None])[0]
     index = index_part(snakemake.input.subset, snakemake.input.part, drawn)

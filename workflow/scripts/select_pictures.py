@@ -7,7 +7,7 @@ with logged(snakemake.log[0]):
 
     from metaprobe.core.files import write_arrays
     from metaprobe.data.dataset import entry_here
-    from metaprobe.derived.cached import index_pictures
+    from metaprobe.derived.index import index_pictures
     from metaprobe.derived.pictures import measure_derived
 
     config, params, files = snakemake.config, snakemake.params, snakemake.input

@@ -256,9 +256,11 @@ def _underivable(whole: Files) -> Iterator[Complaint]:
     for name in (whole.only_configurations or whole.configurations) if chosen else ():
         one = whole.configurations.get(name)
         if one and one.trainable != "head":
-            told = f"{one.trainable} needs pictures, and derived data sets such as {chosen[0]} have"
-            told += " cached features only: leave out the one or the others (only_configurations,"
-            yield ["configurations", name, "trainable"], f"{told} only_datasets)"
+            yield (
+                ["configurations", name, "trainable"],
+                f"{one.trainable} needs pictures, and derived data sets such as {chosen[0]} have cached"
+                " features only: leave out the one or the others (only_configurations, only_datasets)",
+            )
 
 
 def _named_backbones(whole: Files) -> Iterator[tuple[Keys, Sequence[str]]]:

@@ -13,7 +13,7 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import check_writable
 from metaprobe.data.subset import read_subset
 from metaprobe.data.trees import tree_of
-from metaprobe.derived.subset import derive
+from metaprobe.derived.derivation import derive
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.doctor import free_megabytes
 from metaprobe.operations.planning.activation_room import check_room, megabytes_of

@@ -171,9 +171,8 @@ def _derive_again(
     entry: Derived, task_id: str, parts: Sequence[str], parent: Path, folder: Path
 ) -> None:
     """Write the same of a derived data set, from the files of its parent in the folder `parent`."""
-    from metaprobe.derived.cached import index_features, index_part
-    from metaprobe.derived.subset import derive
-    from metaprobe.derived.validation import derive_validation
+    from metaprobe.derived.derivation import derive, derive_validation
+    from metaprobe.derived.index import index_features, index_part
 
     of, path = read_subset(parent / "subset.json"), folder / "subset.json"
     subset = derive(task_id, entry, of)
