@@ -9,7 +9,7 @@ import pytest
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_arrays, write_csv
 from metaprobe.tables.predictions import comparisons, write_predictions
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 IMAGES = 50
 
@@ -55,8 +55,15 @@ def test_each_pair_once_in_declared_order(tmp_path: Path) -> None:
         assert float(row["difference"]) == pytest.approx(a.mean() - b.mean(), rel=1e-5)
         assert float(row["low"]) < float(row["difference"]) < float(row["high"])
         a_only, b_only = int((a & ~b).sum()), int((b & ~a).sum())
-        expected = binomtest(a_only, a_only + b_only).pvalue
+        exact = binomtest(a_only, a_only + b_only).pvalue
+        middle = 0.5 if a_only == b_only else 1.0
+        expected = exact - middle * binom.pmf(a_only, a_only + b_only, 0.5)
         assert float(row["p"]) == pytest.approx(expected, rel=1e-5)
+    assert rows[-1]["holm_p"] == rows[-1]["p"]  # the only pair of its task
+    three = {float(row["p"]): float(row["holm_p"]) for row in rows[:3]}
+    smallest = min(three)
+    assert three[smallest] == pytest.approx(min(1, 3 * smallest), rel=1e-4)
+    assert three[max(three)] >= max(three)
 
 
 def test_replicates_count_together(tmp_path: Path) -> None:
@@ -67,7 +74,7 @@ def test_replicates_count_together(tmp_path: Path) -> None:
     (row,) = compared(tmp_path, {"A": {"all": predictions(always), "one": predictions(once)}})
     assert float(row["difference"]) == 0.75
     assert float(row["high"]) - float(row["low"]) > 0.05
-    assert float(row["p"]) == pytest.approx(2**-IMAGES * 2, rel=1e-5)
+    assert float(row["p"]) == pytest.approx(2**-IMAGES, rel=1e-5)
 
 
 @pytest.mark.parametrize("images", [IMAGES, IMAGES + 1])

@@ -183,6 +183,27 @@ def test_configurations_that_only_their_ids_tell_apart_stay_two(tmp_path) -> Non
     assert table.families == ("digits", "digits")
 
 
+def test_validation_counts_only_where_every_experiment_has_it(tmp_path) -> None:
+    """Configurations without validation images that lose each choice; tasks in another order."""
+    basic = pd.DataFrame({"task_id": ["A", "B"], "one": [1.0, 2.0]})
+    write_parquet(tmp_path / "basic.parquet", basic)
+    for values in ([0.5, 0.6, 0.7, 0.8], [0.5, None, 0.7, 0.8]):
+        ids = [(task, name) for task in "BA" for name in ("two", "one")]
+        made = [
+            fragment(*one, validation_accuracy=value)
+            for one, value in zip(ids, values, strict=True)
+        ]
+        write_parquet(tmp_path / "experiments.parquet", tables(made).experiments)
+        table = read_meta_table(tmp_path / "experiments.parquet", tmp_path / "basic.parquet")
+        assert table.tasks == ("B", "A")
+        if None in values:
+            assert table.chosen_on == "test"
+            assert table.chosen_by is table.accuracy
+        else:
+            assert table.chosen_on == "validation"
+            assert table.chosen_by.tolist() == [[0.5, 0.6], [0.7, 0.8]]
+
+
 def test_every_hyperparameter_is_a_coordinate() -> None:
     """One that is not among the columns of the target table left out of Metabu's space."""
     one = SIX["resnet18-plain"]

@@ -66,6 +66,20 @@ def test_expected_accuracy_is_the_weighted_mean_of_the_neighbours() -> None:
     assert [one["weight"] for one in found["neighbours"]] == pytest.approx(weights)
 
 
+def test_validation_images_choose_and_test_images_tell_what_to_expect() -> None:
+    """A best configuration named for the luck that it had on the test images."""
+    table = replace(small(), validation=small().accuracy[:, ::-1])
+    found = recommend("New", np.array([0.1]), table, method="nearest", neighbours=1)
+    assert found["configurations"][0]["configuration"] == NAMES[1]
+    assert found["configurations"][0]["expected_accuracy"] == pytest.approx(0.5)
+    assert found["neighbours"][0]["best_configuration"] == NAMES[1]
+    assert found["neighbours"][0]["best_accuracy"] == pytest.approx(0.5)
+    assert global_best(select_tasks(table, [0]), np.zeros(1)).scores.argmax() == 1
+    few = select_tasks(table, [2, 0])
+    assert few.validation is not None
+    assert few.validation[:, ::-1].tolist() == few.accuracy.tolist()
+
+
 def test_units_of_a_column_do_not_matter() -> None:
     """A column in large units that decides alone; or a constant one that divides by 0."""
     table = planted(0).table

@@ -50,6 +50,7 @@ def made(
     missing: Sequence[tuple[int, int]] = (),
     accuracy: Callable[[int, int], float] | None = None,
     name: Callable[[int], str] = "plain{}".format,
+    family: str | None = None,
     **changes: Any,
 ) -> Run:
     """A run of drawn accuracies, or of those that are given by task and configuration."""
@@ -62,7 +63,8 @@ def made(
         if (i, j) in missing:
             states[ids] = State("failed", "logs/train_head", "diverged at epoch 1, step 3")
         else:
-            found.append(fragment(*ids, accuracy(i, j) if accuracy else drawn))
+            own = {"family": family} if family else {}
+            found.append(fragment(*ids, accuracy(i, j) if accuracy else drawn, **own))
     parts = {"licences": {}, "validation": None, "evaluation": None, "machine": {}}
     return Run(states=states, tables=fragments.tables(found), **(parts | changes))
 
@@ -115,12 +117,14 @@ def test_names_are_text_wherever_they_stand() -> None:
     validation = {"checks": [check], "table": ATTACK, "rows": 1, "experiments": 1}
     evaluated = {"protocol": "task", "method": ATTACK, "regret_points": 1.0, "holm_p": 1.0}
     evaluated |= {"regret_points_low": 0.0, "regret_points_high": 2.0, "conclusion": ATTACK}
+    evaluated |= {"p": 0.5, "regret_above_floor_points": 0.5}
+    evaluated |= {"regret_above_floor_points_low": None, "regret_above_floor_points_high": None}
     run = Run(
         states={(ATTACK, ATTACK): State("done"), (ATTACK, "b"): State("failed", ATTACK, ATTACK)},
         tables=fragments.tables([one]),
         licences={ATTACK: ATTACK},
         validation=validation,
-        evaluation={"rows": [evaluated], "notes": [ATTACK]},
+        evaluation={"rows": [evaluated], "notes": [ATTACK], "noise_floor_points": {ATTACK: 0.5}},
         machine={ATTACK: ATTACK},
     )
     text = whole(run)
@@ -189,7 +193,25 @@ def test_a_better_configuration_is_told_apart() -> None:
     off = ~np.eye(3, dtype=bool)
     assert found.p[off] == pytest.approx(3 * 2 / 2**10)  # all ten signs the same; Holm: times three
     assert found.friedman_p is not None
-    assert found.friedman_p < 1e-4
+    assert found.friedman_p == 1e-4  # the observed order alone, of 10,000
+
+
+def test_relatives_count_as_one_family() -> None:
+    """Ten tasks on the same pictures told apart as if ten had been found to agree."""
+    run = made(
+        10, 3, accuracy=lambda task, name: (0.1, 0.9, 0.5)[name] + task / 100, family="alike"
+    )
+    found = compare(run)
+    assert (found.tasks, found.families, found.p, found.friedman_p) == (10, 1, None, None)
+    assert "here 1; at least 7 are needed to tell 3 configurations apart" in whole(run)
+
+
+def test_no_difference_is_said() -> None:
+    """A diagram full of bars that leaves it to the reader to see that nothing was found."""
+    rng = np.random.default_rng(1)
+    drawn = rng.normal(0.5, 0.1, (8, 3)).round(3)
+    run = made(8, 3, accuracy=lambda task, name: float(drawn[task, name]))
+    assert "there is no difference that this table can show" in whole(run)
 
 
 def test_long_names_that_begin_alike_stay_apart() -> None:
@@ -266,7 +288,8 @@ def test_whole_and_partial_report_are_of_one_making(tmp_path: Path) -> None:
         write_parquet(tmp_path / f"{name}.parquet", getattr(tables, name))
     for name in ("validation", "recommendation_evaluation"):
         write_checked_json(
-            tmp_path / f"{name}.json", {"checks": [], "rows": [], "notes": ["old news"]}
+            tmp_path / f"{name}.json",
+            {"checks": [], "rows": [], "notes": ["old news"], "noise_floor_points": {}},
         )
     stages = {
         (task, name): [("log", str(tmp_path / f"metrics/{task}/{name}.json"))] for task, name in ids

@@ -61,7 +61,7 @@ def test_thirty_rows_from_thirty_true_formats(tmp_path, monkeypatch) -> None:
         if CLASSES[row["task_id"]] <= 10:
             assert float(row["train_accuracy"]) > 1.5 / CLASSES[row["task_id"]], row
     fragment = json.loads((folder / "results/metrics/MNIST/resnet18-plain.json").read_text())
-    assert fragment["family"] == "digits"
+    assert fragment["family"] == "nist"
     assert fragment["partial"] is False
     fragment = json.loads(
         (folder / "results/metrics/STL10_Unlabeled/resnet18-plain.json").read_text()

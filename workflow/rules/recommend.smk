@@ -33,6 +33,7 @@ rule export_metabu:
 rule evaluate_recommenders:
     input:
         **TABLES,
+        predictions="<results>/predictions.parquet",
     output:
         table="<results>/recommendation_evaluation.csv",
         details="<results>/recommendation_evaluation.json",

@@ -1,38 +1,28 @@
-"""`recommendation_evaluation.csv`: every task is held out and ranked for from the others.
+"""Whether recommenders help: every task is held out and ranked for from the others.
 
 Two protocols: `task` holds out one task at a time; `family` also all tasks that share images with
-it, without which near-duplicates give the answer away.
+it, without which near-duplicates give the answer away. Whatever chooses does so by validation
+accuracies where all experiments have them; all is judged by test accuracies.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from metaprobe.core.randomness import generator
 from metaprobe.recommend.meta_table import Floats, MetaTable, select_tasks
 from metaprobe.recommend.recommenders import Recommender, global_best, logme, recommender
-from metaprobe.tables.statistics import FEWEST_TASKS, holm, wilcoxon
 
 PROTOCOLS = ("task", "family")
-METRICS = ("regret_points", "normalised_regret", "rank", "top1", "ndcg_at_3")
+ABOVE_FLOOR = "regret_above_floor_points"
+JUDGED = ("regret_points", "normalised_regret", "rank", "top1", "ndcg_at_3")
+METRICS = ("regret_points", ABOVE_FLOOR, *JUDGED[1:])
 SHUFFLES = 100
 BASELINE = "global_best"
 RANDOM = "random"
 PLACEBO = "nearest_shuffled"
-RESAMPLES = 10_000
-LEVEL = 0.95
-COLUMNS = (
-    "protocol",
-    "method",
-    "tasks",
-    *(f"{metric}{suffix}" for metric in METRICS for suffix in ("", "_low", "_high")),
-    "wilcoxon_p",
-    "holm_p",
-    "conclusion",
-)
+EXHAUSTIVE = "exhaustive"
 
 
 @dataclass(frozen=True)
@@ -43,6 +33,7 @@ class Outcome:
         tasks: (H,) those that could be held out.
         families: (H,).
         metrics: name → (H,), one of `METRICS` each.
+        configurations: that were ranked.
     """
 
     protocol: str
@@ -50,14 +41,21 @@ class Outcome:
     tasks: tuple[str, ...]
     families: tuple[str, ...]
     metrics: dict[str, Floats]
+    configurations: int
 
 
-def evaluate(table: MetaTable, *, method: str, neighbours: int, seed: int) -> list[Outcome]:
+def evaluate(
+    table: MetaTable, floors: Mapping[str, float], *, method: str, neighbours: int, seed: int
+) -> list[Outcome]:
     """Return outcomes of all methods and baselines under both protocols.
 
     `metabu` is costly and is evaluated only where it is the `method` of the run. LogME is left out
     of tables without its columns. The placebo is `nearest` with the rows of meta-features permuted
-    among the tasks, the mean of 100 permutations: it can be no better than the global best.
+    among the tasks, the mean of 100 permutations: it can be no better than chance. Where all
+    experiments have validation images, `exhaustive` runs everything and chooses by them.
+
+    Args:
+        floors: task id → its noise floor in accuracy points.
     """
     methods: dict[str, Recommender] = {
         "nearest": recommender("nearest", neighbours),
@@ -73,9 +71,21 @@ def evaluate(table: MetaTable, *, method: str, neighbours: int, seed: int) -> li
         splits = hold_out(table, protocol)
         judges = {name: _ranked_by(one, table) for name, one in methods.items()}
         judges[RANDOM] = lambda split: expect_at_random(table.accuracy[split[0]])
-        outcomes += [_outcome(table, protocol, name, splits, one) for name, one in judges.items()]
-        outcomes.append(_placebo(table, protocol, splits, methods["nearest"], seed))
+        if table.validation is not None:
+            judges[EXHAUSTIVE] = lambda split: judge(
+                table.chosen_by[split[0]], table.accuracy[split[0]]
+            )
+        found = [_outcome(table, protocol, name, splits, one) for name, one in judges.items()]
+        found.append(_placebo(table, protocol, splits, methods["nearest"], seed))
+        outcomes += [_above(one, floors) for one in found]
     return outcomes
+
+
+def _above(outcome: Outcome, floors: Mapping[str, float]) -> Outcome:
+    """The outcome with its regret above the noise floor."""
+    regret = outcome.metrics["regret_points"]
+    above = regret - np.array([floors[task] for task in outcome.tasks])
+    return replace(outcome, metrics=outcome.metrics | {ABOVE_FLOOR: above})
 
 
 Split = tuple[int, list[int]]
@@ -156,7 +166,8 @@ def _outcome(
         name,
         tuple(table.tasks[task] for task, _ in splits),
         tuple(table.families[task] for task, _ in splits),
-        {metric: np.array([one[metric] for one in found]) for metric in METRICS},
+        {metric: np.array([one[metric] for one in found]) for metric in JUDGED},
+        len(table.configurations),
     )
 
 
@@ -170,110 +181,6 @@ def _placebo(
         shuffled = replace(table, basic=table.basic[order])
         outcomes.append(_outcome(table, protocol, PLACEBO, splits, _ranked_by(method, shuffled)))
     means = {
-        metric: np.mean([one.metrics[metric] for one in outcomes], axis=0) for metric in METRICS
+        metric: np.mean([one.metrics[metric] for one in outcomes], axis=0) for metric in JUDGED
     }
     return replace(outcomes[0], metrics=means)
-
-
-def evaluation_rows(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, Any]]:
-    """Return one row per protocol and method, with the keys `COLUMNS`; none where no task can be held out.
-
-    `_low` and `_high` bound the 95 % interval of a mean: 10,000 bootstrap resamples of families,
-    as tasks of one family are not independent. `wilcoxon_p` compares the regret with that of the
-    global best across tasks, two-sided; `holm_p` allows for the comparisons of the protocol.
-    """
-    rows = []
-    for protocol in PROTOCOLS:
-        chosen = [one for one in outcomes if one.protocol == protocol and one.tasks]
-        baseline = {one.method: one for one in chosen}.get(BASELINE)
-        if baseline is None:
-            continue
-        p_values = {
-            one.method: wilcoxon(one.metrics["regret_points"], baseline.metrics["regret_points"])
-            for one in chosen
-            if one.method != BASELINE
-        }
-        adjusted = holm({k: p for k, p in p_values.items() if k not in (RANDOM, PLACEBO)})
-        for one in chosen:
-            p = adjusted.get(one.method, p_values.get(one.method))
-            rows.append(
-                {"protocol": protocol, "method": one.method, "tasks": len(one.tasks)}
-                | _means(one, seed)
-                | {
-                    "wilcoxon_p": p_values.get(one.method),
-                    "holm_p": adjusted.get(one.method),
-                    "conclusion": conclude(one, baseline, p),
-                }
-            )
-    return rows
-
-
-def conclude(outcome: Outcome, baseline: Outcome, p: float | None) -> str:
-    """Return whether a method's regret differs from that of the global best, in words."""
-    if p is None:
-        return "the global best itself"
-    if len(outcome.tasks) < FEWEST_TASKS:
-        return f"too few tasks to tell: {len(outcome.tasks)}, at least {FEWEST_TASKS} are needed"
-    gain = float(np.mean(baseline.metrics["regret_points"] - outcome.metrics["regret_points"]))
-    if p >= 1 - LEVEL or gain == 0:
-        return "no better than the global best"
-    word = "better" if gain > 0 else "worse"
-    return f"{word} than the global best by {abs(gain):.2f} accuracy points"
-
-
-def bootstrap_interval(
-    values: Floats, families: Sequence[str], rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the percentile interval of the mean of (H,) values, resampling whole families."""
-    names = sorted(set(families))
-    members = np.array([[family == name for family in families] for name in names])
-    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-    means = (draws @ (members @ values)) / (draws @ members.sum(axis=1))
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def _means(outcome: Outcome, seed: int) -> dict[str, float]:
-    cells: dict[str, float] = {}
-    for metric, values in outcome.metrics.items():
-        rng = generator(seed, "evaluation", "bootstrap")  # the same draws for all: they compare
-        low, high = bootstrap_interval(values, outcome.families, rng)
-        cells |= {metric: float(values.mean()), f"{metric}_low": low, f"{metric}_high": high}
-    return cells
-
-
-def notes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return what a reader must know of tables too small to be evaluated."""
-    held = {one.protocol: len(one.tasks) for one in outcomes}
-    return [
-        f"only {count} tasks can be held out by {protocol}: too few to say whether a recommendation "
-        f"helps; at least {FEWEST_TASKS} are needed"
-        for protocol, count in held.items()
-        if count < FEWEST_TASKS
-    ]
-
-
-def to_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return the table; means to four decimals."""
-    rounded = (
-        {key: round(one, 4) if isinstance(one, float) else one for key, one in row.items()}
-        for row in rows
-    )
-    return pd.DataFrame(rounded, columns=list(COLUMNS))
-
-
-def to_json(
-    outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]], *, neighbours: int
-) -> dict[str, Any]:
-    """Return everything: the rows at full precision, and each task's metrics under each method."""
-    return {
-        "neighbours": neighbours,
-        "notes": notes(outcomes),
-        "rows": list(rows),
-        "tasks": [
-            {"protocol": one.protocol, "method": one.method, "task_id": task_id, "family": family}
-            | {metric: float(one.metrics[metric][number]) for metric in METRICS}
-            for one in outcomes
-            for number, (task_id, family) in enumerate(zip(one.tasks, one.families, strict=True))
-        ],
-    }

@@ -23,9 +23,10 @@ class MetaTable:
         tasks: (T,) ids.
         families: (T,) tasks of one family share images; a task without one is its own.
         configurations: id → hyperparameters, C of them.
-        accuracy: (T, C) test accuracies as fractions.
+        accuracy: (T, C) test accuracies as fractions, by which every choice is judged.
         columns: (D,) names of the meta-features.
         basic: (T, D) the meta-features.
+        validation: (T, C) accuracies on validation images; None where an experiment has none.
     """
 
     tasks: tuple[str, ...]
@@ -34,6 +35,17 @@ class MetaTable:
     accuracy: Floats
     columns: tuple[str, ...]
     basic: Floats
+    validation: Floats | None = None
+
+    @property
+    def chosen_by(self) -> Floats:
+        """(T, C) what is learned from and chosen by: of validation images, if all have them."""
+        return self.accuracy if self.validation is None else self.validation
+
+    @property
+    def chosen_on(self) -> str:
+        """`test` or `validation`: of which images `chosen_by` is."""
+        return "test" if self.validation is None else "validation"
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ def select_tasks(table: MetaTable, chosen: Sequence[int] | NDArray[np.int64]) ->
         tasks=tuple(table.tasks[position] for position in positions),
         families=tuple(table.families[position] for position in positions),
         accuracy=table.accuracy[positions],
+        validation=None if table.validation is None else table.validation[positions],
         basic=table.basic[positions],
     )
 
@@ -89,7 +102,12 @@ def read_meta_table(experiments: str | Path, basic: str | Path) -> MetaTable:
     tasks = frame.drop_duplicates("task_id").set_index("task_id")
     configurations = frame.drop_duplicates("configuration").set_index("configuration")
     check_same_tasks(dict.fromkeys(tasks.index), rows, str(basic))
-    accuracy = frame.pivot(index="task_id", columns="configuration", values="test_accuracy")
+
+    def values(column: str) -> Floats:
+        found = frame.pivot(index="task_id", columns="configuration", values=column)
+        return found.loc[tasks.index, configurations.index].to_numpy(dtype=np.float64)
+
+    validated = frame["validation_accuracy"].notna().all()
     return MetaTable(
         tasks=tuple(tasks.index),
         families=tuple(tasks.family.fillna(dict(zip(tasks.index, tasks.index, strict=True)))),
@@ -97,7 +115,8 @@ def read_meta_table(experiments: str | Path, basic: str | Path) -> MetaTable:
             str(name): {key: row[key] for key in HYPERPARAMETERS}
             for name, row in configurations.to_dict("index").items()
         },
-        accuracy=accuracy.loc[tasks.index, configurations.index].to_numpy(),
+        accuracy=values("test_accuracy"),
+        validation=values("validation_accuracy") if validated else None,
         columns=columns,
         basic=np.array([rows[task_id] for task_id in tasks.index], dtype=np.float64),
     )

@@ -68,6 +68,7 @@ def recommend(
         for rank, position in enumerate(np.argsort(-advice.scores, kind="stable"), start=1)
     ]
     closest = np.lexsort((distances, -advice.weights))[:neighbours]
+    best = table.chosen_by.argmax(axis=1)
     coverage = judge_coverage(table, basic)
     return {
         "task_id": task_id,
@@ -80,8 +81,8 @@ def recommend(
                 "family": table.families[position],
                 "weight": float(advice.weights[position]),
                 "distance": float(distances[position]),
-                "best_configuration": names[int(np.argmax(table.accuracy[position]))],
-                "best_accuracy": float(table.accuracy[position].max()),
+                "best_configuration": names[best[position]],
+                "best_accuracy": float(table.accuracy[position, best[position]]),
             }
             for position in closest
         ],

@@ -6,6 +6,7 @@ function here and its name in `RECOMMENDERS` and in `config/settings.py`.
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,13 +44,13 @@ def nearest(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
         basic: (D,) the new task's meta-features.
     """
     weights = rank_weights(basic_distances(table, basic, CLIP), neighbours)
-    return Advice(weights @ standardise_accuracy(table.accuracy), weights)
+    return Advice(weights @ standardise_accuracy(table.chosen_by), weights)
 
 
 def global_best(table: MetaTable, basic: Floats) -> Advice:
     """Return the mean z-scored accuracy over all tasks: the same ranking for every new task."""
     weights = np.full(len(table.tasks), 1 / len(table.tasks))
-    return Advice(weights @ standardise_accuracy(table.accuracy), weights)
+    return Advice(weights @ standardise_accuracy(table.chosen_by), weights)
 
 
 def logme(table: MetaTable, basic: Floats) -> Advice:
@@ -78,6 +79,7 @@ def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
         UserError: Metabu is not installed, or it could not learn from these tables.
     """
     metabu_class = import_metabu()
+    table = replace(table, accuracy=table.chosen_by)
     form = target_form(table.configurations)
     points = clouds(table, form)
     if obstacle := next(obstacles(table, cost_matrix(points)), None):
@@ -96,7 +98,7 @@ def metabu(table: MetaTable, basic: Floats, neighbours: int) -> Advice:
         )
         distances = np.linalg.norm(learner.predict(known) - learner.predict(new), axis=1)
         weights += rank_weights(distances, neighbours) / len(METABU_SEEDS)
-    return Advice(weights @ standardise_accuracy(table.accuracy), weights)
+    return Advice(weights @ standardise_accuracy(table.chosen_by), weights)
 
 
 def import_metabu() -> Any:

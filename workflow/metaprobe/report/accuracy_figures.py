@@ -9,7 +9,7 @@ import numpy as np
 
 from metaprobe.report.data import Comparison, Run
 from metaprobe.report.style import STYLE, Figure, in_turn, labels, shortened, subplots, to_svg
-from metaprobe.tables.statistics import FEWEST_TASKS
+from metaprobe.tables.families import fewest_families
 
 SIGNS = {"done": "", "failed": "x", "missing": "·"}
 SHADES = {"missing": 0.0, "failed": 0.5, "done": 1.0}
@@ -112,7 +112,12 @@ def ranks(run: Run, comparison: Comparison) -> Figure:
         axes.set_yticks(y, names)
         axes.invert_yaxis()
         axes.set_xlabel("mean rank")
-        sentence += f"Fewer than {FEWEST_TASKS} tasks cannot tell configurations apart by a test."
+        needed = fewest_families(len(means) * (len(means) - 1) // 2)
+        if len(means) > 1:
+            sentence += (
+                f"A test counts whole families of related tasks, here {comparison.families}; at "
+                f"least {needed} are needed to tell {len(means)} configurations apart."
+            )
     else:
         import pandas as pd
         from scikit_posthocs import critical_difference_diagram
@@ -124,9 +129,13 @@ def ranks(run: Run, comparison: Comparison) -> Figure:
         if comparison.friedman_p is not None:
             sentence += f"Friedman's test that all are alike: p = {comparison.friedman_p:.2g}. "
         sentence += (
-            "Configurations joined by a bar are not told apart (Wilcoxon's signed-rank test, Holm's "
-            f"correction, 5 %); {together} of the others cannot be told from the first."
+            "Configurations joined by a bar are not told apart (signed ranks, the signs of a whole "
+            "family of tasks flipped together, Holm's correction, 5 %): "
         )
+        if (comparison.p >= 0.05).all():
+            sentence += "there is no difference that this table can show."
+        else:
+            sentence += f"{together} of the others cannot be told from the first."
     return Figure("ranks", "Ranks of the configurations", sentence, to_svg(figure))
 
 

@@ -1,6 +1,5 @@
 """The report's pictures of cost and of recommendations."""
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -67,14 +66,11 @@ def recommenders(rows: Sequence[Mapping[str, Any]]) -> Figure:
         own = {row["method"]: row for row in rows if row["protocol"] == protocol}
         there = [(i, own[name]) for i, name in enumerate(methods) if name in own]
         means = [row["regret_points"] for _, row in there]
-        ends = [
-            [max(0.0, row["regret_points"] - row["regret_points_low"]) for _, row in there],
-            [max(0.0, row["regret_points_high"] - row["regret_points"]) for _, row in there],
-        ]
+        ends = [[_distance(row, end) for _, row in there] for end in ("low", "high")]
         axes.errorbar(
             means,
             [i + 0.25 * shift for i, _ in there],
-            xerr=[[0 if math.isnan(end) else end for end in side] for side in ends],
+            xerr=ends,
             fmt="os"[shift],
             color=COLOURS[shift],
             label=PROTOCOLS[protocol],
@@ -82,7 +78,7 @@ def recommenders(rows: Sequence[Mapping[str, Any]]) -> Figure:
         )
     axes.set_yticks([i + 0.12 for i in range(len(methods))], [shortened(name) for name in methods])
     axes.invert_yaxis()
-    axes.set_xlabel("regret in accuracy points, mean and 95 % interval")
+    axes.set_xlabel("regret in accuracy points, mean and interval over families")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
     told = {
@@ -97,3 +93,9 @@ def recommenders(rows: Sequence[Mapping[str, Any]]) -> Figure:
         "choice every time. Against the global best: " + "; ".join(conclusions) + "."
     )
     return Figure("recommenders", "Does a recommendation help?", sentence, to_svg(figure))
+
+
+def _distance(row: Mapping[str, Any], end: str) -> float:
+    """Return how far an end of the interval is from the mean; 0 where there is no interval."""
+    found = row[f"regret_points_{end}"]
+    return 0.0 if found is None else abs(float(found) - float(row["regret_points"]))

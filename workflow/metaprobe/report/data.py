@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from metaprobe.core.files import read_checked_json
 from metaprobe.operations.status import State
 from metaprobe.tables.collect import Tables, read_tables, tables_of
-from metaprobe.tables.statistics import FEWEST_TASKS, holm, wilcoxon
+from metaprobe.tables.families import fewest_families, friedman_p, sign_flip_p, signed_ranks
+from metaprobe.tables.statistics import holm
 from metaprobe.training.fragment import Experiment, Fragment
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -77,6 +79,13 @@ class Run:
         """The tasks all of whose configurations are done."""
         return np.asarray(~np.isnan(self.accuracy).any(axis=1))
 
+    @cached_property
+    def families(self) -> list[str]:
+        """Of each task, which is its own where none is known."""
+        known = self.experiments.drop_duplicates("task_id").set_index("task_id").family
+        known = known.reindex(self.tasks)
+        return [str(one) for one in known.where(known.notna(), self.tasks)]
+
     def count(self, state: str) -> int:
         """Experiments in a state: `done`, `failed` or `missing`."""
         return sum(one.name == state for one in self.states.values())
@@ -84,44 +93,50 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ranks of configurations over tasks (Demšar, JMLR 7, 2006).
+    """Ranks of configurations over tasks (Demšar, JMLR 7, 2006), whose relatives count together.
 
     Attributes:
         mean_ranks: configuration -> mean rank over the whole tasks, best first.
         friedman_p: Friedman's test that all are alike; None where it cannot be had.
-        p: (configurations, configurations) in the order of `mean_ranks`, Wilcoxon's signed-rank test
-            with Holm's correction; None where there are too few tasks.
+        p: (configurations, configurations) in the order of `mean_ranks`, sign flips of families on
+            signed ranks, with Holm's correction; None where there are too few families.
+        families: of the whole tasks.
     """
 
     mean_ranks: dict[str, float]
     friedman_p: float | None
     p: NDArray[np.float64] | None
     tasks: int
+    families: int
 
 
 def compare(run: Run) -> Comparison:
     """Compare the configurations over the tasks on which all of them are done."""
-    from scipy.stats import friedmanchisquare, rankdata
+    from scipy.stats import rankdata
 
     tasks = int(run.whole_tasks.sum())
     if not tasks:
-        return Comparison({}, None, None, 0)
+        return Comparison({}, None, None, 0, 0)
     means = rankdata(-run.accuracy[run.whole_tasks], axis=1).mean(axis=0)
     order = np.argsort(means, kind="stable")
     mean_ranks = {run.configurations[i]: float(means[i]) for i in order}
     accuracy = run.accuracy[run.whole_tasks][:, order]
-    friedman_p = None
-    if len(order) > 2 and tasks > 1 and np.ptp(accuracy, axis=1).any():
-        friedman_p = float(friedmanchisquare(*accuracy.T).pvalue)
-    p = wilcoxon_holm(accuracy) if tasks >= FEWEST_TASKS and len(order) > 1 else None
-    return Comparison(mean_ranks, friedman_p, p, tasks)
+    families = list(compress(run.families, run.whole_tasks))
+    count, pairs = len(set(families)), len(order) * (len(order) - 1) // 2
+    overall = p = None
+    if len(order) > 2 and count > 1 and np.ptp(accuracy, axis=1).any():
+        overall = friedman_p(accuracy, families)
+    if pairs and count >= fewest_families(pairs):
+        p = pairwise_p(accuracy, families)
+    return Comparison(mean_ranks, overall, p, tasks, count)
 
 
-def wilcoxon_holm(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+def pairwise_p(accuracy: NDArray[np.float64], families: Sequence[str]) -> NDArray[np.float64]:
     """Return the adjusted p of each pair of columns of (tasks, configurations); 1 where they never differ."""
     count = accuracy.shape[1]
     pairs = [(i, j) for i in range(count) for j in range(i)]
-    found = holm({(i, j): wilcoxon(accuracy[:, i], accuracy[:, j]) for i, j in pairs})
+    apart = {(i, j): signed_ranks(accuracy[:, i] - accuracy[:, j]) for i, j in pairs}
+    found = holm({pair: sign_flip_p(ranks, families) for pair, ranks in apart.items()})
     p = np.ones((count, count))
     for (i, j), adjusted in found.items():
         p[i, j] = p[j, i] = adjusted

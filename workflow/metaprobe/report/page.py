@@ -52,6 +52,8 @@ def page(run: Run, pictures: Sequence[Figure]) -> str:
         validation=run.validation,
         findings=findings(run),
         notes=run.evaluation["notes"] if run.evaluation else [],
+        evaluated=run.evaluation["rows"] if run.evaluation else [],
+        floors=run.evaluation["noise_floor_points"] if run.evaluation else {},
     )
 
 

@@ -20,7 +20,7 @@ from metaprobe.core.files import (
     parquet_writer,
     read_arrays,
 )
-from metaprobe.tables.statistics import difference, sign_flip_p
+from metaprobe.tables.statistics import difference, holm, mid_p
 from metaprobe.training.fragment import Experiment
 
 SCHEMA = pa.schema(
@@ -35,8 +35,10 @@ SCHEMA = pa.schema(
         "probability_predicted": pa.float64(),
     }
 )
-COLUMNS = ("task_id", "configuration_a", "configuration_b", "difference", "low", "high", "p")
+IDS = ("task_id", "configuration_a", "configuration_b")
+COLUMNS = (*IDS, "difference", "low", "high", "p", "holm_p")
 SIGNIFICANT_DIGITS = 6
+Right = dict[str, NDArray[np.int64]]  # configuration → (N,)
 
 
 def write_predictions(
@@ -94,12 +96,25 @@ def comparisons(predictions_path: str | Path) -> pd.DataFrame:
     """Return a row per task and pair of its configurations, the earlier one first.
 
     Args:
-        predictions_path: what `write_predictions` wrote, a row group per task.
+        predictions_path: what `write_predictions` wrote.
 
     Raises:
         UserError: the file is damaged, or the predictions of a task are not of the same images.
     """
     rows = []
+    for task_id, right, replicates in right_by_task(predictions_path):
+        for first, second, *values in compare(right, replicates):
+            cells = (f"{value:.{SIGNIFICANT_DIGITS}g}" for value in values)
+            rows.append([task_id, first, second, *cells])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def right_by_task(predictions_path: str | Path) -> Iterator[tuple[str, Right, int]]:
+    """Yield task id, what `right_by_image` returns, and the number of replicates; one task at a time.
+
+    Raises:
+        UserError: the file is damaged, or the predictions of a task are not of the same images.
+    """
     check_parquet(predictions_path)
     with pq.ParquetFile(predictions_path) as file:
         for number in range(file.num_row_groups):
@@ -107,13 +122,10 @@ def comparisons(predictions_path: str | Path) -> pd.DataFrame:
             task_id = task["task_id"][0].as_py()
             if (right := right_by_image(task)) is None:
                 raise broken(predictions_path, f"configurations of {task_id} saw other images")
-            for first, second, *values in compare(*right):
-                cells = (f"{value:.{SIGNIFICANT_DIGITS}g}" for value in values)
-                rows.append([task_id, first, second, *cells])
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            yield task_id, *right
 
 
-def right_by_image(task: pa.Table) -> tuple[dict[str, NDArray[np.int64]], int] | None:
+def right_by_image(task: pa.Table) -> tuple[Right, int] | None:
     """Of each configuration how many of its R replicates classify each image correctly: (N,); and
     R. None if the rows are not of the same images, in one order.
     """
@@ -133,10 +145,16 @@ def right_by_image(task: pa.Table) -> tuple[dict[str, NDArray[np.int64]], int] |
 
 
 def compare(
-    right: dict[str, NDArray[np.int64]], replicates: int
-) -> Iterator[tuple[str, str, float, float, float, float]]:
-    """Each pair: its names, difference of accuracies, its 95 % interval, and p."""
-    for (first, by_first), (second, by_second) in itertools.combinations(right.items(), 2):
-        apart = by_first - by_second
-        low, high = difference(apart / replicates)
-        yield first, second, float(apart.mean()) / replicates, low, high, sign_flip_p(apart)
+    right: Right, replicates: int
+) -> Iterator[tuple[str, str, float, float, float, float, float]]:
+    """Each pair: its names, difference of accuracies, its 95 % interval, p, and p adjusted by Holm's
+    method for the number of pairs.
+    """
+    pairs = list(itertools.combinations(right, 2))
+    apart = {(first, second): right[first] - right[second] for first, second in pairs}
+    p_values = {pair: mid_p(differences) for pair, differences in apart.items()}
+    adjusted = holm(p_values)
+    for pair, differences in apart.items():
+        low, high = difference(differences / replicates)
+        mean = float(differences.mean()) / replicates
+        yield *pair, mean, low, high, p_values[pair], adjusted[pair]
