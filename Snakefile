@@ -4,7 +4,8 @@ from snakemake.utils import min_version
 
 min_version("9.25")
 
-ROOMS = "data features training tuning metafeatures tables recommend report"
+ROOMS = """data features derived training tuning metafeatures tables export recommend arena
+    report"""
 
 for room in f"common inputs {ROOMS} handlers".split():
 

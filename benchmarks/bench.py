@@ -19,7 +19,15 @@ from metaprobe.config.reading import read_strictly
 from metaprobe.features.backbones import preprocessing
 from metaprobe.features.facts import find_out
 
-from benchmarks import backbones, extraction, grid, heads, preparation, recipe_costs
+from benchmarks import (
+    backbones,
+    extraction,
+    grid,
+    heads,
+    preparation,
+    recipe_costs,
+    transferability,
+)
 
 ROUNDS = 2
 TRAIN, TEST, EPOCHS, CONFIGURATIONS = 5000, 1000, 3, 6
@@ -242,6 +250,7 @@ def main() -> None:
     print_card(rate, print_preparation(rates))
     recipe_costs.print_costs()
     milliseconds = print_heads()
+    transferability.print_transferability()
     grid_seconds = print_grid()
     print_hours(rates, limits, milliseconds, grid_seconds, seconds["literal"] / seconds["torch"])
 

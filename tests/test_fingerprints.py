@@ -12,6 +12,8 @@ WORKFLOW = Path(__file__).parent.parent / "workflow"
 STEPS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "subset_index": (("subset_index", "data.readers.stl10.read"), {}),
     "subset_index of PCAM": (("subset_index", "data.readers.pcam.read"), {}),
+    "derive_subset": (("derive_subset",), {}),
+    "select_features": (("select_features",), {}),
     "extract_features": (("extract_features", "data.readers.stl10.read"), {}),
     "train_head": (("train_head",), {"OPTIMIZERS": "Adam"}),
     "train_head of SGD": (("train_head",), {"OPTIMIZERS": "SGD"}),
@@ -108,15 +110,18 @@ def test_docstring_of_a_script_changes_nothing(code: Copy) -> None:
 ADAM = {"train_head", "sweep_heads"}
 HEADS = ADAM | {"train_head of SGD"}
 DRAWING = {"subset_index", "subset_index of PCAM"}
+DERIVED = {"derive_subset"}
 READING = DRAWING | {"extract_features"}
 
 EDITS = [
     ("core/randomness.py", '"shuffling"', '"mixing"', HEADS),
-    ("core/randomness.py", '"big"', '"little"', READING | HEADS | {"describe_dataset"}),
+    ("core/randomness.py", '"big"', '"little"', READING | HEADS | DERIVED | {"describe_dataset"}),
     ("training/heads.py", "1e-6", "1e-5", {"train_head", "train_head of SGD"}),
     ("training/optimizers.py", "0.9, 0.999, 1e-8", "0.9, 0.99, 1e-8", ADAM),
     ("training/optimizers.py", "self.velocity *= self.momentum", "pass", {"train_head of SGD"}),
-    ("data/subset.py", "np.argsort(-remainders", "np.argsort(remainders", DRAWING),
+    ("data/subset.py", "np.argsort(-remainders", "np.argsort(remainders", DRAWING | DERIVED),
+    ("derived/derivation.py", '"label noise"', '"noise"', DERIVED),
+    ("derived/index.py", '"features_cpu")', '"features")', {"select_features"}),
     ("data/readers/pcam.py", "def read(", "VALUE = 1\n\n\ndef read(", set()),
     ("data/readers/stl10.py", "rotate(90", "rotate(180", {"subset_index", "extract_features"}),
     ("metafeatures/logme.py", "1e-", "2e-", {"describe_dataset"}),

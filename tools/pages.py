@@ -170,10 +170,11 @@ def library_table() -> str:
 
 
 def own_key_table(models: Mapping[str, type[Model]], base: type[Model], told_by: str) -> str:
-    """Return the keys that not all models of a base have."""
+    """Return the keys that not all models of a base have, or that mean something else in some."""
     found: dict[tuple[str, ...], list[str]] = {}
     for name, model in models.items():
-        for key in model.fields().keys() - base.fields().keys():
+        changed = model.__annotations__.keys() & base.fields().keys() - {told_by}
+        for key in (model.fields().keys() - base.fields().keys()) | changed:
             found.setdefault(_key_row(model, key), []).append(name)
     rows = sorted((key, ", ".join(found[key, *rest]), *rest) for key, *rest in found)
     return markdown_table(("key", f"of {told_by}", "default", "allowed", "meaning"), rows)

@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import re
+import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +23,13 @@ examples:
   metaprobe plan --configfile config/demo.yaml
   metaprobe status --config only_datasets=[MNIST,USPS] epochs=5
   metaprobe recommend ~/pictures/birds --cores 4
+  metaprobe advise ~/pictures/birds --budget 10min
+  metaprobe fit ~/pictures/birds --configuration resnet18-plain
 
 Exit codes: 0 the question is answered; 1 it cannot be, or the answer is bad (see the
 question's own --help); 2 the command is not understood."""
+PROGRESS = re.compile(r"\d+ of \d+ jobs done")  # as `operations.progress.line` begins
+OF_FOLDERS = ("recommend", "advise", "fit")
 HELP = {
     "status": (
         "which experiments are done, failed (and why), or missing",
@@ -46,6 +53,13 @@ HELP = {
         "pictures on. Ends with 1 if a file was changed, or if a number differs by more than another "
         "machine may make it.",
     ),
+    "fit": (
+        "a model of a data set of your own, as ONNX, with a program that predicts",
+        "Train one configuration on the pictures in FOLDER, one folder per class, and write the whole "
+        "network into the results, below models/. Without --configuration and --advised: the one that "
+        "`metaprobe advise` has found for the folder, or else the one that `metaprobe recommend` has "
+        "ranked first.",
+    ),
     "partial": (
         "write a table and a report of what is finished now",
         "Write target_representations.partial.csv and report.partial.html into the results.",
@@ -55,18 +69,27 @@ HELP = {
         "Describe the pictures in FOLDER, one folder per class, and rank the configurations for "
         "them by the finished experiments. Trains nothing.",
     ),
+    "advise": (
+        "which backbone and recipe for a data set of your own, within a time",
+        "Try backbones and recipes on the pictures in FOLDER, one folder per class, those first that "
+        "are expected to teach most per second, by finished experiments where there are any. A first "
+        "answer comes within a minute, the last when the time is up or nothing more is worth trying. "
+        "Stopped at any moment, the same command goes on.",
+    ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer one question; return the exit code."""
+    began = time.monotonic()
     options = parse(sys.argv[1:] if arguments is None else arguments)
+    options.began = began
     checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
     try:
         if checkout != OWN_CHECKOUT:
             become_that_of(checkout, options)
         options.configfile = [file.absolute() for file in options.configfile]
-        if options.question == "recommend":
+        if getattr(options, "folder", None) is not None:
             options.folder = options.folder.expanduser().absolute()
         os.chdir(options.directory)
         if not (checkout / "Snakefile").is_file():
@@ -131,8 +154,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     questions = parser.add_subparsers(dest="question", required=True, metavar="QUESTION")
     for name, (short, long) in HELP.items():
         question = questions.add_parser(name, help=short, description=long, parents=[common])
-        if name == "recommend":
-            question.add_argument("folder", type=Path, metavar="FOLDER")
+        if name in OF_FOLDERS:
+            needed = None if name != "advise" else "?"  # else it is the setting new_dataset
+            question.add_argument("folder", type=Path, metavar="FOLDER", nargs=needed)
+        if name == "advise":
+            question.add_argument(
+                "--budget", metavar="TIME", help="seconds, or with a unit: 90s, 10min (default), 1h"
+            )
+        if name == "fit":
+            which = question.add_mutually_exclusive_group()
+            which.add_argument("--configuration", metavar="ID", help="the one to train")
+            which.add_argument(
+                "--advised", action="store_true", help="the one that `metaprobe advise` has found"
+            )
         if name == "doctor":
             question.add_argument(
                 "--strict", action="store_true", help="end with 1 if a data set needs you"
@@ -194,14 +228,29 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     """
     if options.question == "recommend":
         return recommend(options, checkout)
+    if options.question == "fit":
+        return fit(options, checkout)
     from metaprobe.operations import questions
     from metaprobe.operations.snakemake_coupling import merged_configuration
     from metaprobe.operations.workflow import read_workflow
 
-    merged = merged_configuration(checkout, options.configfile, options.config)
+    given = list(options.config)
+    if options.question == "advise":
+        given += [f"new_dataset={options.folder}"] if options.folder else []
+        given += [f"budget={options.budget}"] if options.budget else []
+    merged = merged_configuration(checkout, options.configfile, given)
     configuration, files, folders = merged
     flow = read_workflow(configuration, files, folders["results"], folders["logs"])
     print(*(f"note: {note}\n" for note in flow.run.notes), sep="", end="", file=sys.stderr)
+    if options.question == "advise":
+        from metaprobe.operations.advise import advise
+
+        options.folder = options.folder or configuration.get("new_dataset")
+
+        def command(target: str) -> list[str]:
+            return snakemake_for(target, options, checkout)
+
+        return advise(flow, command, options.cores, options.began)
     if options.question == "status":
         return questions.status(flow)
     if options.question == "doctor":
@@ -219,18 +268,47 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
 
 def recommend(options: argparse.Namespace, checkout: Path) -> int:
     """Let Snakemake compute a recommendation, and print that alone; all it says if it fails."""
-    import subprocess
-
-    command = [sys.executable, "-m", "snakemake", "recommend", "--cores", str(options.cores)]
-    command += ["--snakefile", str(checkout / "Snakefile")]
-    if options.configfile:
-        command += ["--configfile", *map(str, options.configfile)]
-    command += ["--config", *options.config, f"new_dataset={options.folder}"]
+    command = snakemake_for("recommend", options, checkout)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stderr, file=sys.stderr, end="")
     print(done.stdout.strip())
     return min(done.returncode, 1)
+
+
+def fit(options: argparse.Namespace, checkout: Path) -> int:
+    """Let Snakemake make a model, and print where it is; its lines of progress, and all if it fails."""
+    from metaprobe.operations.fitting import choose
+    from metaprobe.operations.snakemake_coupling import merged_configuration
+    from metaprobe.operations.workflow import read_workflow
+
+    overrides = [*options.config, f"new_dataset={options.folder}"]
+    configuration, files, folders = merged_configuration(checkout, options.configfile, overrides)
+    flow = read_workflow(configuration, files, folders["results"], folders["logs"])
+    declared = configuration["configurations"]
+    name, why = choose(flow, declared, options.configuration, advised=options.advised)
+    print(f"{flow.new}: {name}, {why}", flush=True)
+    command = snakemake_for("fit", options, checkout, f"only_configurations=[{name}]")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        said = []
+        for line in running.stderr or ():
+            said.append(line)
+            if PROGRESS.match(line):
+                print(line, file=sys.stderr, end="", flush=True)
+    if running.returncode:
+        print(*said, file=sys.stderr, sep="", end="")
+    return min(running.returncode, 1)
+
+
+def snakemake_for(
+    target: str, options: argparse.Namespace, checkout: Path, *overrides: str
+) -> list[str]:
+    """Return the command that makes a target for a folder."""
+    command = [sys.executable, "-m", "snakemake", target, "--cores", str(options.cores)]
+    command += ["--snakefile", str(checkout / "Snakefile")]
+    if options.configfile:
+        command += ["--configfile", *map(str, options.configfile)]
+    return [*command, "--config", *options.config, f"new_dataset={options.folder}", *overrides]
 
 
 if __name__ == "__main__":

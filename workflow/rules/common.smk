@@ -52,11 +52,29 @@ def reading_code(script, **chosen):
     """The fingerprint of a script that opens data sets, for each one's own reader and transform."""
 
     def code(wildcards):
-        entry = FLOW.entries[wildcards.dataset]
+        entry = FLOW.entries[FLOW.origin_of(wildcards.dataset)]
         reader = f"data.readers.{entry.kind}.read"
         return fingerprint(script, reader, TRANSFORMS=entry.transform, **chosen)
 
     return code
+
+
+def of_parent(pattern):
+    """A file of the data set that one is derived from."""
+    return lambda wildcards: pattern.format(
+        **{**wildcards, "dataset": FLOW.origin_of(wildcards.dataset)}
+    )
+
+
+def indexed(files):
+    """The files of the data set that one is derived from, of which those of its own are an index."""
+
+    def inputs(wildcards):
+        origin = FLOW.origin_of(wildcards.dataset)
+        own = origin == wildcards.dataset
+        return [] if own else files(**{**wildcards, "dataset": origin})
+
+    return inputs
 
 
 def own_weights(name):

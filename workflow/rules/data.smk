@@ -26,6 +26,8 @@ rule subset_index:
         "<logs>/subset_index/{dataset}.log",
     benchmark:
         "<logs>/subset_index/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=FLOW.opened_pattern,
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -51,6 +53,8 @@ rule draw_validation:
         "<logs>/draw_validation/{dataset}/{images}.log",
     benchmark:
         "<logs>/draw_validation/{dataset}/{images}.tsv"
+    wildcard_constraints:
+        dataset=FLOW.opened_pattern,
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -30,6 +30,8 @@ rule extract_part:
         "<logs>/extract_part/{dataset}/{architecture}/{part}.log",
     benchmark:
         "<logs>/extract_part/{dataset}/{architecture}/{part}.tsv"
+    wildcard_constraints:
+        dataset=FLOW.opened_pattern,
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -59,6 +61,8 @@ rule extract_features:
         "<logs>/extract_features/{dataset}/{architecture}.log",
     benchmark:
         "<logs>/extract_features/{dataset}/{architecture}.tsv"
+    wildcard_constraints:
+        dataset=FLOW.opened_pattern,
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -21,15 +21,18 @@ def check_cluster():
 def check_this_machine():
     """Stop before any job where this machine lacks what they need."""
     here = workflow.executor_plugin.name == "local"
+    own = snakemake_coupling.has_own_environments(workflow)
     jobs = snakemake_coupling.planned(workflow)[0].values()
     try:
-        check_machine(FLOW, jobs, here=here)
+        check_machine(FLOW, jobs, here=here, packages=not own)
     except UserError as error:
         sys.exit(str(error))
 
 
 def asked_for():
-    """How many experiments the run is for; none if it is for the sweep, or until an earlier rule."""
+    """How many experiments the run is for; none if for the sweep or a model, or until an earlier rule."""
+    if is_fit():
+        return 0
     return snakemake_coupling.asked_for(workflow, layout.LAST_OF_EXPERIMENT)
 
 

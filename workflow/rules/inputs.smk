@@ -15,6 +15,11 @@ def take_lock():
         sys.exit(str(error))
 
 
+def is_fit():
+    """Whether the run is for a model of the new data set, and for nothing else."""
+    return snakemake_coupling.target_rules(workflow) == ["fit"]
+
+
 TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
 TABLES_IN_ORDER += "check_table validate export_metabu".split()
 TABLES_IN_ORDER += "evaluate_recommenders report".split()
@@ -36,14 +41,16 @@ def compare_with_settings():
     if workflow.exec_mode.name != "DEFAULT":
         return
     snakemake_coupling.before_lock(workflow, take_lock)
-    if found := find_outdated(FLOW):
+    for_tables = not is_fit()
+    flow = FLOW if for_tables else FLOW.alone()
+    if found := find_outdated(flow, tables=for_tables):
         print(in_words(found), file=sys.stderr)
         snakemake_coupling.run_again(workflow, map(str, found))
     else:
-        made = [getattr(rules, name) for name in TABLES_IN_ORDER]
+        made = [getattr(rules, name) for name in TABLES_IN_ORDER if for_tables]
         steps = [([*one.output, one.benchmark], inputs_of(one)) for one in made]
         tables = [[[*map(FLOW.path, files)] for files in step] for step in steps]
-        restore_order(FLOW, tables, snakemake_coupling.has_record)
+        restore_order(flow, tables, snakemake_coupling.has_record)
 
 
 def manifest(wildcards):

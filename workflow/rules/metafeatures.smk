@@ -12,6 +12,8 @@ rule measure_pictures:
         "<logs>/measure_pictures/{dataset}.log",
     benchmark:
         "<logs>/measure_pictures/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=FLOW.opened_pattern,
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -31,6 +33,7 @@ rule describe_dataset:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
         features=lambda wildcards: FLOW.describing(wildcards.dataset),
+        indexed=indexed(FLOW.described_from),
     output:
         layout.DESCRIPTION,
     log:
@@ -74,6 +77,7 @@ rule describe_resamples:
         subset=layout.SUBSET,
         pictures=layout.PICTURES,
         features=lambda wildcards: FLOW.describing(wildcards.dataset),
+        indexed=indexed(FLOW.described_from),
     output:
         layout.RESAMPLES,
     log:

@@ -2,7 +2,7 @@
 
 from metaprobe.operations.snakemake_coupling import asked, hand_over
 
-QUESTIONS = ("status", "plan", "doctor", "verify", "partial")
+QUESTIONS = ("status", "plan", "doctor", "verify", "partial", "advise")
 
 if asked(workflow, QUESTIONS):
     hand_over(workflow, asked(workflow, QUESTIONS))

@@ -6,6 +6,7 @@ rule train_head:
         features=lambda wildcards: FLOW.features_of(**wildcards),
         validation=lambda wildcards: FLOW.parts_of(**wildcards).validation,
         views=lambda wildcards: FLOW.parts_of(**wildcards).views,
+        indexed=indexed(FLOW.trained_on),
     output:
         layout.HEAD,
     log:
@@ -62,6 +63,7 @@ rule sweep_heads:
     input:
         features=layout.FEATURES,
         validation=lambda wildcards: FLOW.validation_of_grid(**wildcards),
+        indexed=indexed(FLOW.swept_on),
     output:
         layout.SWEEP,
     log:

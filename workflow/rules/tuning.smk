@@ -16,6 +16,8 @@ rule cache_activations:
         "<logs>/cache_activations/{dataset}/{architecture}/{cut}/{part}.log",
     benchmark:
         "<logs>/cache_activations/{dataset}/{architecture}/{cut}/{part}.tsv"
+    wildcard_constraints:
+        dataset=FLOW.opened_pattern,
     conda:
         "../../envs/torch.yaml"
     threads: 1

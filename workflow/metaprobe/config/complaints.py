@@ -10,7 +10,7 @@ import yaml
 from pydantic_core import ErrorDetails
 
 from metaprobe.config.backbones import LIBRARIES, Backbone
-from metaprobe.config.datasets import KINDS, Entry
+from metaprobe.config.datasets import KINDS, LEAST_IMAGES, Derived, Entry
 from metaprobe.config.files import LONGEST_ID, SECTIONS, Files
 from metaprobe.config.model import Model
 from metaprobe.config.recipe import epochs_in_vain
@@ -204,6 +204,7 @@ def dangling(whole: Files) -> Iterator[Complaint]:
                 ["datasets", task_id, "source"],
                 f"{shown(entry.source)} is not declared in sources",
             )
+    yield from _underivable(whole)
     for keys, names in _named_backbones(whole):
         for name in names:
             if name not in whole.backbones:
@@ -230,6 +231,36 @@ def dangling(whole: Files) -> Iterator[Complaint]:
                     f"differs from {other} in capitals only, which some disks do not tell apart:"
                     " rename one",
                 )
+
+
+def _underivable(whole: Files) -> Iterator[Complaint]:
+    """Yield what of a derived data set is at odds with its parent, or with how the run trains."""
+    derived = {k: one for k, one in whole.datasets.items() if isinstance(one, Derived)}
+    for task_id, entry in derived.items():
+        place, parent = ["datasets", task_id], whole.datasets.get(entry.of)
+        if parent is None:
+            near = difflib.get_close_matches(entry.of, whole.datasets, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield [*place, "from"], f"{shown(entry.of)} is not declared in datasets{hint}"
+        elif isinstance(parent, Derived):
+            yield [*place, "from"], f"{entry.of} is derived itself, from {parent.of}"
+        else:
+            kept = len(entry.classes) if isinstance(entry.classes, list) else entry.classes
+            if (classes := kept or parent.classes) > parent.classes:
+                told = f"{classes} are more than the {parent.classes} of {entry.of}"
+                yield [*place, "classes"], told
+            if (entry.train_images or 10**12) < LEAST_IMAGES * classes:
+                told = f"{entry.train_images} are too few for {LEAST_IMAGES} of each of {classes}"
+                yield [*place, "train_images"], f"{told} classes"
+    chosen = [name for name in whole.only_datasets or whole.datasets if name in derived]
+    for name in (whole.only_configurations or whole.configurations) if chosen else ():
+        one = whole.configurations.get(name)
+        if one and one.trainable != "head":
+            yield (
+                ["configurations", name, "trainable"],
+                f"{one.trainable} needs pictures, and derived data sets such as {chosen[0]} have cached"
+                " features only: leave out the one or the others (only_configurations, only_datasets)",
+            )
 
 
 def _named_backbones(whole: Files) -> Iterator[tuple[Keys, Sequence[str]]]:

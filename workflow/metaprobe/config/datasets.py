@@ -1,6 +1,6 @@
 """A data set's entry, one model per kind, and the sources that files are downloaded from.
 
-A new kind is a model here, and a module of its name in `data/readers`.
+A new kind is a model here, and a module of its name in `data/readers`; but `derived` reads no files.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,27 @@ from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    model_serializer,
+    model_validator,
+)
 
 from metaprobe.config.model import DISTINCT, WHOLE, Integer, Model, Positive, contradiction, refusal
 from metaprobe.config.places import Address, Cell, FileInside, Inside, Place
 
 Sampling = Literal["random", "stratified"]
 Transform = Literal["grey", "colour"]
+OF_PARENT = (
+    *("images", "partial", "transform", "sampling", "skip_broken_images", "trees", "source"),
+    *("family", "licence"),
+)
+DERIVATION = ("from", "classes", "train_images", "imbalance", "label_noise")
+LEAST_IMAGES = 2  # of a class, to train on
 Arguments = dict[str, JsonValue]
 
 
@@ -72,6 +86,65 @@ class Entry(Model):
     """for people"""
     note: str | None = None
     """for people"""
+
+
+def _kept(value: object) -> object:
+    """A number of classes, or their names."""
+    if isinstance(value, list):
+        named = all(isinstance(one, str) for one in value) and len({*value}) == len(value) >= 2
+    else:
+        value = int(value) if isinstance(value, float) and value.is_integer() else value
+        named = isinstance(value, int) and not isinstance(value, bool) and value >= 2
+    if value is not None and not named:
+        raise refusal("2 or more, or a list of at least 2 names, each once")
+    return value
+
+
+class Derived(Entry):
+    """Some of the images of another data set, on the features that are there of them."""
+
+    kind: Literal["derived"]
+    of: str = Field(alias="from")
+    """the data set, itself not derived"""
+    classes: Annotated[int | list[str] | None, BeforeValidator(_kept)] = None  # type: ignore[assignment]
+    """how many of its classes are kept, drawn from those with enough images; or their names; absent:
+    all"""
+    train_images: Annotated[int, Field(ge=2 * LEAST_IMAGES, le=10**7), WHOLE] | None = None
+    """training images kept, at most: in proportion to the classes, at least 2 of each; absent: all
+    of its subset"""
+    imbalance: Annotated[float, Field(ge=1, le=10**6)] | None = None
+    """images of the largest class over those of the smallest, the others in geometric steps between;
+    which class is how large is drawn"""
+    label_noise: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """share of the training labels that are replaced by another class, each as likely; test labels stay"""
+
+    @model_validator(mode="after")
+    def _is_another_task(self) -> "Derived":
+        for name in OF_PARENT:
+            if name in self.model_fields_set:
+                raise contradiction(f"{name} is that of {self.of}: leave it out")
+        if len(self.derivation) == 1:
+            raise contradiction(
+                f"is {self.of} itself: say classes, train_images, imbalance or label_noise"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_the_parents(self, written: SerializerFunctionWrapHandler) -> Arguments:
+        return {key: one for key, one in written(self).items() if key not in OF_PARENT}
+
+    @property
+    def derivation(self) -> Arguments:
+        """What decides which images it has, under which labels, of the keys that it says."""
+        told = self.parameters(defaults=False)
+        return {key: told[key] for key in DERIVATION if key in told}
+
+    def completed(self, parent: Entry) -> "Derived":
+        """Return the entry with what is its parent's: transform, sampling, licence, and its family, of
+        which the parent's id is the name if it has none.
+        """
+        told = {name: getattr(parent, name) for name in ("transform", "sampling", "licence")}
+        return self.model_copy(update={**told, "family": parent.family or self.of})
 
 
 class Divided(Entry):

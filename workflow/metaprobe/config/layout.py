@@ -17,7 +17,16 @@ PICTURES = "<results>/pictures/{dataset}.safetensors"
 DESCRIPTION = "<results>/descriptions/{dataset}.json"
 RESAMPLES = "<results>/resamples/{dataset}.json"
 SWEEP = "<results>/sweep/{dataset}/{architecture}.parquet"
+CLASSIFIER = "<results>/classifiers/{architecture}.safetensors"
+SCORES = "<results>/scores/{dataset}/{architecture}.json"
 RECOMMENDATION = "<results>/recommendations/{dataset}.json"
+ADVICE = "<results>/advice/{dataset}.json"
+MODEL = "<results>/models/{dataset}/{configuration}"
+# What a model is; the card is written last.
+MODEL_FILES = (
+    *("model.onnx", "model.safetensors", "network.py", "predict.py", "classes.json"),
+    *("card.md", "card.json"),
+)
 
 # Rule -> what it writes, in the order of the work; the first of them lead to an experiment.
 STAGES = {
@@ -30,12 +39,22 @@ STAGES = {
     "measure_pictures": PICTURES,
     "describe_dataset": DESCRIPTION,
 }
+# What does the same for a derived data set, from the files of the one that it is derived from.
+OF_DERIVED = {
+    "subset_index": "derive_subset",
+    "draw_validation": "derive_validation",
+    "extract_features": "select_features",
+    "extract_part": "select_part",
+    "measure_pictures": "select_pictures",
+}
 # The same with what only some configurations need.
 WORK = (
-    *("download", "subset_index", "draw_validation", "fetch_weights", "extract_features"),
-    *("extract_part", "cache_activations", "train_head", "tune_blocks", "metrics_json"),
-    *("measure_pictures", "describe_dataset"),
+    *("download", "subset_index", "derive_subset", "draw_validation", "derive_validation"),
+    *("fetch_weights", "extract_features", "select_features", "extract_part", "select_part"),
+    *("cache_activations", "train_head", "tune_blocks", "metrics_json"),
+    *("measure_pictures", "select_pictures", "describe_dataset"),
 )
+BEFORE_TRAINING = ("download", "subset_index", "fetch_weights", "extract_features")
 LAST_OF_EXPERIMENT = "metrics_json"
 
 

@@ -18,7 +18,7 @@ from metaprobe.config.complaints import (
     shown,
 )
 from metaprobe.config.configurations import OF_RUN, Configuration, Grid
-from metaprobe.config.datasets import Entry, Source
+from metaprobe.config.datasets import Derived, Entry, Source
 from metaprobe.config.files import SECTIONS, Files
 from metaprobe.config.model import Model
 from metaprobe.config.reading import read_strictly
@@ -32,12 +32,14 @@ Declare = Callable[[str, Collection[str]], tuple[str, Entry]]
 class Run:
     """What is to be run: the selected entries, complete with defaults, in table order.
 
-    `new` is the data set that a configuration is to be recommended for; it is in no table. `notes`
+    `new` is the data set that a configuration is to be recommended for, and `parents` are those that
+    selected ones are derived from and that are not selected themselves; both are in no table. `notes`
     is what the user may not have meant.
     """
 
     settings: Settings
     datasets: dict[str, Entry]
+    parents: dict[str, Entry]
     new: dict[str, Entry]
     sources: dict[str, Source]
     backbones: dict[str, Backbone]
@@ -181,12 +183,16 @@ def _complete(whole: Files) -> Files:
 
 
 def _select(whole: Files, new: dict[str, Entry], notes: tuple[str, ...]) -> Run:
-    datasets = {name: whole.datasets[name] for name in whole.only_datasets or whole.datasets}
+    chosen = [*(whole.only_datasets or whole.datasets)]
+    datasets = {name: _whole(whole.datasets[name], whole) for name in chosen}
+    origins = [entry.of for entry in datasets.values() if isinstance(entry, Derived)]
+    parents = {name: whole.datasets[name] for name in origins if name not in datasets}
     names = whole.only_configurations or whole.configurations
-    used = {entry.source for entry in datasets.values()}
+    used = {entry.source for entry in (*datasets.values(), *parents.values())}
     return Run(
         Settings(**{name: getattr(whole, name) for name in Settings.model_fields}),
         datasets,
+        parents,
         new,
         {name: source for name, source in whole.sources.items() if name in used},
         whole.backbones,
@@ -194,3 +200,8 @@ def _select(whole: Files, new: dict[str, Entry], notes: tuple[str, ...]) -> Run:
         whole.grid,
         notes,
     )
+
+
+def _whole(entry: Entry, of: Files) -> Entry:
+    """Return the entry of a data set with what its parent says, if it has one."""
+    return entry.completed(of.datasets[entry.of]) if isinstance(entry, Derived) else entry

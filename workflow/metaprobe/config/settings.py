@@ -2,14 +2,39 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from metaprobe.config.configurations import EPOCHS
 from metaprobe.config.datasets import Sampling
-from metaprobe.config.model import DISTINCT, WHOLE, Model, UpTo10Million, UpTo1000, UpTo10000
+from metaprobe.config.model import (
+    DISTINCT,
+    WHOLE,
+    Model,
+    UpTo10Million,
+    UpTo1000,
+    UpTo10000,
+    refusal,
+)
 from metaprobe.config.places import OwnFolder, Place
+from metaprobe.core.durations import seconds_of
 
 Names = Annotated[list[str], Field(min_length=1), DISTINCT]
+
+
+SHORTEST = 10  # seconds: less is over before a picture is seen
+
+
+def _budget(value: object) -> str:
+    try:
+        seconds = seconds_of(str(value))
+    except ValueError:
+        seconds = 0.0
+    if not SHORTEST <= seconds < 1e9:
+        raise refusal(f"a time of at least {SHORTEST} seconds, as 90s, 10min or 1h")
+    return str(value)
+
+
+Budget = Annotated[str, BeforeValidator(_budget)]
 
 
 class PathVars(Model):
@@ -27,12 +52,15 @@ class Settings(Model):
     only_configurations: Names | None = None
     """configurations to run, in this order; absent: all"""
     new_dataset: Place | None = None
-    """a folder of class folders that `snakemake recommend --cores 2` ranks the configurations for;
-    it enters no table. See [docs/recommendation.md](../docs/recommendation.md)"""
+    """a folder of class folders that `snakemake recommend --cores 2` ranks the configurations for, and
+    `snakemake advise --cores 2` tries them on; it enters no table. See
+    [docs/recommendation.md](../docs/recommendation.md)"""
     recommender: Literal["nearest", "metabu", "logme", "global_best"] = "nearest"
     """how it ranks: `nearest` (by the nearest tasks), `metabu` (the same in the space that Metabu
     learns; must be installed), `logme` (architecture by LogME), `global_best` (by the mean over all
     tasks)"""
+    budget: Budget = "10min"
+    """time that `metaprobe advise` may take: seconds, or with a unit, as `90s`, `10min`, `1h`"""
     neighbours: UpTo10000 = 10
     """nearest tasks that a recommendation rests on; the l-th counts exp(-l)"""
     described_by: Names = Field(default=["ResNet18", "EfficientNetB0", "MobileNetV2"])

@@ -58,6 +58,41 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(path: str | Path, last: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; move it to `path` if the block succeeds.
+
+    Files of other names that are in `path` stay. Where there are some, files are moved one by one, the
+    one called `last` at the end: where that is, everything is.
+
+    Raises:
+        UserError: the disk is full, or may not be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+            shutil.rmtree(left)
+        temporary.mkdir()
+        yield temporary
+        files = sorted(temporary.iterdir(), key=lambda one: (one.name == last, one.name))
+        for one in files:
+            with open(one, "rb") as file:
+                os.fsync(file.fileno())
+        check_not_superseded()
+        if not path.is_dir() or not any(path.iterdir()):
+            os.replace(temporary, path)
+            return
+        (path / last).unlink(missing_ok=True)
+        for one in files:
+            os.replace(one, path / one.name)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def cannot_write(path: str | Path, error: OSError) -> Exception:
     """The user's error for a disk that is full or may not be written to, or the error itself."""
     if error.errno in CLOSED:
@@ -288,18 +323,44 @@ def digest_files(folder: str | Path, paths: Iterable[str | Path]) -> dict[str, s
     return {Path(path).relative_to(folder).as_posix(): digest_file(path) for path in paths}
 
 
-def write_arrays(path: str | Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
+def write_arrays(
+    path: str | Path, arrays: Arrays, facts: Mapping[str, Any], *, of: str | None = None
+) -> None:
     """Write named arrays and JSON `facts` about them as one safetensors file.
 
     The file carries a digest of both, which `read_arrays` checks.
+
+    Args:
+        of: see `write_rows`.
     """
     from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(facts, allow_nan=False)
-    metadata = {"facts": text, "sha256": digest_json([text, digest_arrays(arrays)])}
+    told = {"facts": text} if of is None else {"facts": text, "of": of}
+    metadata = told | {"sha256": digest_json([*told.values(), digest_arrays(arrays)])}
     with replacing(path) as temporary:
         temporary.write_bytes(save(arrays, metadata=metadata))
+
+
+def write_rows(
+    path: str | Path,
+    of: str | Path,
+    rows: Mapping[str, str],
+    arrays: Arrays,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write rows of the arrays of another file, `of`, without copying them: an index.
+
+    What `read_arrays` returns of it is all that the other file holds, of some arrays these rows only, and
+    `arrays` in place of those of the same names. Both files may be moved together.
+
+    Args:
+        rows: name of an array of the other file -> name in `arrays` of the indices of its rows.
+    """
+    other = os.path.relpath(of, Path(path).parent)
+    told = {"file": Path(other).as_posix(), "sha256": _metadata(of)["sha256"], "rows": rows}
+    write_arrays(path, arrays, facts, of=json.dumps(told))
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
@@ -308,35 +369,66 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, or is not what `write_arrays` writes.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
-    except FileNotFoundError:
-        raise missing(path) from None
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise broken(path, str(error)) from None
+    facts: dict[str, Any] = json.loads(_metadata(path)["facts"])
     return facts
 
 
-def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
-    """Read what `write_arrays` wrote: the arrays and the facts.
-
-    Raises:
-        UserError: the file is missing, truncated, or does not match its digest.
-    """
+def _metadata(path: str | Path) -> dict[str, str]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        text, expected = metadata["facts"], metadata["sha256"]
+            metadata: dict[str, str] = file.metadata() or {}
+            json.loads(metadata["facts"])
     except FileNotFoundError:
         raise missing(path) from None
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise broken(path, str(error)) from None
-    if digest_json([text, digest_arrays(arrays)]) != expected:
+    return metadata
+
+
+def read_arrays(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
+    """Read what `write_arrays` or `write_rows` wrote: the arrays and the facts.
+
+    Raises:
+        UserError: the file is missing, truncated, or does not match its digest, or it has rows of a
+            file that is no longer what it was.
+    """
+    arrays, metadata = _open_arrays(path)
+    if "of" in metadata:
+        arrays = _with_rows(path, arrays, json.loads(metadata["of"]))
+    return arrays, json.loads(metadata["facts"])
+
+
+def _with_rows(path: str | Path, own: Arrays, of: Mapping[str, Any]) -> Arrays:
+    other = Path(path).parent / of["file"]
+    arrays, metadata = _open_arrays(other)
+    if metadata["sha256"] != of["sha256"] or "of" in metadata:
+        raise broken(path, f"it has rows of another file than {other} is now")
+    return select_rows(arrays, of["rows"], own)
+
+
+def select_rows(arrays: Arrays, rows: Mapping[str, str], own: Arrays) -> Arrays:
+    """Return the arrays of a file that `write_rows` writes, given those of the other one."""
+    chosen = {name: arrays[name][own[index]] for name, index in rows.items()}
+    others = {name: array for name, array in own.items() if name not in rows.values()}
+    return {**arrays, **chosen, **others}
+
+
+def _open_arrays(path: str | Path) -> tuple[Arrays, dict[str, str]]:
+    """Return the arrays that a file holds itself, and its metadata, proved to be as they were written."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        told, expected = [metadata["facts"]], metadata["sha256"]
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise broken(path, str(error)) from None
+    told += [metadata["of"]] if "of" in metadata else []
+    if digest_json([*told, digest_arrays(arrays)]) != expected:
         raise broken(path, "its content does not match its digest")
-    return arrays, json.loads(text)
+    return arrays, metadata

@@ -148,14 +148,11 @@ def load_own(
     if options:
         options["transform_input"] = True
     network = _build(library, model, input_size, options)
-    renamed = {}
-    for key, value in state.items():
-        for pattern, replacement in rename.items():
-            key = re.sub(pattern, replacement, key)
-        renamed[key] = value
     own = network.state_dict()
     head = f"{last_linear(network)[0]}."
-    there = {key: value for key, value in renamed.items() if not key.startswith(head)}
+    there = {
+        key: value for key, value in renamed(state, rename).items() if not key.startswith(head)
+    }
     wanted = {key: value for key, value in own.items() if not key.startswith(head)}
     misfits = {
         "is missing": [key for key in wanted if key not in there and not _is_counter(key)],
@@ -172,6 +169,16 @@ def load_own(
         raise UserError(f"the state does not fit {library}'s {model}: {'; '.join(found)}")
     network.load_state_dict(own | there)
     return network
+
+
+def renamed(state: State, rename: Mapping[str, str]) -> dict[str, "torch.Tensor"]:
+    """Return a state dict whose keys are as the patterns, in order, turn them."""
+    found = {}
+    for key, value in state.items():
+        for pattern, replacement in rename.items():
+            key = re.sub(pattern, replacement, key)
+        found[key] = value
+    return found
 
 
 def _is_counter(key: str) -> bool:

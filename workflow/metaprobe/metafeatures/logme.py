@@ -11,7 +11,7 @@ GUARD = 1e-5
 Floats = NDArray[np.float64]
 
 
-def logme(features: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def logme(features: NDArray[np.float32] | Floats, labels: NDArray[np.int64]) -> float:
     """Return the mean over the classes of the maximised log evidence per image.
 
     Each class that has images is a regression of its 0/1 indicator on features (N, D), uncentred

@@ -53,6 +53,7 @@ def _steps(flow: Workflow) -> Iterator[Step]:
 def _made_with(key: Key) -> list[str]:
     pattern = PATTERNS[key[0]]
     rules = [RULES[pattern], *(["tune_blocks"] if key[0] == "head" else [])]
+    rules += [layout.OF_DERIVED[rule] for rule in rules if rule in layout.OF_DERIVED]
     benchmarks = [layout.log_of(rule, pattern).removesuffix(".log") + ".tsv" for rule in rules]
     return [*benchmarks, *([layout.PREDICTIONS] if key[0] == "fragment" else [])]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metaprobe.config.datasets import Entry
+from metaprobe.config.datasets import Derived, Entry
 from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.data.dataset import open_dataset, pool_metadata
@@ -41,8 +41,8 @@ def deepened(
     looked: list[Finding] = []
     unknown: dict[str, Digests] = {}
     for finding in findings:
-        if finding.state == "ready":
-            task_id, entry = finding.task_id, datasets[finding.task_id]
+        task_id, entry = finding.task_id, datasets[finding.task_id]
+        if finding.state == "ready" and not isinstance(entry, Derived):
             try:
                 dataset = open_dataset(task_id, entry, data)
             except UserError as error:

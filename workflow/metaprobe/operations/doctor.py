@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from metaprobe.config.datasets import Entry, HuggingFace, Source
+from metaprobe.config.datasets import Derived, Entry, HuggingFace, Source
 from metaprobe.config.layout import HUB
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_checked_json
@@ -117,6 +117,8 @@ def _state(
     states: dict[str, tuple[str, str]],
 ) -> tuple[str, str]:
     """Return state and detail; `states` keeps those of sources, which are looked at once."""
+    if isinstance(entry, Derived):
+        return "ready", f"images of {entry.of}"
     if missing_packages := list(_missing_packages(entry, sources)):
         return "broken", f"needs {' and '.join(missing_packages)}: pip install them"
     if tree := tree_of(task_id, entry, data):

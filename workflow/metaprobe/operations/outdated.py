@@ -8,11 +8,13 @@ it was made from. What disagrees is made again; what agrees is not.
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.config.configurations import RECIPE_DEFAULTS
+from metaprobe.config.datasets import Derived, Entry
 from metaprobe.config.parts import VALIDATION
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_facts, read_json
@@ -30,6 +32,14 @@ PATTERNS = {
     "fragment": layout.FRAGMENT,
     "description": layout.DESCRIPTION,
     "resamples": layout.RESAMPLES,
+}
+# What an index file of a derived data set says of the parent's file that it has rows of: the name there.
+FROM_PARENT = {
+    "subset": "sha256",
+    "validation": "sha256",
+    "features": "features_sha256",
+    "part": "features_sha256",
+    "pictures": "",
 }
 SHOWN = 3
 
@@ -82,11 +92,14 @@ class Reader:
         return self.contents[key]
 
 
-def find_outdated(flow: Workflow) -> dict[Path, str]:
+def find_outdated(flow: Workflow, *, tables: bool = True) -> dict[Path, str]:
     """Return why the files that disagree with the run, or with what they were made from, do so.
 
     What is made from such a file is not listed: Snakemake makes it again by itself. A file that is
     missing or cannot be read is left to the job that makes or reads it.
+
+    Args:
+        tables: look at the tables, too.
     """
     read = Reader(flow)
     found: dict[Path, str] = {}
@@ -97,48 +110,66 @@ def find_outdated(flow: Workflow) -> dict[Path, str]:
         elif reason := next(_differences(one, read), None):
             again.add(one.key)
             found[read.path(one.key)] = reason
-    if not any(key[0] == "fragment" for key in again):
+    if tables and not any(key[0] == "fragment" for key in again):
         found |= _other_experiments(flow, read)
     return found
 
 
 def comparisons(flow: Workflow) -> Iterator[Comparison]:
     """Yield what each file of a run must say, files after those that they are made from."""
-    settings, weights = flow.run.settings, flow.weights_ids
     for task_id, entry in flow.entries.items():
-        says = {"seed": settings.seed, "sampling": flow.sampling_of(task_id)}
-        subset, pictures = ("subset", task_id), ("pictures", task_id)
-        features = {name: ("features", task_id, name) for name in flow.extracted}
-        digests = {"subset_sha256": (subset, "sha256")}
-        yield Comparison(subset, [], says, {})
-        yield Comparison(pictures, [subset], {}, digests)
-        extracted = {"engine": settings.engine, "precision": settings.precision}
-        for name, key in features.items():
-            yield Comparison(key, [subset], {**extracted, "weights": weights[name]}, digests)
-        of_tables = task_id in flow.run.datasets
-        for name, part in flow.parts if of_tables else ():
-            kind, _, images = part.rpartition("-")
-            drawn = [("validation", task_id, images)] if kind == VALIDATION else []
-            for key in drawn:
-                yield Comparison(key, [subset], {}, digests)
-            of_part = {**extracted, "weights": weights[name]}
-            yield Comparison(("part", task_id, name, part), [subset, *drawn], of_part, digests)
-        for name, one in flow.run.configurations.items() if of_tables else ():
-            head, origin = ("head", task_id, name), features[one.architecture]
-            trained = {"seed": settings.seed, "replicates": settings.replicates}
-            made_from = {"features_sha256": (origin, "features_sha256")}
-            parts: list[Key] = [("part", task_id, *part) for part in flow.parts_named(name)]
-            told = RECIPE_DEFAULTS | flow.hyperparameters[name] | trained
-            yield Comparison(head, [origin, *parts], told, made_from)
-            measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
-            after = [subset, origin, *parts, head]
-            yield Comparison(("fragment", task_id, name), after, measured, digests)
-        named = {name: weights[name] for name in flow.described_by}
-        described = {**says, "weights": named}
-        after = [subset, pictures, *(features[name] for name in flow.described_by)]
-        yield Comparison(("description", task_id), after, described, digests)
-        resampled = {**described, "rows": settings.bootstrap_resamples}
-        yield Comparison(("resamples", task_id), after, resampled, digests)
+        of_task = _comparisons_of(flow, task_id, entry)
+        if isinstance(entry, Derived):
+            yield from map(partial(_with_parent, entry), of_task)
+        else:
+            yield from of_task
+
+
+def _with_parent(entry: Derived, one: Comparison) -> Comparison:
+    """Return what a file of a derived data set must say: also what its parent's file of this kind is."""
+    kind, _, *others = one.key
+    if kind not in FROM_PARENT:
+        return one
+    parent = (kind, entry.of, *others)
+    origin = {"parent_sha256": (parent, FROM_PARENT[kind])} if FROM_PARENT[kind] else {}
+    says = {**one.says, "derivation": entry.derivation} if kind == "subset" else one.says
+    return Comparison(one.key, [*one.after, parent], says, {**one.digests, **origin})
+
+
+def _comparisons_of(flow: Workflow, task_id: str, entry: Entry) -> Iterator[Comparison]:
+    settings, weights = flow.run.settings, flow.weights_ids
+    says = {"seed": settings.seed, "sampling": flow.sampling_of(task_id)}
+    subset, pictures = ("subset", task_id), ("pictures", task_id)
+    features = {name: ("features", task_id, name) for name in flow.extracted}
+    digests = {"subset_sha256": (subset, "sha256")}
+    yield Comparison(subset, [], {**says, "derivation": None}, {})
+    yield Comparison(pictures, [subset], {}, digests)
+    extracted = {"engine": settings.engine, "precision": settings.precision}
+    for name, key in features.items():
+        yield Comparison(key, [subset], {**extracted, "weights": weights[name]}, digests)
+    for name, part in flow.parts if task_id in flow.used else ():
+        kind, _, images = part.rpartition("-")
+        drawn = [("validation", task_id, images)] if kind == VALIDATION else []
+        for key in drawn:
+            yield Comparison(key, [subset], {}, digests)
+        of_part = {**extracted, "weights": weights[name]}
+        yield Comparison(("part", task_id, name, part), [subset, *drawn], of_part, digests)
+    for name, one in flow.run.configurations.items() if task_id in flow.run.datasets else ():
+        head, origin = ("head", task_id, name), features[one.architecture]
+        trained = {"seed": settings.seed, "replicates": settings.replicates}
+        made_from = {"features_sha256": (origin, "features_sha256")}
+        parts: list[Key] = [("part", task_id, *part) for part in flow.parts_named(name)]
+        told = RECIPE_DEFAULTS | flow.hyperparameters[name] | trained
+        yield Comparison(head, [origin, *parts], told, made_from)
+        measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
+        after = [subset, origin, *parts, head]
+        yield Comparison(("fragment", task_id, name), after, measured, digests)
+    named = {name: weights[name] for name in flow.described_by}
+    described = {**says, "weights": named}
+    after = [subset, pictures, *(features[name] for name in flow.described_by)]
+    yield Comparison(("description", task_id), after, described, digests)
+    resampled = {**described, "rows": settings.bootstrap_resamples}
+    yield Comparison(("resamples", task_id), after, resampled, digests)
 
 
 def _differences(one: Comparison, read: Reader) -> Iterator[str]:
@@ -154,7 +185,7 @@ def _differences(one: Comparison, read: Reader) -> Iterator[str]:
         origin = read(other)
         if origin is not None and said.get(name) != origin.get(there):
             yield f"it was made from another file than {read.path(other)}"
-    if one.key[0] == "subset":
+    if one.key[0] == "subset" and "derivation" not in content:
         yield from _wrong_sizes(content, read.flow.sizes)
 
 

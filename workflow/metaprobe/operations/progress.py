@@ -181,7 +181,7 @@ class Watch:
 def watch(workflow: Any, flow: Workflow, experiments: int, started: float) -> Watch:
     """Watch the run that Snakemake is about to start; see Run for the arguments."""
     todo, needs = snakemake_coupling.planned(workflow)
-    size_of = costs.sizes(flow.run.datasets, flow.run.sources, flow.sizes)
+    size_of = costs.sizes(flow.used, flow.run.sources, flow.sizes)
     run = Run(
         todo=todo,
         needs=needs,

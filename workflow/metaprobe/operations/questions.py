@@ -35,7 +35,7 @@ def doctor(flow: Workflow, checkout: Path, profile: str | None, *, strict: bool,
     from metaprobe.operations.deep import deepened, published, to_publish
     from metaprobe.operations.doctor import examine, needs_user, report
 
-    datasets, sources = flow.run.datasets, flow.run.sources
+    datasets, sources = flow.used, flow.run.sources
     findings = examine(datasets, sources, flow.data, flow.results / "sources")
     more: list[str] = []
     if deep:
@@ -75,7 +75,7 @@ def plan(
     from metaprobe.operations.status import gather, read_states
 
     run = flow.run
-    size_of = costs.sizes(run.datasets, run.sources, flow.sizes)
+    size_of = costs.sizes(flow.used, run.sources, flow.sizes)
     how = {key: getattr(run.settings, key) for key in ("engine", "precision", "device")}
     evidence = gather(flow, read_queue_of_runs(Path.cwd()) or ())
     folders = {"data": flow.data, "results": flow.results}
@@ -85,7 +85,7 @@ def plan(
         jobs=jobs,
         backbones=work_of(flow, jobs),
         activations=sum(megabytes_of(flow, jobs).values()),
-        findings=doctor.examine(run.datasets, run.sources, flow.data, flow.results / "sources"),
+        findings=doctor.examine(flow.used, run.sources, flow.data, flow.results / "sources"),
         sources=run.sources,
         per_unit=costs.known(flow.results, flow.logs, size_of, **how),
         size_of=size_of,

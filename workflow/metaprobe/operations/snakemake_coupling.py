@@ -286,6 +286,16 @@ def asked_for(workflow: Any, rule: str) -> int:
     return sum(job.rule.name == rule for job in dag.bfs(dag.dependencies, *dag.targetjobs))
 
 
+def target_rules(workflow: Any) -> list[str]:
+    """Return the names of the rules that the run is asked for, once there is a DAG."""
+    return sorted(rule.name for rule in workflow.dag.targetrules)
+
+
+def has_own_environments(workflow: Any) -> bool:
+    """Return whether jobs run in other environments than Snakemake itself, as with --sdm conda."""
+    return bool(workflow.deployment_settings.deployment_method)
+
+
 def run_again(workflow: Any, files: Iterable[str]) -> None:
     """Let the jobs that make these files run, whatever Snakemake remembers of them.
 

@@ -2,8 +2,8 @@
 
 import re
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 from metaprobe.config import layout
 from metaprobe.config.backbones import weights_id
 from metaprobe.config.configurations import RECIPE_DEFAULTS
-from metaprobe.config.datasets import Entry, HuggingFace
+from metaprobe.config.datasets import Derived, Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
 from metaprobe.config.parts import VALIDATION, Parts, cached_parts, cut_of, parts_of
+from metaprobe.core.errors import UserError
 from metaprobe.data.new_dataset import declare
 from metaprobe.data.trees import tree_of
 from metaprobe.features.batchnorm import has_expectation
@@ -50,9 +51,15 @@ class Workflow:
         return Path(self.run.settings.data).expanduser()
 
     @cached_property
+    def used(self) -> dict[str, Entry]:
+        """The entries of the data sets of the tables, and of those that they are derived from."""
+        return self.run.datasets | self.run.parents
+
+    @cached_property
     def entries(self) -> dict[str, Entry]:
-        """The entries of all data sets, the new one among them."""
-        return self.run.datasets | self.run.new
+        """The entries of all data sets, the new one among them; derived ones after the others."""
+        everything = self.used | self.run.new
+        return dict(sorted(everything.items(), key=lambda item: isinstance(item[1], Derived)))
 
     @property
     def new(self) -> str | None:
@@ -113,6 +120,14 @@ class Workflow:
         """Return the file of each data set of the tables."""
         return [pattern.format(dataset=task_id) for task_id in self.run.datasets]
 
+    def of_backbones(self, pattern: str) -> list[str]:
+        """Return the file of each data set of the tables and each backbone of the configurations."""
+        return [
+            pattern.format(dataset=task_id, architecture=name)
+            for task_id in self.run.datasets
+            for name in self.architectures
+        ]
+
     def describing(self, task_id: str) -> list[str]:
         """Return the features that a data set is described by."""
         names = self.described_by
@@ -122,6 +137,20 @@ class Workflow:
         """Return the features that an experiment trains on."""
         architecture = self.run.configurations[configuration].architecture
         return layout.FEATURES.format(dataset=dataset, architecture=architecture)
+
+    def trained_on(self, dataset: str, configuration: str) -> list[str]:
+        """Return all features that the head of an experiment is trained and measured on."""
+        parts = self.parts_of(dataset, configuration)
+        return [self.features_of(dataset, configuration), *parts.validation, *parts.views]
+
+    def swept_on(self, dataset: str, architecture: str) -> list[str]:
+        """Return the same of a sweep."""
+        features = layout.FEATURES.format(dataset=dataset, architecture=architecture)
+        return [features, *self.validation_of_grid(dataset, architecture)]
+
+    def described_from(self, dataset: str) -> list[str]:
+        """Return what a data set is described from, beside its subset."""
+        return [layout.PICTURES.format(dataset=dataset), *self.describing(dataset)]
 
     def parts_of(self, dataset: str, configuration: str) -> Parts:
         """Return the features of validation images and of augmented views that an experiment has."""
@@ -159,6 +188,21 @@ class Workflow:
     def architecture_of(self, dataset: str, configuration: str) -> str:
         """Return the backbone of an experiment."""
         return self.run.configurations[configuration].architecture
+
+    def origin_of(self, dataset: str) -> str:
+        """Return the data set that one is derived from; itself, if it is not derived."""
+        entry = self.entries[dataset]
+        return entry.of if isinstance(entry, Derived) else dataset
+
+    @property
+    def derived_pattern(self) -> str:
+        """A pattern of the data sets that are derived from others."""
+        return _any_of(k for k, one in self.entries.items() if isinstance(one, Derived))
+
+    @property
+    def opened_pattern(self) -> str:
+        """A pattern of those whose pictures are read."""
+        return _any_of(k for k, one in self.entries.items() if not isinstance(one, Derived))
 
     @property
     def tuned_pattern(self) -> str:
@@ -206,6 +250,8 @@ class Workflow:
     def source_of(self, task_id: str) -> str | None:
         """Return what must be fetched for a data set; None for data the user has put there."""
         entry = self.entries[task_id]
+        if isinstance(entry, Derived):
+            return None
         brought = entry.partial or tree_of(task_id, entry, self.data)
         if isinstance(entry, HuggingFace):
             return None if brought or entry.local_folder else f"{layout.HUB}{task_id}"
@@ -267,33 +313,36 @@ class Workflow:
 
     def stages_of(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
         """Return the jobs that an experiment needs, first to last: (log, output)."""
-        names = {
-            "dataset": task_id,
-            "configuration": configuration,
-            "architecture": self.run.configurations[configuration].architecture,
-            "source": self.source_of(task_id) or "",
-        }
-        needless = {"download"} if not names["source"] else set()
-        needless |= {"fetch_weights"} if not self.receipt(names["architecture"]) else set()
-        stages: list[tuple[str, str]] = []
         tuned = self.run.configurations[configuration].trainable != "head"
-        for rule, output in layout.STAGES.items():
-            if rule == "train_head" and (needed := self._of_recipe(task_id, configuration)):
-                stages += needed
-            if rule == "train_head" and tuned:
-                patterns = layout.log_of("tune_blocks", output), output
-                log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
-                stages.append((log, made))
-            elif rule not in needless:
-                patterns = layout.log_of(rule, output), output
-                log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
-                stages.append((log, made))
-            if rule == layout.LAST_OF_EXPERIMENT:
-                break
-        return stages
+        names = {"dataset": task_id, "configuration": configuration}
+        training = {"tune_blocks" if tuned else "train_head": layout.HEAD}
+        own = training | {layout.LAST_OF_EXPERIMENT: layout.FRAGMENT}
+        tasks = dict.fromkeys([self.origin_of(task_id), task_id])
+        before = [job for one in tasks for job in self._before_training(one, configuration)]
+        return [*before, *(self._job(rule, output, names) for rule, output in own.items())]
+
+    def _job(self, rule: str, output: str, names: Mapping[str, str]) -> tuple[str, str]:
+        patterns = layout.log_of(rule, output), output
+        log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
+        return log, made
+
+    def _before_training(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
+        """Return the jobs whose files a training reads: (log, output)."""
+        architecture = self.run.configurations[configuration].architecture
+        derived, source = self.origin_of(task_id) != task_id, self.source_of(task_id)
+        names = {"dataset": task_id, "architecture": architecture, "source": source or ""}
+        needless = set() if source else {"download"}
+        needless |= set() if self.receipt(architecture) and not derived else {"fetch_weights"}
+        first = [rule for rule in layout.BEFORE_TRAINING if rule not in needless]
+        files = [(rule, layout.STAGES[rule]) for rule in first]
+        files += self._of_recipe(task_id, configuration)
+        return [
+            self._job(layout.OF_DERIVED.get(rule, rule) if derived else rule, file, names)
+            for rule, file in files
+        ]
 
     def _of_recipe(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
-        """Return the jobs of validation images, views and cached activations: (log, output)."""
+        """Return the rules and files of validation images, views and cached activations."""
         draws = self.validation_of(task_id, configuration)
         found = {"draw_validation": draws}
         if self.run.configurations[configuration].trainable != "head":
@@ -301,11 +350,7 @@ class Workflow:
         else:
             parts = self.parts_of(task_id, configuration)
             found["extract_part"] = [*parts.validation, *parts.views]
-        return [
-            (str(self.path(layout.log_of(rule, file))), str(self.path(file)))
-            for rule, files in found.items()
-            for file in files
-        ]
+        return [(rule, file) for rule, files in found.items() for file in files]
 
     @cached_property
     def stages(self) -> dict[Experiment, list[tuple[str, str]]]:
@@ -354,12 +399,28 @@ class Workflow:
         """Return the recommendation for the new data set; end the program if there can be none."""
         if self.new is None:
             sys.exit("recommend for which? Add --config new_dataset=<folder of class folders>")
-        if not any((self.results / "metrics").glob("*/*.json")):
+        folders = (self.results / "metrics" / task_id for task_id in self.run.datasets)
+        if not any(next(folder.glob("*.json"), None) for folder in folders):
             sys.exit(
                 "recommend: there is no finished experiment to learn from yet: start the run first"
                 " (snakemake --cores 4)"
             )
         return layout.RECOMMENDATION.format(dataset=self.new)
+
+    def model(self) -> str:
+        """Return the card of the new data set's model; end the program if it is not said which."""
+        if self.new is None or len(self.run.configurations) != 1:
+            sys.exit(
+                "fit what? Add --config new_dataset=<folder of class folders>"
+                " only_configurations=[<one>], or ask metaprobe fit"
+            )
+        (name,) = self.run.configurations
+        folder = layout.MODEL.format(dataset=self.new, configuration=name)
+        return f"{folder}/{layout.MODEL_FILES[-1]}"
+
+    def alone(self) -> "Workflow":
+        """Return the run of the new data set alone, as if it were the only one of the tables."""
+        return replace(self, run=replace(self.run, datasets=self.run.new, new={}))
 
     @property
     def licences(self) -> dict[str, str]:
@@ -376,4 +437,12 @@ def read_workflow(
     Raises:
         UserError: one line per mistake in the configuration.
     """
-    return Workflow(load_run(config, files, declare), Path(results), Path(logs))
+    run = load_run(config, files, declare)
+    for name, entry in run.new.items():
+        if entry.classes > run.settings.train_images:
+            raise UserError(
+                f"new_dataset: {name} has {entry.classes} classes, but train_images: "
+                f"{run.settings.train_images} pictures are drawn to train on: set train_images to "
+                "several for each class, or leave classes out"
+            )
+    return Workflow(run, Path(results), Path(logs))

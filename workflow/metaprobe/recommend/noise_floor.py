@@ -1,6 +1,7 @@
 """The noise floor of a task: what choosing loses when nothing but luck stands between two samples."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def _rng(seed: int, task_id: str) -> np.random.Generator:
     return generator(seed, task_id, "noise floor")
 
 
-def noise_floor(right: NDArray[np.int64], replicates: int, rng: np.random.Generator) -> float:
+def noise_floor(right: NDArray[Any], replicates: int, rng: np.random.Generator) -> float:
     """Return the regret, in accuracy points, of choosing on one half of the test images and judging
     on the other; the mean over 50 random halvings and both directions.
 
@@ -36,7 +37,7 @@ def noise_floor(right: NDArray[np.int64], replicates: int, rng: np.random.Genera
     whole, so that this is rather above what choosing on as many other images would lose.
 
     Args:
-        right: (C, N) how many of the replicates classify each image correctly.
+        right: (C, N) how many of the replicates classify each image correctly; also fractions.
 
     Returns:
         0 for a single image, which has no halves.

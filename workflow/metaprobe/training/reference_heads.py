@@ -4,7 +4,7 @@ In double precision, on one thread. Both choose how much they shrink, and never 
 """
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,20 +71,50 @@ def fit_logistic(material: "Material") -> tuple[Trained, dict[str, Any]]:
     return _trained(best[2], material, seconds, cpu_seconds), {"penalty": best[1]}
 
 
+class LeaveOneOut(NamedTuple):
+    """Least squares whose penalty was chosen by leaving each image out.
+
+    Attributes:
+        head: fitted to all images.
+        accuracy: of the predictions of each image by all others.
+        penalty: that was chosen.
+    """
+
+    head: Head
+    accuracy: float
+    penalty: float
+
+
 def fit_ridge(material: "Material") -> tuple[Trained, dict[str, Any]]:
-    """Return the least-squares classifier (targets 1 and 0) whose penalty leave-one-out chooses.
+    """Return the least-squares classifier whose penalty leave-one-out chooses; see `leave_one_out`.
+
+    Its logits are the fitted targets.
+    """
+    start, cpu_start = time.perf_counter(), time.process_time()
+    train = material.train
+    found = leave_one_out(train.features, train.labels, material.class_count)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    facts = {"penalty": found.penalty, "leave_one_out_accuracy": found.accuracy}
+    return _trained(found.head, material, seconds, cpu_seconds), facts
+
+
+def leave_one_out(features: Doubles, labels: NDArray[np.int64], class_count: int) -> LeaveOneOut:
+    """Fit least squares to targets 1 and 0, and choose its penalty.
 
     One eigendecomposition serves all of PENALTIES, times the number of images, and the exact
     predictions of each image by all others (Golub, Heath and Wahba 1979); of the penalties with the
-    highest leave-one-out accuracy the strongest. Its logits are the fitted targets.
+    highest leave-one-out accuracy the strongest.
+
+    Args:
+        features: (N, D)
+        labels: (N,)
     """
-    start, cpu_start = time.perf_counter(), time.process_time()
-    train, count = material.train, len(material.train.labels)
-    features, mean, scale = _centred(train.features)
-    targets = np.eye(material.class_count)[train.labels]
+    count = len(labels)
+    centred, mean, scale = _centred(features)
+    targets = np.eye(class_count)[labels]
     centre = targets.mean(axis=0)
     # The smaller of the two Gram matrices; U are left singular vectors, (N, rank).
-    u, singular, vt = _decomposed(features)
+    u, singular, vt = _decomposed(centred)
     rotated = u.T @ (targets - centre)
     best: tuple[float, float, Doubles] | None = None
     for penalty in PENALTIES * count:
@@ -92,15 +122,12 @@ def fit_ridge(material: "Material") -> tuple[Trained, dict[str, Any]]:
         fitted = u @ (shrunk[:, None] * rotated) + centre
         leverage = np.square(u) @ shrunk + 1 / count
         left_out = targets - (targets - fitted) / np.maximum(1 - leverage, 1e-12)[:, None]
-        accuracy = metrics.accuracy(left_out, train.labels)
+        accuracy = metrics.accuracy(left_out, labels)
         if best is None or accuracy > best[0]:
             weight = (vt.T @ ((singular / (np.square(singular) + penalty))[:, None] * rotated)).T
             best = accuracy, float(penalty / count), weight
     assert best is not None
-    head = _uncentred(best[2], centre, mean, scale)
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    facts = {"penalty": best[1], "leave_one_out_accuracy": best[0]}
-    return _trained(head, material, seconds, cpu_seconds), facts
+    return LeaveOneOut(_uncentred(best[2], centre, mean, scale), best[0], best[1])
 
 
 def _centred(features: Doubles) -> tuple[Doubles, Doubles, float]:
@@ -122,7 +149,7 @@ def _decomposed(features: Doubles) -> tuple[Doubles, Doubles, Doubles]:
     tall = features.shape[0] >= features.shape[1]
     gram = features.T @ features if tall else features @ features.T
     values, vectors = np.linalg.eigh(gram)
-    kept = values > values[-1] * 1e-12
+    kept = values > max(values[-1], np.finfo(np.float64).tiny) * 1e-12  # of equal features none
     singular, vectors = np.sqrt(values[kept]), vectors[:, kept]
     if tall:
         return features @ vectors / singular, singular, vectors.T

@@ -74,7 +74,7 @@ def train_on_file(
     material = read_material(features_path, validation_path, view_paths)
     with threadpool_limits(1):
         said = [
-            _train(material, hyperparameters, dataset, own_seed)
+            train_once(material, hyperparameters, dataset, own_seed)
             for own_seed in range(seed, seed + replicates)
         ]
     images = len(material.train.labels)
@@ -128,7 +128,14 @@ def as_file(
     }
 
 
-def _train(material: Material, hyperparameters: dict[str, Any], dataset: str, seed: int) -> Said:
+def train_once(
+    material: Material, hyperparameters: dict[str, Any], dataset: str, seed: int
+) -> Said:
+    """Train one head.
+
+    Raises:
+        UserError: it diverged.
+    """
     recipe = RECIPE_DEFAULTS | hyperparameters
     if recipe["head"] == "logistic":
         trained, facts = fit_logistic(material)

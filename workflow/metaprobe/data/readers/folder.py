@@ -69,6 +69,11 @@ def read(task_id: str, entry: Folder, data: Path) -> Dataset:
     )
 
 
+def folders_of(task_id: str, entry: Folder, data: Path) -> dict[str, Path]:
+    """Return pool → the folder that the names of its pictures are relative to."""
+    return _parts(data / Path(entry.path or task_id).expanduser(), entry)
+
+
 def holds_tree(root: Path) -> bool:
     """Return whether pictures lie in `<root>/<class>/`, `<root>/train/<class>/` or `<root>/test/<class>/`."""
     return any(map(_holds_classes, (root, root / "train", root / "test")))

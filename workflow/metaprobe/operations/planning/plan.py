@@ -57,6 +57,12 @@ class Plan:
     backbones: Mapping[str, Work]
     activations: float = 0.0
 
+    @property
+    def tasks(self) -> list[str]:
+        """The data sets of the table, then those that some are derived from."""
+        named = [task_id for task_id, _ in self.states]
+        return list(dict.fromkeys([*named, *(one.task_id for one in self.findings)]))
+
     def fetched(self) -> dict[str, tuple[float, float]]:
         """Data set → megabytes to download, and on disk with what is unpacked; once per source."""
         first_of: dict[str, Finding] = {}
@@ -131,7 +137,7 @@ def by_stage(counts: Mapping[str, int]) -> list[str]:
 def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
     """One line per data set that has something to do."""
     heading = ["data set", "done", "to do", "jobs", "GB to fetch", "GB of disk", "time"]
-    tasks = list(dict.fromkeys(task_id for task_id, _ in plan.states))
+    tasks = plan.tasks
     fetched = plan.fetched()
     needs = {one.task_id: one.state for one in plan.findings if one.state in NEEDS_USER}
     rows: list[list[str]] = []
@@ -188,8 +194,7 @@ def totals(plan: Plan) -> list[str]:
     """What all of it takes: network, disk, hours."""
     fetched = plan.fetched().values()
     download, unpacked = (sum(one[i] for one in fetched) / 1000 for i in (0, 1))
-    tasks = dict.fromkeys(task_id for task_id, _ in plan.states)
-    features = sum(plan.features_megabytes(task_id) for task_id in tasks) / 1000
+    features = sum(plan.features_megabytes(task_id) for task_id in plan.tasks) / 1000
     lines = [f"to download: {download:.1f} GB" if download else "nothing to download"]
     needed = ("data", "data with their archives", unpacked), ("results", "features", features)
     for place, what, gigabytes in needed:

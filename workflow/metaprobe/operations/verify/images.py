@@ -10,11 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from metaprobe.config.datasets import Derived
 from metaprobe.config.parts import cached_parts, cut_of, parts_of
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import Arrays, write_arrays, write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
+from metaprobe.data.subset import read_subset, read_validation
 from metaprobe.operations.workflow import Workflow
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
@@ -83,59 +85,108 @@ def recompute(
 
 def _recompute_group(flow: Workflow, fragments: list[Fragment]) -> list[Comparison]:
     """The experiments of one data set and one architecture."""
-    from metaprobe.data.dataset import draw_subset, open_dataset
-    from metaprobe.data.validation_images import draw_validation
-    from metaprobe.features.extraction import Part, extract_features
+    task_id, architecture = FEATURES_KEY(fragments[0])
+    named = [part for f in fragments for _, part in flow.parts_named(f["configuration"])]
+    parts = list(dict.fromkeys(named))
+    with TemporaryDirectory(prefix="metaprobe-verify-") as temporary:
+        folder = Path(temporary)
+        receipt = None
+        if flow.run.settings.weights == "imagenet":
+            receipt = folder / "weights.json"
+            write_json(receipt, _receipt(flow, architecture))
+        if isinstance(entry := flow.entries[task_id], Derived):
+            _extract_again(entry.of, fragments[0], parts, folder / "parent", flow, receipt)
+            _derive_again(entry, task_id, parts, folder / "parent", folder)
+        else:
+            _extract_again(task_id, fragments[0], parts, folder, flow, receipt)
+        return [Comparison(f, _train_and_measure(f, folder, flow, receipt)) for f in fragments]
+
+
+def _receipt(flow: Workflow, architecture: str) -> dict[str, Any]:
     from metaprobe.features.weights import fetch, weights_folder
 
     settings = flow.run.settings
-    task_id, architecture = FEATURES_KEY(fragments[0])
-    entry, backbone = flow.run.datasets[task_id], flow.run.backbones[architecture]
-    weights = weights_folder(settings.weights_folder, settings.data)
+    folder = weights_folder(settings.weights_folder, settings.data)
+    return fetch(flow.run.backbones[architecture], folder, download=False)
+
+
+def _extract_again(
+    task_id: str,
+    fragment: Fragment,
+    parts: Sequence[str],
+    folder: Path,
+    flow: Workflow,
+    receipt: Path | None,
+) -> None:
+    """Write the subset of a data set, its features, and the draws and features of these parts.
+
+    Args:
+        fragment: of an experiment on them, which tells how they were drawn and extracted.
+    """
+    from metaprobe.data.dataset import draw_subset, open_dataset
+    from metaprobe.data.validation_images import draw_validation
+    from metaprobe.features.extraction import Part, extract_features
+    from metaprobe.features.weights import weights_folder
+
+    settings, entry = flow.run.settings, flow.entries[task_id]
     dataset = open_dataset(task_id, entry, flow.data)
     subset = draw_subset(
         task_id,
         entry,
         dataset,
         seed=settings.seed,
-        sampling=fragments[0]["sampling"],
+        sampling=fragment["sampling"],
         sizes=flow.sizes,
     )
-    with TemporaryDirectory(prefix="metaprobe-verify-") as temporary:
-        folder = Path(temporary)
-        write_json(folder / "subset.json", subset)
-        receipt = None
-        if settings.weights == "imagenet":
-            receipt = folder / "weights.json"
-            write_json(receipt, fetch(backbone, weights, download=False))
-        extract = partial(
-            extract_features,
-            task_id=task_id,
-            entry=entry,
-            data=flow.data,
-            transform=entry.transform,
-            subset_path=str(folder / "subset.json"),
-            architecture=architecture,
-            backbone=backbone,
-            weights=settings.weights,
-            seed=settings.seed,
-            weights_receipt=receipt,
-            weights_folder=weights,
-            device=settings.device,
-            engine=fragments[0]["engine"]["name"],
-            precision=fragments[0]["precision"],
-            threads=1,
-        )
-        write_arrays(folder / "features.safetensors", *extract())
-        parts = [part for f in fragments for _, part in flow.parts_named(f["configuration"])]
-        for part in dict.fromkeys(parts):
-            drawn = None
-            if flow.drawn_for(task_id, part):
-                drawn = str(folder / f"{part}.json")
-                images = int(part.rpartition("-")[2])
-                write_json(drawn, draw_validation(subset, entry, dataset, images))
-            write_arrays(folder / f"{part}.safetensors", *extract(part=Part(part, drawn)))
-        return [Comparison(f, _train_and_measure(f, folder, flow, receipt)) for f in fragments]
+    write_json(folder / "subset.json", subset)
+    extract = partial(
+        extract_features,
+        task_id=task_id,
+        entry=entry,
+        data=flow.data,
+        transform=entry.transform,
+        subset_path=str(folder / "subset.json"),
+        architecture=fragment["architecture"],
+        backbone=flow.run.backbones[fragment["architecture"]],
+        weights=settings.weights,
+        seed=settings.seed,
+        weights_receipt=receipt,
+        weights_folder=weights_folder(settings.weights_folder, settings.data),
+        device=settings.device,
+        engine=fragment["engine"]["name"],
+        precision=fragment["precision"],
+        threads=1,
+    )
+    write_arrays(folder / "features.safetensors", *extract())
+    for part in parts:
+        drawn = None
+        if flow.drawn_for(task_id, part):
+            drawn = str(folder / f"{part}.json")
+            images = int(part.rpartition("-")[2])
+            write_json(drawn, draw_validation(subset, entry, dataset, images))
+        write_arrays(folder / f"{part}.safetensors", *extract(part=Part(part, drawn)))
+
+
+def _derive_again(
+    entry: Derived, task_id: str, parts: Sequence[str], parent: Path, folder: Path
+) -> None:
+    """Write the same of a derived data set, from the files of its parent in the folder `parent`."""
+    from metaprobe.derived.derivation import derive, derive_validation
+    from metaprobe.derived.index import index_features, index_part
+
+    of, path = read_subset(parent / "subset.json"), folder / "subset.json"
+    subset = derive(task_id, entry, of)
+    write_json(path, subset)
+    features = index_features(str(path), str(parent / "features.safetensors"))
+    features.write(folder / "features.safetensors")
+    for part in parts:
+        drawn = None
+        if (parent / f"{part}.json").is_file():
+            drawn = str(folder / f"{part}.json")
+            of_parent = read_validation(parent / f"{part}.json", of)
+            write_json(drawn, derive_validation(subset, of, of_parent))
+        index = index_part(str(path), str(parent / f"{part}.safetensors"), drawn)
+        index.write(folder / f"{part}.safetensors")
 
 
 def _train_and_measure(

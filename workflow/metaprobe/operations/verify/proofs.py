@@ -77,7 +77,8 @@ def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], 
         yield "pictures", layout.PICTURES, names, arrays
         for name in flow.extracted:
             yield "features", layout.FEATURES, names | {"architecture": name}, _features
-    for task_id, (name, part) in product(flow.run.datasets, flow.parts):
+    used = [task_id for task_id in flow.entries if task_id in flow.used]
+    for task_id, (name, part) in product(used, flow.parts):
         names = {"dataset": task_id, "images": part.rpartition("-")[2]}
         if flow.drawn_for(task_id, part):
             yield "validation images", layout.VALIDATION, names, checked_json
