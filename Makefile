@@ -34,11 +34,11 @@ test: development
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "not slow"
 
 test-slow: development
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m slow --ignore tests/test_slurm.py
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m "slow and not long" --ignore tests/test_slurm.py
 	$(BIN)/python -m pytest -m "slow and not long" tests/test_slurm.py
 
 test-long: development
-	$(BIN)/python -m pytest -m long tests/test_slurm.py
+	$(BIN)/python -m pytest -m long
 
 check: development
 	$(BIN)/ruff check .

@@ -20,10 +20,20 @@ from metaprobe.features.networks import (
 )
 from torchvision import models
 
-FEW = 3e6  # parameters: networks with more are slow tests
+FEW, MANY = 3e6, 60e6  # parameters: networks with more are slow tests, and long ones
+SMALLEST_OF_THEIR_KIND = ("alexnet", "vgg11", "vit_b_16")  # of those
 WITHOUT_LINEAR_LAYER = ("squeezenet1_0", "squeezenet1_1")
+
+
+def marks(name: str, parameters: float) -> list[pytest.MarkDecorator]:
+    if parameters < FEW:
+        return []
+    is_long = parameters > MANY and name not in SMALLEST_OF_THEIR_KIND
+    return [pytest.mark.slow, *([pytest.mark.long] if is_long else [])]
+
+
 OF_TORCHVISION = [
-    pytest.param(name, marks=[] if weights.DEFAULT.meta["num_params"] < FEW else pytest.mark.slow)
+    pytest.param(name, marks=marks(name, weights.DEFAULT.meta["num_params"]))
     for name in models_of("torchvision")
     if (weights := models.get_model_weights(name)) and name not in WITHOUT_LINEAR_LAYER
 ]
