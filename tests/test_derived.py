@@ -145,6 +145,8 @@ def test_derived_subset_is_read_as_any_other(tmp_path: Path) -> None:
     assert found["pools"] == {"pool": {"images": found["train"]["images"]}}
     assert found["read_as"] == "folder, derived from Birds"
     assert found["derivation"] == {"from": "Birds", "classes": 2}
+    broken = a_subset([0, 1, 2] * 20) | {"broken_images": 3}
+    assert "broken_images" not in derive("Few", entry(classes=2), broken)
 
 
 def test_draws_depend_on_the_id_and_the_seed_alone() -> None:
@@ -308,6 +310,15 @@ def test_index_of_an_index_is_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "c", tmp_path / "b", {"x": "rows"}, {"rows": np.array([0])}, {})
     with pytest.raises(UserError, match="c is broken"):
         read_arrays(tmp_path / "c")
+
+
+@pytest.mark.parametrize(("name", "row"), [("y", 0), ("x", 9)])
+def test_rows_that_are_not_there_are_refused(tmp_path: Path, name: str, row: int) -> None:
+    """A traceback for a file of others that names what its origin has not."""
+    write_arrays(tmp_path / "a", {"x": np.arange(5)}, {})
+    write_rows(tmp_path / "b", tmp_path / "a", {name: "rows"}, {"rows": np.array([row])}, {})
+    with pytest.raises(UserError, match=r"b is broken .*a has no such rows"):
+        read_arrays(tmp_path / "b")
 
 
 def test_features_of_another_subset_are_refused(tmp_path: Path) -> None:

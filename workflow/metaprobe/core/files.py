@@ -405,7 +405,10 @@ def _with_rows(path: str | Path, own: Arrays, of: Mapping[str, Any]) -> Arrays:
     arrays, metadata = _open_arrays(other)
     if metadata["sha256"] != of["sha256"] or "of" in metadata:
         raise broken(path, f"it has rows of another file than {other} is now")
-    return select_rows(arrays, of["rows"], own)
+    try:
+        return select_rows(arrays, of["rows"], own)
+    except (KeyError, IndexError) as error:
+        raise broken(path, f"{other} has no such rows: {error}") from None
 
 
 def select_rows(arrays: Arrays, rows: Mapping[str, str], own: Arrays) -> Arrays:

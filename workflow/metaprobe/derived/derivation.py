@@ -66,8 +66,9 @@ def derive(task_id: str, entry: Derived, parent: Content) -> Content:
         "train": described(parent["train"], train, own, names),
         "test": described(parent["test"], test, np.searchsorted(kept, labels["test"][test]), names),
     }
+    others = {key: one for key, one in parent.items() if key != "broken_images"}
     return with_checksum(
-        parent
+        others
         | {
             "task_id": task_id,
             "read_as": f"{parent['read_as']}, derived from {entry.of}",
