@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 STAGES = ("subset_index", "extract_features", "train_head", "metrics_json", "aggregate")
 STAGES += ("measure_pictures", "describe_dataset", "aggregate_descriptions")
 STAGES += ("compare_configurations", "check_table", "validate")
-STAGES += ("export_metabu", "evaluate_recommenders", "report")
+STAGES += ("export_metabu", "evaluate_recommenders", "build_portfolio", "report")
 MEASURED = ("s", "cpu_time", "max_rss")  # seconds, seconds, MB
 
 

@@ -28,6 +28,7 @@ CHECKED_JSON = ("sources/tints", "descriptions/Tints", "resamples/Tints", "valid
 EXAMPLES = [
     *(f"{name}.json" for name in CHECKED_JSON),
     "recommendation_evaluation.json",
+    "portfolio.json",
     "metabu/scaler.json",
     "subsets/Tints.json",
     "metrics/Tints/resnet18-plain.json",
@@ -51,6 +52,7 @@ EXAMPLES = [
     "basic_representations.csv",
     "bootstrap_representations.csv",
     "recommendation_evaluation.csv",
+    "portfolio.csv",
     "metabu/target_representations.csv",
     "metabu/basic_representations.csv",
     "validation.txt",

@@ -113,8 +113,10 @@ def test_keys_of_json_are_described(finished: Path) -> None:
 
     assert keys("subsets/Tints.json") == list(rows("subsets/{dataset}.json"))
     assert keys("validation.json") == list(rows("validation.json"))
-    evaluation = "recommendation_evaluation.json"
-    assert keys(evaluation) == list(rows(evaluation))
+    for name in ("recommendation_evaluation.json", "portfolio.json"):
+        assert keys(name) == list(rows(name))
+    columns = list(pd.read_csv(finished / "results/portfolio.csv"))
+    assert columns == list(rows("portfolio.csv", table=1))
     fragment = json.loads((finished / "results/metrics/Tints/resnet18-plain.json").read_text())
     lists = [key for key, value in fragment.items() if isinstance(value, list)]
     assert lists == list(rows("metrics/{dataset}/{configuration}.json"))

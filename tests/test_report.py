@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 from metaprobe.core.files import with_checksum, write_checked_json, write_parquet
 from metaprobe.operations.status import State, read_experiments
+from metaprobe.recommend.portfolio import portfolio_rows, to_json
 from metaprobe.report.data import Run, compare, hours, partial_run, read_run
 from metaprobe.report.page import figures, page, write_partial_report, write_report
 from metaprobe.report.style import labels
 from metaprobe.tables.collect import collect
+from planted_tables import planted
 
 ATTACK = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>$\\frac{1}{0}$"
 ARCHITECTURES = ("ResNet18", "MobileNetV2", "EfficientNetB0")
@@ -214,6 +216,21 @@ def test_no_difference_is_said() -> None:
     assert "there is no difference that this table can show" in whole(run)
 
 
+def test_portfolio_is_drawn_and_told() -> None:
+    """Advice without meta-learning that is left to a CSV; one family of tasks, without intervals."""
+    table = planted(0, tasks=8).table
+    floors = dict.fromkeys(table.tasks, 0.5)
+    for alike in (False, True):
+        if alike:
+            table = replace(table, families=("alike",) * 8)
+        details = to_json(table, floors, portfolio_rows(table, floors, seed=0))
+        run = replace(made(8, 3), portfolio=details)
+        (figure,) = (one for one in figures(run) if one.name == "portfolio")
+        assert figure.sentence == details["sentence"]
+        assert figure.sentence in Page(whole(run)).text
+        assert ("held out" in figure.svg) != alike
+
+
 def test_long_names_that_begin_alike_stay_apart() -> None:
     """Configurations merged by their first letters; a report that fails because of a name."""
 
@@ -286,7 +303,7 @@ def test_whole_and_partial_report_are_of_one_making(tmp_path: Path) -> None:
     tables = collect(tmp_path / "metrics", ids)
     for name in ("experiments", "replicates", "curves"):
         write_parquet(tmp_path / f"{name}.parquet", getattr(tables, name))
-    for name in ("validation", "recommendation_evaluation"):
+    for name in ("validation", "recommendation_evaluation", "portfolio"):
         write_checked_json(
             tmp_path / f"{name}.json",
             {"checks": [], "rows": [], "notes": ["old news"], "noise_floor_points": {}},
@@ -298,7 +315,8 @@ def test_whole_and_partial_report_are_of_one_making(tmp_path: Path) -> None:
     assert "old news" not in whole(partial)
     complete = read_run(tmp_path, {})
     assert complete.evaluation is not None
-    assert whole(replace(complete, validation=None, evaluation=None)) == whole(partial)
+    alone = replace(complete, validation=None, evaluation=None, portfolio=None)
+    assert whole(alone) == whole(partial)
 
 
 def browse(file: Path, *options: str) -> str:

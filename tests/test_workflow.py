@@ -30,7 +30,7 @@ from PIL import Image
 from tiny_runs import RECIPES, TUNED, VALIDATED, add
 
 CHECKED = {"check_table": 1, "validate": 1}
-LEARNT = {"export_metabu": 1, "evaluate_recommenders": 1, "report": 1}
+LEARNT = dict.fromkeys(("export_metabu", "evaluate_recommenders", "build_portfolio", "report"), 1)
 FINAL = {"aggregate": 1, "all": 1} | CHECKED | LEARNT
 FINAL |= {"compare_configurations": 1}
 DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEARNT
@@ -276,6 +276,7 @@ def test_configurations_in_another_order_describe_nothing_again(checkout) -> Non
         ("metafeatures/table", ("+ 0.0", "+ 0"), {"aggregate_descriptions": 1} | CHECKED | LEARNT),
         ("recommend/metabu", ("CLIP = 3.0", "CLIP = 4.0"), LEARNT),
         ("recommend/evaluation", ("= 100", "= 99"), {"evaluate_recommenders": 1, "report": 1}),
+        ("recommend/portfolio", ("= 12\n", "= 13\n"), {"build_portfolio": 1, "report": 1}),
         ("recommend/ranking", ("= 10.0", "= 9.0"), None),
     ],
 )

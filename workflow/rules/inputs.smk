@@ -22,7 +22,7 @@ def is_fit():
 
 TABLES_IN_ORDER = "aggregate aggregate_descriptions compare_configurations".split()
 TABLES_IN_ORDER += "check_table validate export_metabu".split()
-TABLES_IN_ORDER += "evaluate_recommenders report".split()
+TABLES_IN_ORDER += "evaluate_recommenders build_portfolio report".split()
 
 
 def inputs_of(rule):

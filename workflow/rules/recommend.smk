@@ -7,6 +7,7 @@ TABLES = {
 FOR_META_LEARNERS = [
     "<results>/metabu/target_representations.csv",
     "<results>/recommendation_evaluation.csv",
+    "<results>/portfolio.csv",
 ]
 
 
@@ -53,6 +54,27 @@ rule evaluate_recommenders:
         code=lambda wildcards: fingerprint("evaluate_recommenders"),
     script:
         "../scripts/evaluate_recommenders.py"
+
+
+rule build_portfolio:
+    input:
+        **TABLES,
+        predictions="<results>/predictions.parquet",
+    output:
+        table="<results>/portfolio.csv",
+        details="<results>/portfolio.json",
+    log:
+        "<logs>/build_portfolio/portfolio.log",
+    benchmark:
+        "<logs>/build_portfolio/portfolio.tsv"
+    localrule: True
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        seed=RUN.settings.seed,
+        code=lambda wildcards: fingerprint("build_portfolio"),
+    script:
+        "../scripts/build_portfolio.py"
 
 
 rule rank_configurations:

@@ -9,6 +9,7 @@ rule report:
         rules.aggregate.output,
         "<results>/validation.json",
         "<results>/recommendation_evaluation.json",
+        "<results>/portfolio.json",
     output:
         page="<results>/report.html",
         figures=report(

@@ -5,7 +5,16 @@ from statistics import fmean
 from typing import Any
 
 from metaprobe.report.data import Run, hours
-from metaprobe.report.style import COLOURS, MARKERS, Figure, in_turn, shortened, subplots, to_svg
+from metaprobe.report.style import (
+    COLOURS,
+    MARKERS,
+    Figure,
+    in_turn,
+    shortened,
+    subplots,
+    to_svg,
+    whiskers,
+)
 
 PROTOCOLS = {"task": "one task held out", "family": "its whole family held out"}
 
@@ -66,11 +75,10 @@ def recommenders(rows: Sequence[Mapping[str, Any]]) -> Figure:
         own = {row["method"]: row for row in rows if row["protocol"] == protocol}
         there = [(i, own[name]) for i, name in enumerate(methods) if name in own]
         means = [row["regret_points"] for _, row in there]
-        ends = [[_distance(row, end) for _, row in there] for end in ("low", "high")]
         axes.errorbar(
             means,
             [i + 0.25 * shift for i, _ in there],
-            xerr=ends,
+            xerr=whiskers([row for _, row in there], "regret_points"),
             fmt="os"[shift],
             color=COLOURS[shift],
             label=PROTOCOLS[protocol],
@@ -93,9 +101,3 @@ def recommenders(rows: Sequence[Mapping[str, Any]]) -> Figure:
         "choice every time. Against the global best: " + "; ".join(conclusions) + "."
     )
     return Figure("recommenders", "Does a recommendation help?", sentence, to_svg(figure))
-
-
-def _distance(row: Mapping[str, Any], end: str) -> float:
-    """Return how far an end of the interval is from the mean; 0 where there is no interval."""
-    found = row[f"regret_points_{end}"]
-    return 0.0 if found is None else abs(float(found) - float(row["regret_points"]))

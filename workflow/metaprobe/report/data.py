@@ -36,6 +36,7 @@ class Run:
         validation: validation.json; None: not there yet.
         evaluation: recommendation_evaluation.json; None: not there yet.
         machine: what the report was made on, name -> value.
+        portfolio: portfolio.json; None: not there yet.
     """
 
     states: Mapping[Experiment, State]
@@ -44,6 +45,7 @@ class Run:
     validation: dict[str, Any] | None
     evaluation: dict[str, Any] | None
     machine: Mapping[str, str]
+    portfolio: dict[str, Any] | None = None
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -220,6 +222,7 @@ def read_run(results: Path, licences: Mapping[str, str]) -> Run:
         validation=read_checked_json(results / "validation.json"),
         evaluation=read_checked_json(results / "recommendation_evaluation.json"),
         machine=machine(results, tables),
+        portfolio=read_checked_json(results / "portfolio.json"),
     )
 
 

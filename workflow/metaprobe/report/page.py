@@ -13,6 +13,7 @@ from metaprobe.report import TEMPLATE
 from metaprobe.report.accuracy_figures import completeness, heat_map, learning_curves, ranks
 from metaprobe.report.cost_figures import accuracy_against_cost, hours_by_phase, recommenders
 from metaprobe.report.data import Run, cards, compare, judged_by, records, summary
+from metaprobe.report.portfolio_figure import portfolio
 from metaprobe.report.style import Figure
 
 
@@ -31,6 +32,8 @@ def figures(run: Run) -> list[Figure]:
     found.append(hours_by_phase(run))
     if run.evaluation and run.evaluation["rows"]:
         found.append(recommenders(run.evaluation["rows"]))
+    if run.portfolio:
+        found.append(portfolio(run.portfolio))
     return found
 
 

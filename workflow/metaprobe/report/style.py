@@ -1,7 +1,7 @@
 """Drawing with matplotlib: one style, colours for everybody's eyes, the same bytes each time."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -63,3 +63,13 @@ def labels(names: Iterable[str]) -> list[str]:
     """Return the shortened names, those that would be alike told apart by their position."""
     short = [shortened(name) for name in names]
     return [f"{one} #{i + 1}" if short.count(one) > 1 else one for i, one in enumerate(short)]
+
+
+def whiskers(rows: Sequence[Mapping[str, Any]], name: str) -> list[list[float]]:
+    """Return how far the ends `_low` and `_high` of rows are from their means; 0 without an interval."""
+    ends = [[row[f"{name}{end}"] for row in rows] for end in ("_low", "_high")]
+    means = [row[name] for row in rows]
+    return [
+        [0.0 if end is None else abs(end - mean) for end, mean in zip(side, means, strict=True)]
+        for side in ends
+    ]

@@ -22,7 +22,7 @@ from metaprobe.data.subset import read_subset
 from metaprobe.features.weights import read_receipt
 from metaprobe.metafeatures.table import as_csv
 from metaprobe.operations.workflow import Workflow
-from metaprobe.recommend import evaluation_table, ranking
+from metaprobe.recommend import evaluation_table, portfolio, ranking
 from metaprobe.tables import predictions, validation
 from metaprobe.tables.collect import target_table
 from metaprobe.training.fragment import read_fragment
@@ -54,6 +54,7 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
     yield "tables", "comparisons.csv", _comparisons
     rows: dict[str, Callable[[Any], Any]] = {
         "recommendation_evaluation": lambda details: evaluation_table.to_table(details["rows"]),
+        "portfolio": lambda details: portfolio.to_table(details["rows"]),
         **{f"recommendations/{task_id}": ranking.to_table for task_id in flow.run.new},
     }
     for name, to_table in rows.items():
