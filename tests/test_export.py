@@ -31,6 +31,7 @@ from exported import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.config.backbones import parse_backbone
 from metaprobe.config.layout import MODEL_FILES
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (
@@ -45,10 +46,11 @@ from metaprobe.export import PROGRAMS, predict
 from metaprobe.export import network as programs_network
 from metaprobe.export.card import CITATION
 from metaprobe.export.model import Run
-from metaprobe.export.whole import preparation
+from metaprobe.export.whole import _options, preparation
 from metaprobe.tables.statistics import wilson
 from metaprobe.training.fragment import read_fragment
 from PIL import Image
+from torchvision import models
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,7 @@ MORE = {
     "ridge": (RESNET, {"head": "ridge"}),
     "efficientnet": (TORCHVISION | {"model": "efficientnet_b0"}, RECIPE),
     "convnext": (TORCHVISION | {"model": "convnext_tiny"}, RECIPE),
+    "vit-of-torchvision": (TORCHVISION | {"model": "vit_b_32"}, RECIPE),
     "swin": (TORCHVISION | {"model": "swin_t"}, RECIPE),
     "googlenet": (TORCHVISION | {"model": "googlenet"}, RECIPE),
     "mobilenet-of-timm": (TIMM | {"model": "mobilenetv4_conv_small"}, RECIPE),
@@ -111,6 +114,15 @@ def test_model_says_what_the_run_says(
     scale = np.abs(logits).max()
     assert np.abs(found - logits).max() < 1e-4 * scale
     assert np.abs(again - found).max() < 1e-4 * scale
+
+
+def test_size_that_weights_bring_with_them_is_told() -> None:
+    """A network whose position embeddings do not fit, as its weights are of larger pictures."""
+    with torch.device("meta"):
+        network = models.vit_b_32(image_size=96)
+    declared = parse_backbone(TORCHVISION | {"model": "vit_b_32"})
+    assert _options(declared, network) == {"image_size": 96}
+    assert _options(parse_backbone(RESNET), models.resnet18()) == {}
 
 
 def test_folder_holds_what_is_promised(plain: Experiment, model: Path) -> None:

@@ -21,6 +21,7 @@ from metaprobe.core.files import (
     read_json,
     read_parquet,
     replacing,
+    replacing_folder,
     write_arrays,
     write_checked_json,
     write_json,
@@ -55,6 +56,37 @@ def test_failed_writing_leaves_the_old_file(tmp_path: Path, failure: type[BaseEx
         raise failure
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_failed_writing_leaves_the_old_folder(tmp_path: Path, failure: type[BaseException]) -> None:
+    """A folder in which some files are new and some are old; temporary ones that pile up."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "card.json").write_text("old")
+    (tmp_path / ".model.1.tmp").mkdir()  # of a process that was killed
+    with pytest.raises(failure), replacing_folder(folder, "card.json") as temporary:
+        (temporary / "card.json").write_text("new")
+        raise failure
+    assert (folder / "card.json").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "with files of the user's"])
+def test_folder_is_replaced_and_what_else_lies_there_stays(tmp_path: Path, there: bool) -> None:
+    """A list of predictions that the user kept beside the model, gone with the old model."""
+    folder = tmp_path / "model"
+    expected = {"card.json": "new", "model": "new"}
+    if there:
+        folder.mkdir()
+        (folder / "mine.csv").write_text("mine")
+        (folder / "card.json").write_text("old")
+        expected["mine.csv"] = "mine"
+    with replacing_folder(folder, "card.json") as temporary:
+        for name in ("card.json", "model"):
+            (temporary / name).write_text("new")
+    assert {one.name: one.read_text() for one in folder.iterdir()} == expected
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def record():
         "asked_for": coupling.asked_for(workflow, "second"),
         "cores": coupling.local_cores(workflow),
         "spoken_for": coupling.speak_for(workflow),
+        "own_environments": coupling.has_own_environments(workflow),
     }}
     json.dump(told, open("told.json", "w"))
 
@@ -59,6 +60,7 @@ onerror: json.dump(HEARD, open("heard.json", "w"))
 
 def wanted(wildcards):
     coupling.before_lock(workflow, lambda: print("about to lock"))
+    print("asked for", coupling.target_rules(workflow))
     coupling.run_again(workflow, config.get("again", []))
     return "<results>/x/y.b"
 
@@ -100,6 +102,7 @@ def test_jobs_of_a_run_and_what_becomes_of_them(toy: Path, monkeypatch) -> None:
     assert told["todo"] == [["first", "x/y"], ["second", "x/y"]]
     assert told["needs"]["x/y"] in ([], ["x/y"])
     assert told["asked_for"] == 1 and told["cores"] == 2 and told["spoken_for"] is True
+    assert told["own_environments"] is False
     assert json.loads((toy / "heard.json").read_text()) == [
         ["job_started", "first"],
         ["job_finished", "first"],
@@ -120,6 +123,13 @@ def test_jobs_beyond_what_is_asked_for_are_not_counted(toy: Path) -> None:
     result = snakemake(toy, "--until", "first", "--config", "command=touch")
     assert result.returncode == 0, result.stdout
     assert json.loads((toy / "told.json").read_text())["asked_for"] == 0
+
+
+def test_rules_that_are_asked_for_are_known_as_the_graph_begins(toy: Path) -> None:
+    """Tables that are looked after where a single thing is wanted; the other way round."""
+    for arguments, rules in ((), ["all"]), (("--", "all", "results/x/y.a"), ["all"]):
+        said = snakemake(toy, "--dry-run", "--config", "command=touch", *arguments).stdout
+        assert f"asked for {rules}" in said
 
 
 def test_lock_is_taken_in_a_run_alone(toy: Path) -> None:

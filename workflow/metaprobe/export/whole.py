@@ -78,20 +78,23 @@ def preparation(to: Preprocessing, transform: str, upright: bool) -> dict[str, A
 
 
 def _options(backbone: Backbone, library: torch.nn.Module) -> dict[str, Any]:
-    """Return what the builder of a library must be told beside the name."""
-    if backbone.origin != "torchvision" or backbone.model not in OLD_INPUT:
+    """Return what torchvision's builders set themselves with published weights."""
+    if backbone.origin != "torchvision":
         return {}
-    # torchvision sets them itself with published weights.
-    own: dict[str, Any] = {k: getattr(library, k) for k in ("transform_input", "aux_logits")}
-    return own | {"init_weights": False}  # their own initialisation takes a minute
+    names = ["image_size"] if hasattr(library, "image_size") else []
+    if backbone.model in OLD_INPUT:
+        names += ["transform_input", "aux_logits"]
+    options: dict[str, Any] = {name: getattr(library, name) for name in names}
+    if backbone.model in OLD_INPUT:
+        options["init_weights"] = False  # their own initialisation takes a minute
+    return options
 
 
 def _built(network: dict[str, Any], backbone: Backbone, to: Preprocessing) -> Model:
-    """Return the untrained model; add the size of its pictures to the options where it must be told."""
+    """Return the untrained model; add the size of its pictures to timm's options where it takes one."""
     constants = {"mean": to.mean, "std": to.std}
-    if backbone.input_size is not None:
-        key = "img_size" if backbone.origin == "timm" else "image_size"
-        sized = network["options"] | {key: backbone.input_size}
+    if backbone.origin == "timm" and backbone.input_size is not None:
+        sized = {"img_size": backbone.input_size}
         try:
             model = Model(network | {"options": sized}, constants)
         except TypeError:  # networks without position embeddings take pictures of any size
