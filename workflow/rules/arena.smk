@@ -65,7 +65,7 @@ rule judge_arena:
     benchmark:
         "<logs>/judge_arena/arena.tsv"
     conda:
-        "../../envs/tables.yaml"
+        "../../envs/torch.yaml"
     resources:
         mem=lambda wildcards, attempt: f"{3 * attempt}GB",
         runtime=lambda wildcards, attempt: f"{60 * attempt}m",
