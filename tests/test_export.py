@@ -4,6 +4,7 @@ import ast
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -285,6 +286,28 @@ def test_predictions_of_another_head_are_refused(plain: Experiment, tmp_path: Pa
     )  # fmt: skip
     with pytest.raises(UserError, match="is broken"):
         Experiment(run, plain.backbone, plain.data, tmp_path).export()
+
+
+def test_examples_of_the_page_run(
+    plain: Experiment,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An example that fails as soon as somebody follows it."""
+    shutil.copytree(model, tmp_path / "birds")
+    Image.open(of_test_part(plain)[0]).convert("RGB").save(tmp_path / "picture.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("birds")
+    for name in ("network", "predict"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    said: dict[str, Any] = {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(example, said)
+    assert said["model"].classes[said["number"]] in capsys.readouterr().out
+    assert said["logits"].argmax().item() == said["number"]
 
 
 def test_without_torch_it_predicts_the_same(plain: Experiment, model: Path, tmp_path: Path) -> None:

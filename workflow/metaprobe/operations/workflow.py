@@ -407,8 +407,9 @@ class Workflow:
             )
         return layout.RECOMMENDATION.format(dataset=self.new)
 
-    def model(self) -> str:
-        """Return the card of the new data set's model; end the program if it is not said which."""
+    def model(self) -> list[str]:
+        """Return the files of the new data set's model, the card last; end the program if it is not
+        said which."""
         if self.new is None or len(self.run.configurations) != 1:
             sys.exit(
                 "fit what? Add --config new_dataset=<folder of class folders>"
@@ -416,7 +417,7 @@ class Workflow:
             )
         (name,) = self.run.configurations
         folder = layout.MODEL.format(dataset=self.new, configuration=name)
-        return f"{folder}/{layout.MODEL_FILES[-1]}"
+        return [f"{folder}/{file}" for file in layout.MODEL_FILES]
 
     def alone(self) -> "Workflow":
         """Return the run of the new data set alone, as if it were the only one of the tables."""
