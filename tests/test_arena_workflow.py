@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from checkouts import ROOT, TINY, planned, run_tiny
+from checkouts import ROOT, TINY, ask, planned, run_tiny, write_pictures
 from metaprobe.recommend.arena.advice_rows import COLUMNS as ADVICE_COLUMNS
 from metaprobe.recommend.arena.judgement import COLUMNS
 from metaprobe.recommend.transferability import COMBINED, METRICS
@@ -59,3 +59,15 @@ def test_nothing_is_done_twice(judged: Path) -> None:
         == {}
     )
     assert (judged / "results/arena_figures/advice.svg").is_file()
+
+
+def test_advice_learns_from_the_table(judged: Path) -> None:
+    """An advice that overlooks the finished tasks beside it, or reads them in another order."""
+    write_pictures(judged / "birds")
+    chosen = ("--config", f"only_configurations=[{','.join(NAMES)}]")
+    done = ask(judged, "advise", "birds", *TINY, *chosen, "--budget", "25s", "--cores", "1")
+    assert done.returncode == 0, done.stderr
+    assert "learned from 2 families" in done.stdout
+    table = pd.read_csv(judged / "results/experiments.csv")
+    best = table.groupby("configuration").test_accuracy.mean().idxmax()
+    assert f"before a picture is seen: {best}" in done.stdout

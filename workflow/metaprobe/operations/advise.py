@@ -27,6 +27,7 @@ from metaprobe.operations.workflow import Workflow
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.lessons import Table, learn, no_table
 from metaprobe.recommend.advice.live import Advisor, Progress
+from metaprobe.recommend.advice.probes import RUNGS
 from metaprobe.recommend.advice.table import (
     as_matrix,
     families_of,
@@ -177,7 +178,7 @@ def _table(flow: Workflow, candidates: Candidates) -> tuple[Table, dict[str, flo
             seconds |= {name: rate} if rate else {}
         elif name in columns:
             found[:, place] = accuracy[:, columns.index(name)]
-    probes = np.full((len(tasks), len(candidates.backbones), 5), np.nan)
+    probes = np.full((len(tasks), len(candidates.backbones), len(RUNGS)), np.nan)
     beside = flow.results / "probes.parquet"
     if beside.is_file():
         probes = probes_of(read_parquet(beside), tasks, candidates.backbones)
