@@ -30,7 +30,8 @@ from PIL import Image
 from tiny_runs import RECIPES, TUNED, VALIDATED, add
 
 CHECKED = {"check_table": 1, "validate": 1}
-LEARNT = dict.fromkeys(("export_metabu", "evaluate_recommenders", "build_portfolio", "report"), 1)
+FROM_METABU = dict.fromkeys(("export_metabu", "evaluate_recommenders", "report"), 1)
+LEARNT = FROM_METABU | {"build_portfolio": 1}
 FINAL = {"aggregate": 1, "all": 1} | CHECKED | LEARNT
 FINAL |= {"compare_configurations": 1}
 DESCRIBED = {"describe_dataset": 2, "aggregate_descriptions": 1} | CHECKED | LEARNT
@@ -274,7 +275,7 @@ def test_configurations_in_another_order_describe_nothing_again(checkout) -> Non
         ("metafeatures/logme", ("1e-5", "2e-5"), DESCRIBED),
         ("metafeatures/image_statistics", ("255", "256"), DESCRIBED | {"measure_pictures": 2}),
         ("metafeatures/table", ("+ 0.0", "+ 0"), {"aggregate_descriptions": 1} | CHECKED | LEARNT),
-        ("recommend/metabu", ("CLIP = 3.0", "CLIP = 4.0"), LEARNT),
+        ("recommend/metabu", ("CLIP = 3.0", "CLIP = 4.0"), FROM_METABU),
         ("recommend/evaluation", ("= 100", "= 99"), {"evaluate_recommenders": 1, "report": 1}),
         ("recommend/portfolio", ("= 12\n", "= 13\n"), {"build_portfolio": 1, "report": 1}),
         ("recommend/ranking", ("= 10.0", "= 9.0"), None),
@@ -780,7 +781,9 @@ def test_both_forms_for_the_meta_learner_are_there_with_warnings(finished) -> No
     warnings = json.loads((finished / "results/metabu/scaler.json").read_text())["warnings"]
     assert "cannot train on 2 tasks" in warnings[0]
     evaluation = (finished / "results/recommendation_evaluation.csv").read_text()
-    assert "too few tasks to tell: 2" in evaluation
+    assert "too few families to tell: 2, at least " in evaluation
+    portfolio = json.loads((finished / "results/portfolio.json").read_text())
+    assert portfolio["sentence"].startswith("Without any meta-learning one would use ")
 
 
 def test_warnings_are_repeated_at_the_end(checkout) -> None:
