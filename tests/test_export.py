@@ -85,6 +85,12 @@ MORE = {
     "eva": (TIMM | {"model": "eva02_tiny_patch14_224", "input_size": 224}, RECIPE),
 }
 
+IN_CI = ("all-of-resnet18", "tuned-vit", "swin")
+
+
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow, *([] if name in IN_CI else [pytest.mark.long])]
+
 
 @pytest.mark.parametrize(
     ("declared", "recipe"),
@@ -92,7 +98,7 @@ MORE = {
         pytest.param(RESNET, TUNED, id="tuned-resnet18"),
         pytest.param(TORCHVISION | {"model": "mobilenet_v2"}, RECIPE, id="mobilenet"),
         pytest.param(VIT | {"pooling": "both"}, RECIPE, id="pooled-vit"),
-        *(pytest.param(*one, id=name, marks=pytest.mark.slow) for name, one in MORE.items()),
+        *(pytest.param(*one, id=name, marks=marks(name)) for name, one in MORE.items()),
     ],
 )
 def test_model_says_what_the_run_says(
