@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from metaprobe.recommend.advice.replay import (
     Known,
     replay,
 )
-from metaprobe.recommend.advice.table import rungs_on
+from metaprobe.recommend.advice.table import families_of, rungs_on
 from pydantic import ValidationError
 
 BACKBONES, RECIPES = 6, 3
@@ -278,3 +279,11 @@ def test_budget_that_is_none_is_refused(text: str) -> None:
     """A budget that is no time, or too short for a single step, and a traceback for it."""
     with pytest.raises(ValidationError, match="at least 10 seconds"):
         Settings(budget=text)
+
+
+def test_task_without_a_family_is_its_own() -> None:
+    """Tasks without a family that count together as one, as a table's empty cells are all alike."""
+    table = pd.DataFrame(
+        {"task_id": ["A", "A", "B", "C"], "family": [None, None, "digits", float("nan")]}
+    )
+    assert families_of(table) == ["A", "digits", "C"]

@@ -54,10 +54,8 @@ def escaped(text: str) -> str:
 
 def test_nothing_is_done_twice(judged: Path) -> None:
     """An arena that scores again at each start, or that belongs to the default run."""
-    assert (
-        planned(judged, "arena", *TINY, "--config", f"only_configurations=[{','.join(NAMES)}]")
-        == {}
-    )
+    chosen = ("--config", f"only_configurations=[{','.join(NAMES)}]")
+    assert planned(judged, *TINY, *chosen, "--", "arena") == {}
     assert (judged / "results/arena_figures/advice.svg").is_file()
 
 

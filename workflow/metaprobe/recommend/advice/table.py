@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 def families_of(experiments: pd.DataFrame) -> list[str]:
     """Return the family of each task, in the order of the table; a task without one is its own."""
     tasks = experiments.drop_duplicates("task_id")
-    return [family or task for task, family in zip(tasks.task_id, tasks.family, strict=True)]
+    return [str(one) for one in tasks.family.fillna(tasks.task_id)]
 
 
 def hyperparameters_of(experiments: pd.DataFrame) -> dict[str, dict[str, Any]]:
