@@ -1,6 +1,7 @@
 """`metaprobe advise`: what the run's table and its configurations give to the search for an advice."""
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -92,7 +93,10 @@ def advise(flow: Workflow, command: Command, cores: int, began: float) -> int:
         raise
     answer = advisor.answer(budget)
     write_checked_json(target, answer)
-    print(f"\n{to_text(answer)}\n\nAll of it: {target}. A model: metaprobe fit <folder> --advised")
+    pictures = shlex.quote(str(flow.entries[flow.new].parameters()["path"]))
+    print(
+        f"\n{to_text(answer)}\n\nAll of it: {target}\nA model: metaprobe fit {pictures} --advised"
+    )
     return 0
 
 
