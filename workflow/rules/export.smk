@@ -17,6 +17,8 @@ rule export_model:
         "<logs>/export_model/{dataset}/{configuration}.log",
     benchmark:
         "<logs>/export_model/{dataset}/{configuration}.tsv"
+    wildcard_constraints:
+        dataset=FLOW.opened_pattern,
     conda:
         "../../envs/export.yaml"
     threads: 1
