@@ -18,7 +18,8 @@ import numpy as np
 import yaml
 from metaprobe.config.configurations import Configuration
 from metaprobe.config.datasets import Derived, parse_entry
-from metaprobe.core.files import digest_arrays, read_json, with_checksum, write_arrays, write_json
+from metaprobe.core.arrays import digest_arrays, write_arrays
+from metaprobe.core.files import read_json, with_checksum, write_json
 from metaprobe.data.subset import describe_split
 from metaprobe.derived.derivation import derive
 from metaprobe.derived.index import index_features

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from metaprobe.config.configurations import Grid
 from metaprobe.config.load import read_strictly
-from metaprobe.core.files import digest_arrays, write_arrays
+from metaprobe.core.arrays import digest_arrays, write_arrays
 from metaprobe.training.sweep import sweep
 
 from benchmarks.backbones import BACKBONES, ready

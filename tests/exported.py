@@ -11,7 +11,8 @@ from metaprobe.config.backbones import Backbone, parse_backbone
 from metaprobe.config.configurations import Configuration
 from metaprobe.config.datasets import Folder
 from metaprobe.config.parts import cut_of
-from metaprobe.core.files import write_arrays, write_json
+from metaprobe.core.arrays import write_arrays
+from metaprobe.core.files import write_json
 from metaprobe.data.dataset import draw_subset, open_dataset
 from metaprobe.export import predict
 from metaprobe.export.model import Run, export_model

@@ -6,13 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from metaprobe.core.files import (
-    csv_text,
-    digest_arrays,
-    with_checksum,
-    write_arrays,
-    write_json,
-)
+from metaprobe.core.arrays import digest_arrays, write_arrays
+from metaprobe.core.files import csv_text, with_checksum, write_json
 from metaprobe.data import subset as subsets
 from metaprobe.tables.collect import Tables, tables_of, target_table
 from metaprobe.training.fragment import Fragment

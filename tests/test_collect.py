@@ -11,7 +11,8 @@ import pytest
 from fragments import experiment
 from metaprobe.config.configurations import TARGET_COLUMNS
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_csv, write_json, write_parquet
+from metaprobe.core.files import write_csv, write_json
+from metaprobe.core.parquet import write_parquet
 from metaprobe.tables.collect import Tables, collect, read_tables
 from metaprobe.training.fragment import METRICS
 from pandas.testing import assert_frame_equal

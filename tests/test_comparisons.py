@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from metaprobe.core.arrays import write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_arrays, write_csv
+from metaprobe.core.files import write_csv
 from metaprobe.tables.predictions import comparisons, write_predictions
 from scipy.stats import binom, binomtest
 

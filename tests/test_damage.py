@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from checkouts import snakemake
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_parquet
+from metaprobe.core.parquet import write_parquet
 from metaprobe.operations.snakemake_coupling import merged_configuration
 from metaprobe.operations.verify.chain import walk
 from metaprobe.operations.verify.proofs import Proof, proofs

@@ -29,15 +29,9 @@ from metaprobe.config import layout
 from metaprobe.config.datasets import Derived, parse_entry
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.reading import read_strictly
+from metaprobe.core.arrays import digest_arrays, read_arrays, write_arrays, write_rows
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import (
-    digest_arrays,
-    read_arrays,
-    read_json,
-    write_arrays,
-    write_json,
-    write_rows,
-)
+from metaprobe.core.files import read_json, write_json
 from metaprobe.data.dataset import draw_subset, open_dataset
 from metaprobe.data.readers import Dataset, Pool
 from metaprobe.data.subset import read_subset, read_validation

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from checkouts import ROOT
 from entries import draw_subset, open_dataset, typed
+from metaprobe.core.arrays import read_arrays, write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_arrays, write_arrays, write_checked_json, write_json
+from metaprobe.core.files import write_checked_json, write_json
 from metaprobe.metafeatures.columns import columns
 from metaprobe.metafeatures.description import describe_dataset
 from metaprobe.metafeatures.image_statistics import measure_pictures

@@ -34,13 +34,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.config.backbones import parse_backbone
 from metaprobe.config.layout import MODEL_FILES
+from metaprobe.core.arrays import read_arrays, write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import (
-    checksum_matches,
-    digest_file,
-    read_arrays,
-    write_arrays,
-)
+from metaprobe.core.files import checksum_matches, digest_file
 from metaprobe.data.readers.folder import turned
 from metaprobe.data.transforms import TRANSFORMS, Preprocessing, open_image
 from metaprobe.export import PROGRAMS, predict

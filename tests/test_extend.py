@@ -174,7 +174,7 @@ import numpy as np
 from pathlib import Path
 from sklearn.metrics import cohen_kappa_score
 from fragments import experiment
-from metaprobe.core.files import write_json
+from metaprobe.core.files import (write_json)
 from metaprobe.training.fragment import read_fragment
 from metaprobe.training.metrics import cohen_kappa
 rng = np.random.default_rng(0)

@@ -10,24 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
+from metaprobe.core.arrays import digest_arrays, read_arrays, write_arrays
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (
-    check_parquet,
-    digest_arrays,
     digest_file,
     digest_json,
-    read_arrays,
     read_checked_json,
     read_json,
-    read_parquet,
     replacing,
     replacing_folder,
-    write_arrays,
     write_checked_json,
     write_json,
-    write_parquet,
     write_text,
 )
+from metaprobe.core.parquet import check_parquet, read_parquet, write_parquet
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(

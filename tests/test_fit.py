@@ -17,8 +17,8 @@ from entries import WRITTEN_BACKBONES
 from metaprobe.config.datasets import Entry, Folder
 from metaprobe.config.layout import MODEL_FILES
 from metaprobe.config.load import load_run
+from metaprobe.core.arrays import read_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_arrays
 from metaprobe.demo.photographs import write_pieces
 from metaprobe.operations import beforehand
 from metaprobe.operations.fitting import choose

@@ -17,8 +17,9 @@ from fragments import HYPERPARAMETERS, IMAGES, Experiment, experiment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.config.configurations import TARGET_COLUMNS
+from metaprobe.core.arrays import read_arrays, write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_arrays, with_checksum, write_arrays, write_json
+from metaprobe.core.files import with_checksum, write_json
 from metaprobe.training import metrics
 from metaprobe.training.fragment import Fragment, read_fragment
 

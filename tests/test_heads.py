@@ -9,8 +9,8 @@ import torch
 from entries import BACKBONES, WIDTHS, ready
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metaprobe.core.arrays import write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_arrays
 from metaprobe.core.randomness import Draws
 from metaprobe.data.transforms import SIDE, normalise
 from metaprobe.features.engines import TorchEngine

@@ -12,7 +12,7 @@ from fragments import fragment, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_parquet
+from metaprobe.core.parquet import write_parquet
 from metaprobe.recommend.meta_table import (
     check_same_tasks,
     read_meta_table,

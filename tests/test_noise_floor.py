@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from metaprobe.core.files import write_arrays
+from metaprobe.core.arrays import write_arrays
 from metaprobe.recommend.noise_floor import noise_floor, noise_floors
 from metaprobe.tables.predictions import write_predictions
 from test_comparisons import predictions

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from entries import WRITTEN_BACKBONES
 from metaprobe.config.load import load_run
-from metaprobe.core.files import with_checksum, write_arrays, write_json
+from metaprobe.core.arrays import write_arrays
+from metaprobe.core.files import with_checksum, write_json
 from metaprobe.operations.arrived import restore_order
 from metaprobe.operations.outdated import find_outdated, in_words
 from metaprobe.operations.workflow import Workflow

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from checkouts import ROOT, TINY, run_tiny, snakemake
-from metaprobe.core.files import read_arrays
+from metaprobe.core.arrays import read_arrays
 from metaprobe.tables.checks import CHECKS
 
 PAGE = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from checkouts import ROOT
 from entries import typed, typed_entries, typed_sources
+from metaprobe.core.arrays import write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_arrays
 from metaprobe.operations.doctor import Finding
 from metaprobe.operations.planning import costs
 from metaprobe.operations.planning.activation_room import check_room, megabytes_of

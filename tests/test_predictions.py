@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fragments import experiment
+from metaprobe.core.arrays import write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_arrays
 from metaprobe.tables.predictions import read_predictions, write_predictions
 from sklearn.metrics import balanced_accuracy_score
 

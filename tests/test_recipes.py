@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from metaprobe.config.backbones import parse_backbone
 from metaprobe.config.configurations import Configuration, Grid
 from metaprobe.config.recipe import AUGMENTATIONS
+from metaprobe.core.arrays import write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import write_arrays, write_json
+from metaprobe.core.files import write_json
 from metaprobe.core.randomness import Draws, derive_seed
 from metaprobe.data.dataset import candidates, draw_subset, open_dataset
 from metaprobe.data.readers import Dataset, Pool

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_runs
 from checkouts import TINY, edit_yaml, planned, snakemake
-from metaprobe.core.files import read_arrays
+from metaprobe.core.arrays import read_arrays
 from tiny_runs import RECIPES, TUNED, add
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import fragments
 import numpy as np
 import pytest
-from metaprobe.core.files import with_checksum, write_checked_json, write_parquet
+from metaprobe.core.files import with_checksum, write_checked_json
+from metaprobe.core.parquet import write_parquet
 from metaprobe.operations.status import State, read_experiments
 from metaprobe.recommend.portfolio import portfolio_rows, to_json
 from metaprobe.report.data import Run, compare, hours, partial_run, read_run

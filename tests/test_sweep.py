@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from metaprobe.config.configurations import Grid
 from metaprobe.config.reading import read_strictly
+from metaprobe.core.arrays import digest_arrays, read_arrays, write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_arrays, read_arrays, write_arrays
 from metaprobe.training import outcomes, sweep, sweep_table
 from metaprobe.training.many_heads import TrainedHead
 from metaprobe.training.measurement import measure

@@ -24,7 +24,7 @@ from checkouts import (
     write_pictures,
 )
 from metaprobe.config.layout import STAGES
-from metaprobe.core.files import read_parquet
+from metaprobe.core.parquet import read_parquet
 from metaprobe.metafeatures.columns import columns
 from PIL import Image
 from tiny_runs import RECIPES, TUNED, VALIDATED, add

@@ -5,7 +5,8 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.core.files import write_csv, write_parquet
+    from metaprobe.core.files import write_csv
+    from metaprobe.core.parquet import write_parquet
     from metaprobe.tables.collect import collect, target_table
 
     params, output = snakemake.params, snakemake.output

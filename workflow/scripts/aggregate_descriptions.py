@@ -5,7 +5,8 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.core.files import write_parquet, write_text
+    from metaprobe.core.files import write_text
+    from metaprobe.core.parquet import write_parquet
     from metaprobe.metafeatures.table import as_csv, collect_descriptions
 
     params, output = snakemake.params, snakemake.output

@@ -5,7 +5,8 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.core.files import csv_text, digest_files, read_parquet, write_checked_json
+    from metaprobe.core.files import csv_text, digest_files, write_checked_json
+    from metaprobe.core.parquet import read_parquet
     from metaprobe.metafeatures.table import as_csv
     from metaprobe.tables.collect import target_table
     from metaprobe.tables.validation import examine

@@ -3,7 +3,8 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_checked_json, write_csv, write_parquet
+    from metaprobe.core.files import write_checked_json, write_csv
+    from metaprobe.core.parquet import write_parquet
     from metaprobe.recommend.arena.reading import probes_table, read_finished
     from metaprobe.recommend.arena.tables import as_tables, judge_run
 

@@ -5,7 +5,8 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.core.files import write_arrays, write_json
+    from metaprobe.core.arrays import write_arrays
+    from metaprobe.core.files import write_json
     from metaprobe.core.provenance import git_commit
     from metaprobe.training.measurement import build_fragment
 

@@ -4,7 +4,7 @@ from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
     from metaprobe.config.backbones import backbone_here
-    from metaprobe.core.files import write_arrays
+    from metaprobe.core.arrays import write_arrays
     from metaprobe.features.source_classifier import source_classifier
     from metaprobe.features.weights import weights_folder
 

@@ -5,7 +5,7 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.core.files import write_arrays
+    from metaprobe.core.arrays import write_arrays
     from metaprobe.data.dataset import entry_here
     from metaprobe.derived.index import index_pictures
     from metaprobe.derived.pictures import measure_derived

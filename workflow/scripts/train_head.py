@@ -3,7 +3,7 @@
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.core.files import write_arrays
+    from metaprobe.core.arrays import write_arrays
     from metaprobe.training.trained import train_on_file
 
     parameters, metadata = train_on_file(

@@ -7,7 +7,7 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from metaprobe.config.backbones import backbone_here
-    from metaprobe.core.files import write_arrays
+    from metaprobe.core.arrays import write_arrays
     from metaprobe.data.dataset import entry_here
     from metaprobe.features.extraction import Part
     from metaprobe.features.weights import weights_folder

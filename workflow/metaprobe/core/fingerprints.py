@@ -20,9 +20,11 @@ PACKAGE = "metaprobe"
 CARRIERS = (
     "config",
     "core.errors",
+    "core.arrays",
     "core.files",
     "core.jobs",
     "core.orphans",
+    "core.parquet",
     "core.provenance",
     "core.signals",
     "data.transfer",

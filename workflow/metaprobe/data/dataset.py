@@ -13,7 +13,8 @@ from metaprobe.data import readers
 from metaprobe.data import subset as subsets
 from metaprobe.config.datasets import Divided, Entry, Split, parse_entry
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_arrays, digest_json, with_checksum
+from metaprobe.core.arrays import (digest_arrays)
+from metaprobe.core.files import (digest_json, with_checksum)
 from metaprobe.data.transforms import PROTOCOL, TRANSFORMS, Preprocessing
 from metaprobe.data.trees import as_tree, tree_of
 from metaprobe.data.undecodable import broken_images, count_left_out, named

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_checked_json, write_checked_json
+from metaprobe.core.files import (read_checked_json, write_checked_json)
 
 MEMORY = ".digests.json"
 Digest = Callable[[Path, str], str]

@@ -20,7 +20,7 @@ from metaprobe.data.archives import Room, unpack
 from metaprobe.config.datasets import Source, SourceFile
 from metaprobe.config.places import leads_outside
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import FULL, replacing
+from metaprobe.core.files import (FULL, replacing)
 from metaprobe.data.digests import remembered_in
 from metaprobe.data.inventory import damaged_files, has_surplus, mismatch, missing_files, sizes_of
 from metaprobe.data.transfer import RETRY_POLICY, RetryPolicy, TransferError, size_of, transfer

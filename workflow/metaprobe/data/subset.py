@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaprobe.core.files import broken, checksum_matches, read_json
+from metaprobe.core.files import (broken, checksum_matches, read_json)
 
 Integers = NDArray[np.int64]
 

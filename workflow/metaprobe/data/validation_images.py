@@ -6,7 +6,7 @@ import numpy as np
 
 from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import with_checksum
+from metaprobe.core.files import (with_checksum)
 from metaprobe.core.randomness import generator
 from metaprobe.data import subset as subsets
 from metaprobe.data.dataset import candidates

@@ -7,14 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from metaprobe.core.files import (
-    Arrays,
-    broken,
-    digest_arrays,
-    read_arrays,
-    select_rows,
-    write_rows,
-)
+from metaprobe.core.arrays import Arrays, digest_arrays, read_arrays, select_rows, write_rows
+from metaprobe.core.files import broken
 from metaprobe.data.subset import read_subset, read_validation
 
 ENOUGH_PICTURES = 100  # their mean is known to a tenth of their spread
@@ -24,7 +18,7 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True)
 class Index:
-    """An index of rows of a file; see `core.files.write_rows`."""
+    """An index of rows of a file; see `core.arrays.write_rows`."""
 
     of: str
     rows: Mapping[str, str]

@@ -5,7 +5,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from metaprobe.config.datasets import Entry
-from metaprobe.core.files import Arrays, with_checksum, write_json
+from metaprobe.core.arrays import Arrays
+from metaprobe.core.files import with_checksum, write_json
 from metaprobe.data.subset import read_subset
 from metaprobe.metafeatures.image_statistics import measure_pictures
 

@@ -14,11 +14,11 @@ from safetensors.torch import save
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.datasets import Entry
 from metaprobe.config.layout import MODEL_FILES
+from metaprobe.core.arrays import read_arrays
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (
     broken,
     digest_files,
-    read_arrays,
     replacing_folder,
     with_checksum,
     write_json,

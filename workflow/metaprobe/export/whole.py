@@ -12,7 +12,7 @@ import torch
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.config.parts import cut_of
-from metaprobe.core.files import Arrays
+from metaprobe.core.arrays import Arrays
 from metaprobe.data.transforms import Preprocessing
 from metaprobe.export.network import Model
 from metaprobe.features.backbones import Ready

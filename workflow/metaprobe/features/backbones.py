@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from metaprobe.config.backbones import Backbone, weights_id
+from metaprobe.core.arrays import digest_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_arrays
 from metaprobe.data.transforms import PROTOCOL, Preprocessing
 from metaprobe.features.batchnorm import expect_features
 from metaprobe.features.cut import check_vectors, cut

@@ -16,8 +16,8 @@ import numpy as np
 
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.datasets import Entry
+from metaprobe.core.arrays import Arrays, digest_arrays
 from metaprobe.core.errors import PassingError, UserError
-from metaprobe.core.files import Arrays, digest_arrays
 from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
 from metaprobe.data.dataset import Mapped, check_fit, open_dataset, subset_images

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from metaprobe.config.backbones import Backbone, File
+from metaprobe.core.arrays import Arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import Arrays
 from metaprobe.features.backbones import preprocessing, try_out, without_head
 from metaprobe.features.networks import last_linear, member_of, renamed
 from metaprobe.features.random_weights import random_network

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from metaprobe.core.arrays import read_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, read_arrays
+from metaprobe.core.files import broken
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import generator
 from metaprobe.data.subset import read_subset

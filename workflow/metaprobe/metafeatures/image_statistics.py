@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaprobe.config.datasets import Entry
-from metaprobe.core.files import Arrays
+from metaprobe.core.arrays import Arrays
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import generator
 from metaprobe.data.dataset import check_fit, open_dataset, subset_images

@@ -18,10 +18,10 @@ from metaprobe.core.files import (
     digest_json,
     read_checked_json,
     read_json,
-    read_parquet,
     write_checked_json,
     write_json,
 )
+from metaprobe.core.parquet import read_parquet
 from metaprobe.features.facts import find_out
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.workflow import Workflow

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from metaprobe.config import layout
+from metaprobe.core.arrays import read_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import checksum_matches, read_arrays, read_json
+from metaprobe.core.files import checksum_matches, read_json
 from metaprobe.operations.outdated import PATTERNS, Key, Reader, comparisons
 from metaprobe.operations.workflow import Workflow
 

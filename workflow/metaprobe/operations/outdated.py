@@ -16,8 +16,9 @@ from metaprobe.config import layout
 from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.config.datasets import Derived, Entry
 from metaprobe.config.parts import VALIDATION
+from metaprobe.core.arrays import read_facts
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_facts, read_json
+from metaprobe.core.files import read_json
 from metaprobe.operations.workflow import Workflow
 
 Content = Mapping[str, Any]

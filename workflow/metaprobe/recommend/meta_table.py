@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from metaprobe.config.configurations import HYPERPARAMETERS
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_parquet
+from metaprobe.core.parquet import read_parquet
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from metaprobe.config.configurations import BLANK_WHEN_ZERO, TARGET_COLUMNS
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_parquet
+from metaprobe.core.parquet import read_parquet
 from metaprobe.tables.statistics import wilson
 from metaprobe.training.fragment import (
     CHOICES,

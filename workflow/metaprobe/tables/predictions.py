@@ -12,14 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from metaprobe.core.files import (
-    Arrays,
-    broken,
-    check_parquet,
-    digest_arrays,
-    parquet_writer,
-    read_arrays,
-)
+from metaprobe.core.arrays import Arrays, digest_arrays, read_arrays
+from metaprobe.core.files import broken
+from metaprobe.core.parquet import check_parquet, parquet_writer
 from metaprobe.tables.statistics import difference, holm, mid_p
 from metaprobe.training.fragment import Experiment
 

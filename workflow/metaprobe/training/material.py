@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from metaprobe.core.files import broken, read_arrays
+from metaprobe.core.arrays import read_arrays
+from metaprobe.core.files import broken
 from metaprobe.training.heads import LabelledFeatures
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaprobe.config.configurations import TARGET_COLUMNS
-from metaprobe.core.files import Arrays, broken, read_arrays, with_checksum
+from metaprobe.core.arrays import Arrays, read_arrays
+from metaprobe.core.files import broken, with_checksum
 from metaprobe.data.subset import read_subset, read_validation
 from metaprobe.training import metrics
 from metaprobe.training.fragment import CHOICES, METRICS, VALIDATED, mean_curve, same_loss

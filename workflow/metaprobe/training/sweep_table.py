@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from metaprobe.config.configurations import IN_GRID, TYPES
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, check_parquet, digest_file, parquet_writer
+from metaprobe.core.files import broken, digest_file
+from metaprobe.core.parquet import check_parquet, parquet_writer
 
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 PER_EPOCH = (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from metaprobe.config.configurations import RECIPE_DEFAULTS
-from metaprobe.core.files import Arrays
+from metaprobe.core.arrays import Arrays
 from metaprobe.core.jobs import peak_memory_gb
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import Draws

@@ -18,15 +18,9 @@ from filelock import FileLock
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.config.datasets import Entry
+from metaprobe.core.arrays import Arrays, read_facts
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import (
-    Arrays,
-    digest_json,
-    read_checked_json,
-    read_facts,
-    with_checksum,
-    write_json,
-)
+from metaprobe.core.files import digest_json, read_checked_json, with_checksum, write_json
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import Draws
 from metaprobe.data.dataset import check_fit, open_dataset

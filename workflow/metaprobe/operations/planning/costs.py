@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metaprobe.config.datasets import Entry, Source
+from metaprobe.core.arrays import read_facts
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_facts
 
 BY_ARCHITECTURE = ("extract_features", "sweep_heads")
 OF_PARTS = ("extract_part", "cache_activations")  # data set, architecture, ..., part

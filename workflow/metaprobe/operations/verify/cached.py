@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from metaprobe.config import layout
-from metaprobe.core.files import read_arrays, read_checked_json
+from metaprobe.core.arrays import read_arrays
+from metaprobe.core.files import read_checked_json
 from metaprobe.metafeatures.description import describe_dataset
 from metaprobe.operations.verify.images import Comparison, Fragment
 from metaprobe.operations.workflow import Workflow

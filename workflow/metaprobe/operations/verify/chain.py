@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import check_parquet, digest_file, read_json
+from metaprobe.core.files import digest_file, read_json
+from metaprobe.core.parquet import check_parquet
 from metaprobe.core.text_table import aligned
 from metaprobe.operations.outdated import Reader, comparisons, find_outdated
 from metaprobe.operations.verify.proofs import proofs

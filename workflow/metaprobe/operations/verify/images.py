@@ -12,8 +12,9 @@ from typing import Any
 
 from metaprobe.config.datasets import Derived
 from metaprobe.config.parts import cached_parts, cut_of, parts_of
+from metaprobe.core.arrays import Arrays, write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import Arrays, write_arrays, write_json
+from metaprobe.core.files import write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
 from metaprobe.data.subset import read_subset, read_validation

@@ -7,17 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
-from metaprobe.core.files import (
-    broken,
-    check_parquet,
-    csv_text,
-    digest_arrays,
-    digest_file,
-    read_arrays,
-    read_checked_json,
-    read_facts,
-    read_parquet,
-)
+from metaprobe.core.arrays import digest_arrays, read_arrays, read_facts
+from metaprobe.core.files import broken, csv_text, digest_file, read_checked_json
+from metaprobe.core.parquet import check_parquet, read_parquet
 from metaprobe.data.subset import read_subset
 from metaprobe.features.weights import read_receipt
 from metaprobe.metafeatures.table import as_csv

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.datasets import Entry
+from metaprobe.core.arrays import read_arrays, write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_json, read_arrays, write_arrays, write_checked_json
+from metaprobe.core.files import digest_json, write_checked_json
 from metaprobe.data.dataset import draw_subset, open_dataset, subset_images
 from metaprobe.data.readers import Dataset
 from metaprobe.data.validation_images import draw_validation

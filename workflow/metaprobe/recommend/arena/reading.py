@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaprobe.core.files import read_checked_json, read_parquet
+from metaprobe.core.files import read_checked_json
+from metaprobe.core.parquet import read_parquet
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.prices import Prices
 from metaprobe.recommend.advice.replay import Known

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from metaprobe.core.files import Arrays, read_arrays
+from metaprobe.core.arrays import Arrays, read_arrays
 from metaprobe.core.randomness import generator
 from metaprobe.recommend.advice.probes import probe_curve, probe_order
 from metaprobe.recommend.transferability import METRICS, NEEDS_SOURCE
