@@ -13,8 +13,8 @@ from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.features.backbones import prepare
 from metaprobe.features.facts import find_out
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.weights_here import look, report
-from metaprobe.operations.workflow import Workflow
 
 MANY = read_strictly(ROOT / "config/backbones-24.yaml")
 GFLOPS = (1, 5, 20)

@@ -12,10 +12,10 @@ import pytest
 from checkouts import snakemake
 from metaprobe.core.errors import UserError
 from metaprobe.core.parquet import write_parquet
+from metaprobe.operations.flow.workflow import Workflow, read_workflow
 from metaprobe.operations.snakemake_coupling import merged_configuration
 from metaprobe.operations.verify.chain import walk
 from metaprobe.operations.verify.proofs import Proof, proofs
-from metaprobe.operations.workflow import Workflow, read_workflow
 from tiny_runs import TINY, checkout, host
 
 pytestmark = pytest.mark.slow

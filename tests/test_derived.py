@@ -41,9 +41,10 @@ from metaprobe.derived.index import ENOUGH_PICTURES, index_features, index_part,
 from metaprobe.derived.pictures import measure_derived
 from metaprobe.metafeatures.image_statistics import measure_pictures
 from metaprobe.operations.beforehand import check_machine
+from metaprobe.operations.flow.stages import all_stages
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.outdated import find_outdated
 from metaprobe.operations.planning.costs import Job
-from metaprobe.operations.workflow import Workflow
 from metaprobe.training.material import read_material
 
 SCRIPT = ROOT / "benchmarks/draw_derived.py"
@@ -547,7 +548,7 @@ def test_files_and_jobs_of_a_derived_experiment(tmp_path: Path) -> None:
     assert flow.manifest("Birds_five") == [] and flow.origin_of("Birds_five") == "Birds"
     jobs = [
         str(Path(log).relative_to(tmp_path / "l").with_suffix(""))
-        for log, _ in flow.stages["Birds_five", "stopped"]
+        for log, _ in all_stages(flow)["Birds_five", "stopped"]
     ]
     part = "ResNet18/validation-50"
     assert jobs == [

@@ -22,8 +22,9 @@ from metaprobe.core.errors import UserError
 from metaprobe.demo.photographs import write_pieces
 from metaprobe.operations import beforehand
 from metaprobe.operations.fitting import choose
+from metaprobe.operations.flow.targets import model_files
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.planning.costs import Job
-from metaprobe.operations.workflow import Workflow
 
 CONFIG: dict[str, Any] = {
     "backbones": WRITTEN_BACKBONES,
@@ -111,10 +112,10 @@ def test_missing_package_is_told_before_anything_starts(
 def test_model_needs_one_data_set_and_one_configuration(flow: Workflow) -> None:
     """A model of whatever comes first."""
     with pytest.raises(SystemExit, match="fit what"):
-        flow.model()
+        model_files(flow)
     one = {"plain": flow.run.configurations["plain"]}
     chosen = replace(flow, run=replace(flow.run, configurations=one))
-    assert chosen.model()[-1] == "<results>/models/New/plain/card.json"
+    assert model_files(chosen)[-1] == "<results>/models/New/plain/card.json"
     assert chosen.alone().experiments == [("New", "plain")]
 
 

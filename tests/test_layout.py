@@ -11,7 +11,10 @@ from entries import WRITTEN_BACKBONES
 from metaprobe.config import layout
 from metaprobe.config.datasets import Entry, Folder
 from metaprobe.config.load import load_run
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.expected import expected_of_descriptions, expected_of_fragments
+from metaprobe.operations.flow.stages import all_stages, stages_of
+from metaprobe.operations.flow.targets import recommendation_file
+from metaprobe.operations.flow.workflow import Workflow
 
 CONFIG: dict[str, Any] = {
     "backbones": WRITTEN_BACKBONES,
@@ -65,7 +68,7 @@ def test_files_of_all_are_in_the_order_of_the_table(tmp_path: Path) -> None:
 def test_stages_are_those_the_experiment_needs(tmp_path: Path) -> None:
     """An old failure to fetch what a run does not need, held against it."""
     flow = a_workflow(tmp_path)
-    assert flow.stages_of("One", "b") == [
+    assert stages_of(flow, "One", "b") == [
         ("logs/x/download/net.log", "results/x/sources/net.json"),
         ("logs/x/subset_index/One.log", "results/x/subsets/One.json"),
         ("logs/x/fetch_weights/ResNet18.log", "results/x/weights/ResNet18.json"),
@@ -77,7 +80,8 @@ def test_stages_are_those_the_experiment_needs(tmp_path: Path) -> None:
         ("logs/x/metrics_json/One/b.log", "results/x/metrics/One/b.json"),
     ]
     rules = [
-        Path(log).parts[2] for log, _ in a_workflow(tmp_path, weights="random").stages["Mine", "a"]
+        Path(log).parts[2]
+        for log, _ in all_stages(a_workflow(tmp_path, weights="random"))["Mine", "a"]
     ]
     assert rules == ["subset_index", "extract_features", "train_head", "metrics_json"]
 
@@ -97,11 +101,11 @@ def test_data_that_is_there_is_not_fetched(tmp_path: Path) -> None:
 def test_expected_is_what_this_run_would_write(tmp_path: Path, weights: str, told: str) -> None:
     """Rows of an earlier run's seed, sampling or weights in the table."""
     flow = a_workflow(tmp_path, weights=weights)
-    expected = flow.expected_of_fragments["Two", "a"]
+    expected = expected_of_fragments(flow)["Two", "a"]
     assert expected["weights"].endswith(told)
     assert expected["sampling"] == "stratified" and expected["seed"] == 3
     assert expected["learning_rate"] == 0.1
-    described = flow.expected_of_descriptions
+    described = expected_of_descriptions(flow)
     assert described["One"]["sampling"] == "random"
     assert list(described["One"]["weights"]) == flow.described_by
     assert flow.receipt("ResNet18") == (
@@ -121,11 +125,11 @@ def test_recommendation_needs_a_data_set_and_a_finished_experiment(tmp_path: Pat
     """A traceback where a word is missing, or a ranking learnt from nothing."""
     flow = a_workflow(tmp_path)
     with pytest.raises(SystemExit, match="no finished experiment to learn from yet"):
-        flow.recommendation()
+        recommendation_file(flow)
     with pytest.raises(SystemExit, match="recommend for which"):
-        replace(flow, run=replace(flow.run, new={})).recommendation()
+        recommendation_file(replace(flow, run=replace(flow.run, new={})))
     fragment = tmp_path / "metrics/One/a.json"
     fragment.parent.mkdir(parents=True)
     fragment.touch()
-    there = replace(flow, results=tmp_path).recommendation()
+    there = recommendation_file(replace(flow, results=tmp_path))
     assert there == "<results>/recommendations/New.json"

@@ -13,8 +13,8 @@ from metaprobe.config.load import load_run
 from metaprobe.core.arrays import write_arrays
 from metaprobe.core.files import with_checksum, write_json
 from metaprobe.operations.arrived import restore_order
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.outdated import find_outdated, in_words
-from metaprobe.operations.workflow import Workflow
 
 TASKS = ("Birds", "Fish")
 CONFIG: dict[str, Any] = {

@@ -12,6 +12,7 @@ from entries import WRITTEN_BACKBONES
 from metaprobe.config.load import load_run
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import with_checksum, write_json
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.verify import cached
 from metaprobe.operations.verify.images import (
     Comparison,
@@ -21,7 +22,6 @@ from metaprobe.operations.verify.images import (
     report,
     verify,
 )
-from metaprobe.operations.workflow import Workflow
 
 TINY = ("--configfile", "tiny.yaml", "--config", "verify_experiments=2")
 FRAGMENT: dict[str, Any] = {

@@ -15,9 +15,9 @@ from metaprobe.config.reading import read_strictly
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_text
 from metaprobe.operations.beforehand import check_machine
+from metaprobe.operations.flow.workflow import Workflow, read_workflow
 from metaprobe.operations.planning.costs import Job
 from metaprobe.operations.snakemake_coupling import merged_configuration
-from metaprobe.operations.workflow import Workflow, read_workflow
 
 OWN = {
     "config": "train_images: 40\ndata: data\npathvars: {results: results, logs: results/logs}\n",

@@ -231,8 +231,8 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
     if options.question == "fit":
         return fit(options, checkout)
     from metaprobe.operations import questions
+    from metaprobe.operations.flow.workflow import read_workflow
     from metaprobe.operations.snakemake_coupling import merged_configuration
-    from metaprobe.operations.workflow import read_workflow
 
     given = list(options.config)
     if options.question == "advise":
@@ -279,8 +279,8 @@ def recommend(options: argparse.Namespace, checkout: Path) -> int:
 def fit(options: argparse.Namespace, checkout: Path) -> int:
     """Let Snakemake make a model, and print where it is; its lines of progress, and all if it fails."""
     from metaprobe.operations.fitting import choose
+    from metaprobe.operations.flow.workflow import read_workflow
     from metaprobe.operations.snakemake_coupling import merged_configuration
-    from metaprobe.operations.workflow import read_workflow
 
     overrides = [*options.config, f"new_dataset={options.folder}"]
     configuration, files, folders = merged_configuration(checkout, options.configfile, overrides)

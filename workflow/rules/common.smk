@@ -17,7 +17,7 @@ from metaprobe.core.fingerprints import fingerprint
 from metaprobe.core.signals import stop_as_on_ctrl_c
 from metaprobe.operations import snakemake_coupling
 from metaprobe.operations.slurm.check import hidden_profile
-from metaprobe.operations.workflow import read_workflow
+from metaprobe.operations.flow.workflow import read_workflow
 
 STARTED = time.time()
 stop_as_on_ctrl_c()

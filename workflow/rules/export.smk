@@ -1,6 +1,7 @@
 """A model to take away: the whole network of one experiment, and the programs that go with it."""
 
 from metaprobe.export import PROGRAMS
+from metaprobe.operations.flow.targets import model_files
 
 
 rule export_model:
@@ -43,7 +44,7 @@ rule export_model:
 
 rule fit:
     input:
-        lambda wildcards: FLOW.model(),
+        lambda wildcards: model_files(FLOW),
     log:
         "<logs>/fit.log",
     localrule: True

@@ -3,6 +3,8 @@
 from metaprobe.core import jobs
 from metaprobe.operations import lock, progress, snakemake_coupling, status
 from metaprobe.operations.beforehand import check_machine
+from metaprobe.operations.flow.expected import expected_of_fragments
+from metaprobe.operations.flow.stages import all_stages
 from metaprobe.operations.slurm import run as slurm_run
 from metaprobe.tables import partial as partial_table
 
@@ -58,7 +60,7 @@ def report_failure():
     if asked_for():
         found = status.gather(FLOW)
         _, finished = status.read_experiments(
-            FLOW.stages, FLOW.expected_of_fragments, found
+            all_stages(FLOW), expected_of_fragments(FLOW), found
         )
         fragments = list(finished.values())
         lines = [

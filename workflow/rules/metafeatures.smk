@@ -1,6 +1,7 @@
 """Meta-features of each data set, and the tables of them."""
 
 from metaprobe.metafeatures.columns import columns
+from metaprobe.operations.flow.expected import expected_of_descriptions
 
 
 rule measure_pictures:
@@ -66,7 +67,7 @@ rule aggregate_descriptions:
         "../../envs/tables.yaml"
     params:
         columns=columns(FLOW.described_by, FLOW.expecting),
-        expected=lambda wildcards: FLOW.expected_of_descriptions,
+        expected=lambda wildcards: expected_of_descriptions(FLOW),
         code=lambda wildcards: fingerprint("aggregate_descriptions"),
     script:
         "../scripts/aggregate_descriptions.py"
@@ -113,7 +114,7 @@ rule bootstrap:
         "../../envs/tables.yaml"
     params:
         columns=columns(FLOW.described_by, FLOW.expecting),
-        expected=lambda wildcards: FLOW.expected_of_descriptions,
+        expected=lambda wildcards: expected_of_descriptions(FLOW),
         resamples=RUN.settings.bootstrap_resamples,
         code=lambda wildcards: fingerprint("aggregate_descriptions"),
     script:

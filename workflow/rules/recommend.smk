@@ -1,5 +1,7 @@
 """From both tables to Metabu's form, to a recommendation, and to whether it helps."""
 
+from metaprobe.operations.flow.targets import recommendation_file
+
 TABLES = {
     "experiments": "<results>/experiments.parquet",
     "basic": "<results>/basic_representations.parquet",
@@ -103,7 +105,7 @@ rule rank_configurations:
 
 rule recommend:
     input:
-        lambda wildcards: FLOW.recommendation(),
+        lambda wildcards: recommendation_file(FLOW),
     log:
         "<logs>/recommend.log",
     localrule: True

@@ -4,6 +4,8 @@ Here and in other rules, what grows with the table is a function, and so is ever
 Snakemake of a queued job, which reads all rules, calls only those of its own.
 """
 
+from metaprobe.operations.flow.expected import expected_of_fragments
+
 
 rule aggregate:
     input:
@@ -23,7 +25,7 @@ rule aggregate:
         "../../envs/tables.yaml"
     params:
         experiments=lambda wildcards: FLOW.experiments,
-        expected=lambda wildcards: FLOW.expected_of_fragments,
+        expected=lambda wildcards: expected_of_fragments(FLOW),
         code=lambda wildcards: fingerprint("aggregate"),
     script:
         "../scripts/aggregate.py"

@@ -24,7 +24,8 @@ from metaprobe.core.files import (
 from metaprobe.core.parquet import read_parquet
 from metaprobe.features.facts import find_out
 from metaprobe.features.weights import weights_folder
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.expected import weights_ids
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.lessons import Table, learn, no_table
 from metaprobe.recommend.advice.live import Advisor, Progress
@@ -158,7 +159,7 @@ def _table(flow: Workflow, candidates: Candidates) -> tuple[Table, dict[str, flo
     except UserError as error:
         _say(f"warning: nothing is learned from the table: {error}")
         return no_table(candidates), {}
-    ids = flow.weights_ids
+    ids = weights_ids(flow)
     same = [
         ids.get(name) == told
         for name, told in zip(frame.architecture, frame.weights_id, strict=True)

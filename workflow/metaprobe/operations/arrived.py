@@ -8,8 +8,8 @@ from metaprobe.config import layout
 from metaprobe.core.arrays import read_arrays
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import checksum_matches, read_json
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.outdated import PATTERNS, Key, Reader, comparisons
-from metaprobe.operations.workflow import Workflow
 
 Step = tuple[Sequence[Path], Sequence[Path]]  # what one job has made, and from what
 TIME_OF_FOLDER = ".snakemake_timestamp"  # a file that Snakemake keeps in a folder that a rule makes

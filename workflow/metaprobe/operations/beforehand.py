@@ -16,9 +16,9 @@ from metaprobe.data.trees import tree_of
 from metaprobe.derived.derivation import derive
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.doctor import free_megabytes
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.planning.activation_room import check_room, megabytes_of
 from metaprobe.operations.planning.costs import Job
-from metaprobe.operations.workflow import Workflow
 
 NOT_THERE = 3
 ON_DEVICE = ("extract_features", "extract_part", "cache_activations", "tune_blocks")

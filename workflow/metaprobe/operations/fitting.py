@@ -8,7 +8,7 @@ from pathlib import Path
 from metaprobe.config import layout
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, read_json
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.workflow import Workflow
 
 SHOWN = 6
 

@@ -19,7 +19,8 @@ from metaprobe.config.parts import VALIDATION
 from metaprobe.core.arrays import read_facts
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_json
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.expected import expected_of_fragment, weights_ids
+from metaprobe.operations.flow.workflow import Workflow
 
 Content = Mapping[str, Any]
 Key = tuple[str, ...]  # kind of file, data set, and architecture or configuration
@@ -138,7 +139,7 @@ def _with_parent(entry: Derived, one: Comparison) -> Comparison:
 
 
 def _comparisons_of(flow: Workflow, task_id: str, entry: Entry) -> Iterator[Comparison]:
-    settings, weights = flow.run.settings, flow.weights_ids
+    settings, weights = flow.run.settings, weights_ids(flow)
     says = {"seed": settings.seed, "sampling": flow.sampling_of(task_id)}
     subset, pictures = ("subset", task_id), ("pictures", task_id)
     features = {name: ("features", task_id, name) for name in flow.extracted}
@@ -162,7 +163,7 @@ def _comparisons_of(flow: Workflow, task_id: str, entry: Entry) -> Iterator[Comp
         parts: list[Key] = [("part", task_id, *part) for part in flow.parts_named(name)]
         told = RECIPE_DEFAULTS | flow.hyperparameters[name] | trained
         yield Comparison(head, [origin, *parts], told, made_from)
-        measured = {**flow.expected_of_fragments[task_id, name], "family": entry.family}
+        measured = {**expected_of_fragment(flow, task_id, name), "family": entry.family}
         after = [subset, origin, *parts, head]
         yield Comparison(("fragment", task_id, name), after, measured, digests)
     named = {name: weights[name] for name in flow.described_by}

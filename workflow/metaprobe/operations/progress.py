@@ -11,10 +11,10 @@ from typing import Any
 
 from metaprobe.core import jobs
 from metaprobe.operations import snakemake_coupling
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.planning import costs
 from metaprobe.operations.planning.costs import Job, SizeOf
 from metaprobe.operations.slurm.queue import what_a_run_waits_for
-from metaprobe.operations.workflow import Workflow
 
 LONG = (
     *("extract_features", "train_head", "sweep_heads", "describe_resamples"),

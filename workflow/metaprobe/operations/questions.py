@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.expected import expected_of_fragments
+from metaprobe.operations.flow.stages import all_stages
+from metaprobe.operations.flow.workflow import Workflow
 
 
 def status(flow: Workflow) -> int:
@@ -15,7 +17,7 @@ def status(flow: Workflow) -> int:
 
     jobs = queue.read_queue_of_runs(Path.cwd())
     evidence = gather(flow, jobs or ())
-    print(report(read_states(flow.stages, flow.expected_of_fragments, evidence)))
+    print(report(read_states(all_stages(flow), expected_of_fragments(flow), evidence)))
     if jobs or evidence.at_work:  # else a squeue without an answer is nobody's concern
         print("".join(f"{line}\n" for line in queue.report(jobs)), end="")
     return 0
@@ -81,7 +83,7 @@ def plan(
     folders = {"data": flow.data, "results": flow.results}
     jobs = jobs_to_run(checkout, configfiles, overrides)
     found = Plan(
-        states=read_states(flow.stages, flow.expected_of_fragments, evidence),
+        states=read_states(all_stages(flow), expected_of_fragments(flow), evidence),
         jobs=jobs,
         backbones=work_of(flow, jobs),
         activations=sum(megabytes_of(flow, jobs).values()),
@@ -116,7 +118,7 @@ def verify(flow: Workflow, processes: int, *, digests: bool) -> int:
     if digests:
         return 0
     found, _ = read_fragments(
-        flow.results / "metrics", flow.experiments, flow.expected_of_fragments
+        flow.results / "metrics", flow.experiments, expected_of_fragments(flow)
     )
     fragments = [one.model_dump() for one in found]
     heads = cached.measure_heads(fragments, flow, processes)

@@ -9,9 +9,10 @@ from metaprobe.core import jobs
 from metaprobe.core.errors import UserError
 from metaprobe.core.processes import Process
 from metaprobe.operations import lock
+from metaprobe.operations.flow.stages import all_stages
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.outdated import find_outdated
 from metaprobe.operations.slurm.queue import InQueue, comment_of
-from metaprobe.operations.workflow import Workflow
 from metaprobe.training.fragment import (
     Expected,
     Experiment,
@@ -71,7 +72,7 @@ def gather(flow: Workflow, queue: Sequence[InQueue] = ()) -> Evidence:
 def in_queue(flow: Workflow, queue: Sequence[InQueue]) -> dict[str, str]:
     """Return the logs of the jobs that are in Slurm's queue, and whether they run or wait there."""
     states = {job.comment: "running" if job.runs else "waiting" for job in queue}
-    logs = {log for stages in flow.stages.values() for log, _ in stages} if queue else set()
+    logs = {log for stages in all_stages(flow).values() for log, _ in stages} if queue else set()
     comments = {log: comment_of(log, flow.logs) for log in logs}
     return {log: states[comment] for log, comment in comments.items() if comment in states}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from metaprobe.core.errors import UserError
 from metaprobe.core.text_table import aligned
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.workflow import Workflow
 
 FLOAT_BYTES = 4
 

@@ -1,7 +1,9 @@
 """`metaprobe partial`: the table and the report of what is finished now."""
 
+from metaprobe.operations.flow.expected import expected_of_fragments
+from metaprobe.operations.flow.stages import all_stages
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.status import gather, read_experiments
-from metaprobe.operations.workflow import Workflow
 from metaprobe.tables import partial
 
 NOTHING_YET = "No experiment is finished yet"
@@ -14,7 +16,7 @@ def answer(flow: Workflow) -> int:
     Nothing is written while there is nothing to put into the table.
     """
     evidence = gather(flow)
-    states, found = read_experiments(flow.stages, flow.expected_of_fragments, evidence)
+    states, found = read_experiments(all_stages(flow), expected_of_fragments(flow), evidence)
     fragments = list(found.values())
     if fragments:
         print(partial.write_finished(flow.results, fragments, len(states)))

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from metaprobe.core.errors import UserError
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.planning.costs import Job, images_of_part
-from metaprobe.operations.workflow import Workflow
 
 BYTES = {"float16": 2, "float32": 4, "uint8": 1}
 

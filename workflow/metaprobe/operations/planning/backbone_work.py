@@ -5,9 +5,9 @@ from collections.abc import Collection
 from metaprobe.config import layout
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_json
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.planning.costs import Job
 from metaprobe.operations.planning.plan import EXTRACTING, Work, architecture_of
-from metaprobe.operations.workflow import Workflow
 
 
 def work_of(flow: Workflow, jobs: Collection[Job]) -> dict[str, Work]:

@@ -12,8 +12,8 @@ from metaprobe.config import layout
 from metaprobe.core.arrays import read_arrays
 from metaprobe.core.files import read_checked_json
 from metaprobe.metafeatures.description import describe_dataset
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.verify.images import Comparison, Fragment
-from metaprobe.operations.workflow import Workflow
 from metaprobe.training import metrics
 from metaprobe.training.measurement import build_fragment
 

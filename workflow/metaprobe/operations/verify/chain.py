@@ -9,9 +9,9 @@ from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_file, read_json
 from metaprobe.core.parquet import check_parquet
 from metaprobe.core.text_table import aligned
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.operations.outdated import Reader, comparisons, find_outdated
 from metaprobe.operations.verify.proofs import proofs
-from metaprobe.operations.workflow import Workflow
 
 SHOWN = 3
 SOUND = "Every file is as it was written, and made from those that are there."

@@ -18,7 +18,7 @@ from metaprobe.core.files import write_json
 from metaprobe.core.randomness import generator
 from metaprobe.core.text_table import aligned
 from metaprobe.data.subset import read_subset, read_validation
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.workflow import Workflow
 
 METRICS = ("test_accuracy", "train_accuracy", "test_loss")
 SAME_ORIGIN = ("subset_sha256", "pixels_sha256")  # what must not differ on any machine

@@ -13,7 +13,7 @@ from metaprobe.core.parquet import check_parquet, read_parquet
 from metaprobe.data.subset import read_subset
 from metaprobe.features.weights import read_receipt
 from metaprobe.metafeatures.table import as_csv
-from metaprobe.operations.workflow import Workflow
+from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.recommend import evaluation_table, portfolio, ranking
 from metaprobe.tables import predictions, validation
 from metaprobe.tables.collect import target_table

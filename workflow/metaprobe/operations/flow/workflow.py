@@ -1,16 +1,13 @@
 """A run as the rules, the questions and the handlers see it: its files, and what they must say."""
 
 import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from metaprobe.config import layout
-from metaprobe.config.backbones import weights_id
-from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.config.datasets import Derived, Entry, HuggingFace
 from metaprobe.config.load import Run, load_run
 from metaprobe.config.model import plain
@@ -22,9 +19,6 @@ from metaprobe.features.batchnorm import has_expectation
 
 FOR_PEOPLE = ("licence", "note")
 NOT_READ = ("family", "images", "licence", "note", "sampling", "source", "transform")
-TOLD_BY_FRAGMENTS = ("seed", "engine", "precision", "replicates")
-# What trains more than the head, whatever engine extracts features.
-BELOW_HEAD = {"engine": "torch", "precision": "float32"}
 Experiment = tuple[str, str]
 
 
@@ -310,114 +304,6 @@ class Workflow:
         if outside and task_id != self.new:
             read["path"] = Path(read["path"]).name
         return dict(sorted(read.items()))
-
-    def stages_of(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
-        """Return the jobs that an experiment needs, first to last: (log, output)."""
-        tuned = self.run.configurations[configuration].trainable != "head"
-        names = {"dataset": task_id, "configuration": configuration}
-        training = {"tune_blocks" if tuned else "train_head": layout.HEAD}
-        own = training | {layout.LAST_OF_EXPERIMENT: layout.FRAGMENT}
-        tasks = dict.fromkeys([self.origin_of(task_id), task_id])
-        before = [job for one in tasks for job in self._before_training(one, configuration)]
-        return [*before, *(self._job(rule, output, names) for rule, output in own.items())]
-
-    def _job(self, rule: str, output: str, names: Mapping[str, str]) -> tuple[str, str]:
-        patterns = layout.log_of(rule, output), output
-        log, made = (str(self.path(pattern.format(**names))) for pattern in patterns)
-        return log, made
-
-    def _before_training(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
-        """Return the jobs whose files a training reads: (log, output)."""
-        architecture = self.run.configurations[configuration].architecture
-        derived, source = self.origin_of(task_id) != task_id, self.source_of(task_id)
-        names = {"dataset": task_id, "architecture": architecture, "source": source or ""}
-        needless = set() if source else {"download"}
-        needless |= set() if self.receipt(architecture) and not derived else {"fetch_weights"}
-        first = [rule for rule in layout.BEFORE_TRAINING if rule not in needless]
-        files = [(rule, layout.STAGES[rule]) for rule in first]
-        files += self._of_recipe(task_id, configuration)
-        return [
-            self._job(layout.OF_DERIVED.get(rule, rule) if derived else rule, file, names)
-            for rule, file in files
-        ]
-
-    def _of_recipe(self, task_id: str, configuration: str) -> list[tuple[str, str]]:
-        """Return the rules and files of validation images, views and cached activations."""
-        draws = self.validation_of(task_id, configuration)
-        found = {"draw_validation": draws}
-        if self.run.configurations[configuration].trainable != "head":
-            found["cache_activations"] = self.activations_of(task_id, configuration)
-        else:
-            parts = self.parts_of(task_id, configuration)
-            found["extract_part"] = [*parts.validation, *parts.views]
-        return [(rule, file) for rule, files in found.items() for file in files]
-
-    @cached_property
-    def stages(self) -> dict[Experiment, list[tuple[str, str]]]:
-        """The jobs of each experiment."""
-        return {experiment: self.stages_of(*experiment) for experiment in self.experiments}
-
-    @cached_property
-    def expected_of_fragments(self) -> dict[Experiment, dict[str, Any]]:
-        """What the fragment of each experiment says if it is of this run and not of an earlier one."""
-        settings = {key: getattr(self.run.settings, key) for key in TOLD_BY_FRAGMENTS}
-        ids = self.weights_ids
-        return {
-            (task_id, name): {
-                **RECIPE_DEFAULTS,
-                **self.hyperparameters[name],
-                **settings,
-                "sampling": self.sampling_of(task_id),
-                "weights": ids[self.run.configurations[name].architecture],
-                **(BELOW_HEAD if self.run.configurations[name].trainable != "head" else {}),
-            }
-            for task_id, name in self.experiments
-        }
-
-    @cached_property
-    def expected_of_descriptions(self) -> dict[str, dict[str, Any]]:
-        """What the description of each data set says if it is of this run and not of an earlier one."""
-        seed, ids = self.run.settings.seed, self.weights_ids
-        return {
-            task_id: {
-                "seed": seed,
-                "sampling": self.sampling_of(task_id),
-                "weights": {name: ids[name] for name in self.described_by},
-            }
-            for task_id in self.run.datasets
-        }
-
-    @cached_property
-    def weights_ids(self) -> dict[str, str]:
-        """Architecture -> how fragments name its weights."""
-        seed, weights = self.run.settings.seed, self.run.settings.weights
-        return {
-            name: weights_id(self.run.backbones[name], weights, seed) for name in self.extracted
-        }
-
-    def recommendation(self) -> str:
-        """Return the recommendation for the new data set; end the program if there can be none."""
-        if self.new is None:
-            sys.exit("recommend for which? Add --config new_dataset=<folder of class folders>")
-        folders = (self.results / "metrics" / task_id for task_id in self.run.datasets)
-        if not any(next(folder.glob("*.json"), None) for folder in folders):
-            sys.exit(
-                "recommend: there is no finished experiment to learn from yet: start the run first"
-                " (snakemake --cores 4)"
-            )
-        return layout.RECOMMENDATION.format(dataset=self.new)
-
-    def model(self) -> list[str]:
-        """Return the files of the new data set's model, the card last; end the program if it is not
-        said which."""
-        if self.new is None or len(self.run.configurations) != 1:
-            sys.exit(
-                "fit what? Add --config new_dataset=<folder of class folders>"
-                " only_configurations=[<one>], or ask metaprobe fit"
-            )
-        (name,) = self.run.configurations
-        folder = layout.MODEL.format(dataset=self.new, configuration=name)
-        return [f"{folder}/{file}" for file in layout.MODEL_FILES]
 
     def alone(self) -> "Workflow":
         """Return the run of the new data set alone, as if it were the only one of the tables."""

@@ -1,0 +1,1 @@
+"""A run as the rules, the questions and the handlers see it."""
