@@ -128,10 +128,10 @@ def learn(candidates: Candidates, table: Table) -> Lessons:
     known = table.commonly_known()
     families = len(set(table.families)) if known.any() else 0
     if families:
-        centre, sample = _moments(filled(table.accuracy[:, known]), table.families)
+        centre, sample = moments(filled(table.accuracy[:, known]), table.families)
         share = families / (families + WITHOUT_TABLE)
         inside = structure[:, known][:, :, known]
-        found = _variances(inside, sample)
+        found = variances_of(inside, sample)
         variances = (1 - share) * variances + share * found
         covariance = np.tensordot(variances, structure, 1)
         level = float((centre - mean[known]).mean())
@@ -174,7 +174,7 @@ def family_weights(families: Sequence[str]) -> Floats:
     return np.array([1 / (len(counts) * counts[name]) for name in families])
 
 
-def _moments(accuracy: Floats, families: Sequence[str]) -> tuple[Floats, Floats]:
+def moments(accuracy: Floats, families: Sequence[str]) -> tuple[Floats, Floats]:
     """Return mean (C,) and covariance (C, C) over tasks, in which each family weighs the same."""
     weights = family_weights(families)
     centre = weights @ accuracy
@@ -184,7 +184,7 @@ def _moments(accuracy: Floats, families: Sequence[str]) -> tuple[Floats, Floats]
     return centre, (apart * weights[:, None]).T @ apart * correction
 
 
-def _variances(structure: Floats, sample: Floats) -> Floats:
+def variances_of(structure: Floats, sample: Floats) -> Floats:
     """Return the four variances, none below 0, whose covariance is nearest to that of a sample."""
     from scipy.optimize import nnls
 
