@@ -95,14 +95,14 @@ def test_family_is_known_of_all(folder: Path) -> None:
     tasks = metaprobe.load(folder).tasks.set_index("task_id")
     assert tasks.family["Birds-half"] == tasks.family["Birds"] == "Birds"
     assert tasks.derived_from["Birds-half"] == "Birds" and pd.isna(tasks.derived_from["MNIST"])
-    assert tasks.family["Cars"] == "Cars" and tasks.family["USPS"] == "digits"
+    assert tasks.family["Digits"] == "Digits" and tasks.family["USPS"] == "digits"
 
 
 def test_unfinished_run_is_read_as_far_as_it_is(folder: Path, copy: Path) -> None:
     """Other numbers or columns than the finished run has; a default that is not filled in."""
     for path in copy.glob("*.parquet"):
         path.unlink()
-    (copy / "metrics/Cars/mobilenetv2-plain.json").unlink()
+    (copy / "metrics/Digits/mobilenetv2-plain.json").unlink()
     whole, part = metaprobe.load(folder), metaprobe.load(copy)
     ids = ["task_id", "configuration"]
     for name in ("experiments", "curves", "predictions", "meta_features", "sweep"):
@@ -112,13 +112,13 @@ def test_unfinished_run_is_read_as_far_as_it_is(folder: Path, copy: Path) -> Non
             keys = ["task_id", *(key for key in GRID if key in found)]
         found, expected = (one.sort_values(keys, ignore_index=True) for one in (found, expected))
         if name in ("experiments", "curves"):
-            gone = (expected.task_id == "Cars") & (expected.configuration == "mobilenetv2-plain")
+            gone = (expected.task_id == "Digits") & (expected.configuration == "mobilenetv2-plain")
             expected = expected[~gone].reset_index(drop=True)
         pd.testing.assert_frame_equal(found, expected, check_dtype=False)
-    last = metaprobe.load(folder).query("Cars", "resnet18-plain")
-    assert part.query("Cars", "resnet18-plain") == last
-    text = refused(part.query, "Cars", "mobilenetv2-plain")
-    assert text == "Cars, mobilenetv2-plain is not finished: `snakemake --cores 4` goes on"
+    last = metaprobe.load(folder).query("Digits", "resnet18-plain")
+    assert part.query("Digits", "resnet18-plain") == last
+    text = refused(part.query, "Digits", "mobilenetv2-plain")
+    assert text == "Digits, mobilenetv2-plain is not finished: `snakemake --cores 4` goes on"
 
 
 @pytest.mark.parametrize("name", TABLES)
