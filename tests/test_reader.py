@@ -16,6 +16,7 @@ import planted_results
 import pytest
 from metaprobe.config.configurations import EPOCHS, HYPERPARAMETERS, Configuration
 from metaprobe.core.errors import UserError
+from metaprobe.core.files import with_checksum, write_checked_json
 from metaprobe.reader.dictionary import columns_of, defaults, dictionary, left_out
 from metaprobe.reader.results import Results
 from metaprobe.training.fragment import Fragment
@@ -119,6 +120,17 @@ def test_unfinished_run_is_read_as_far_as_it_is(folder: Path, copy: Path) -> Non
     assert part.query("Digits", "resnet18-plain") == last
     text = refused(part.query, "Digits", "mobilenetv2-plain")
     assert text == "Digits, mobilenetv2-plain is not finished: `snakemake --cores 4` goes on"
+
+
+def test_tasks_are_known_before_any_experiment(tmp_path: Path) -> None:
+    """A run of hours of which nothing can be asked until its first head."""
+    subset = {"task_id": "Owls", "seed": 0, "sampling": "random", "read_as": "folder"}
+    subset |= {"partial": False, "pretext": None, "class_count": 2, "split": {"rule": "official"}}
+    subset |= {"train": {"images": 9}, "test": {"images": 6}}
+    write_checked_json(tmp_path / "subsets/Owls.json", subset)
+    (row,) = metaprobe.load(tmp_path).tasks.to_dict("records")
+    assert (row["task_id"], row["family"], row["train_images"]) == ("Owls", "Owls", 9)
+    assert row["subset_sha256"] == with_checksum(subset)["sha256"]
 
 
 @pytest.mark.parametrize("name", TABLES)
