@@ -1,7 +1,5 @@
 """Tasks to learn from and tasks held out, whole families apart."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -32,5 +30,5 @@ def folds(tasks: pd.DataFrame, k: int, seed: int = 0) -> list[Fold]:
     return [(_ids(tasks, places != fold), _ids(tasks, places == fold)) for fold in range(k)]
 
 
-def _ids(tasks: pd.DataFrame, chosen: Sequence[bool]) -> list[str]:
+def _ids(tasks: pd.DataFrame, chosen: "pd.Series[bool]") -> list[str]:
     return [str(name) for name in tasks.task_id[chosen]]

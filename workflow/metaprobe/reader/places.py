@@ -14,8 +14,10 @@ from pathlib import Path, PurePosixPath
 from metaprobe.core.errors import UserError
 
 # A folder that has none of these is no folder of results.
-SIGNS = ("experiments.parquet", "basic_representations.parquet", "sweep.parquet")
-SIGNS += ("metrics", "features", "subsets", "descriptions", "sweep")
+SIGNS = (
+    *("experiments.parquet", "basic_representations.parquet", "sweep.parquet"),
+    *("metrics", "features", "subsets", "descriptions", "sweep"),
+)
 PATIENCE = 60  # seconds without a byte
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
