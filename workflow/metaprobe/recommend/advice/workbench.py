@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.datasets import Entry
 from metaprobe.core.arrays import read_arrays, write_arrays
-from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, write_checked_json
 from metaprobe.data.dataset import draw_subset, open_dataset, subset_images
 from metaprobe.data.readers import Dataset
 from metaprobe.data.validation_images import draw_validation
-from metaprobe.features.backbones import Ready, prepare, preprocessing
+from metaprobe.features.backbones import Ready, Weights, preprocessing
 from metaprobe.features.engines import ENGINES, Engine, choose_device, keep_freed_memory
 from metaprobe.features.extraction import extract, mapping
 from metaprobe.features.receipt import examine
@@ -207,13 +206,9 @@ class Workbench:
         while len(self._engines) >= LOADED:
             self._engines.pop(next(iter(self._engines)))
         keep_freed_memory()
-        try:
-            ready = self._ready(name)
-            device = choose_device(self.settings.device)
-            own = self.settings
-            self._engines[name] = ENGINES[own.engine](ready, device, own.precision, own.threads)
-        except UserError as error:
-            raise UserError(f"backbones/{name}: {error}") from None
+        ready, own = self._ready(name), self.settings
+        device = choose_device(own.device)
+        self._engines[name] = ENGINES[own.engine](ready, device, own.precision, own.threads)
         self.seconds_to_start[name] = time.monotonic() - start
         return self._engines[name]
 
@@ -225,13 +220,8 @@ class Workbench:
                 receipt.parent.mkdir(parents=True, exist_ok=True)
                 found = examine(name, self.backbones[name], own.weights_folder, download=True)
                 write_checked_json(receipt, found)
-        return prepare(
-            self.backbones[name],
-            weights=own.weights,
-            seed=own.seed,
-            receipt=receipt,
-            folder=own.weights_folder,
-        )
+        weights = Weights(own.weights, own.seed, receipt, own.weights_folder)
+        return weights.ready(name, self.backbones[name])
 
 
 def set_up(
