@@ -19,7 +19,9 @@ from metaprobe.operations.snakemake_coupling import merged_configuration
 from snakemake.cli import get_argument_parser
 
 CI = ".ci/run"
-SLURM = "tests/test_slurm.py::test_numbers_are_those_of_a_local_run_and_heads_are_not_queued"
+FLOW = "tests/test_workflow.py::test_"
+CLUSTER = "tests/test_slurm.py::test_"
+SLURM = CLUSTER + "numbers_are_those_of_a_local_run_and_heads_are_not_queued"
 ADVISE = "tests/test_advise.py::test_advice_keeps_its_time_and_goes_on"
 FIT = "tests/test_fit.py::test_model_is_made_once_and_enters_no_table"
 ADVISED = "tests/test_fit.py::test_advice_goes_before_a_recommendation"
@@ -45,13 +47,14 @@ RUN_BY = {
     "pip install POT tqdm 'scikit-learn<1.10' 'git+https://github.com/luxusg1/metabu.git'": PACKAGES,
     # questions
     "metaprobe doctor": "tests/test_doctor.py::test_command_prints_thirty_rows_and_changes_nothing",
-    "metaprobe plan": "tests/test_workflow.py::test_plan_of_a_fresh_checkout_invents_no_time_and_starts_nothing",
+    "metaprobe plan": FLOW + "plan_of_a_fresh_checkout_invents_no_time_and_starts_nothing",
     "metaprobe status": "tests/test_cli.py::test_answers_are_the_same_through_snakemake",
-    "metaprobe partial": "tests/test_workflow.py::test_partial_is_the_table_of_what_exists_now",
+    "metaprobe partial": FLOW + "partial_is_the_table_of_what_exists_now",
     "metaprobe verify": VERIFY,
     "metaprobe verify --cores 2": VERIFY,
     "metaprobe verify --digests": VERIFY,
-    "metaprobe plan --configfile config/backbones-24.yaml": "tests/test_plan.py::test_many_backbones_are_priced_one_by_one",
+    "metaprobe plan --configfile config/backbones-24.yaml":
+     "tests/test_plan.py::test_many_backbones_are_priced_one_by_one",
     # pictures of one's own
     "metaprobe advise /home/me/birds --budget 10min": ADVISE,
     "metaprobe advise ~/pictures/birds --budget 10min": ADVISE,
@@ -60,36 +63,43 @@ RUN_BY = {
     "metaprobe fit ~/pictures/birds --configuration resnet18-plain": FIT,
     'metaprobe fit "results/demo/new/Two photographs" --configuration resnet18-plain'
     " --configfile config/demo.yaml": FIT,
-    "metaprobe recommend /home/me/birds": "tests/test_workflow.py::test_recommendation_is_all_that_is_printed",
+    "metaprobe recommend /home/me/birds": FLOW + "recommendation_is_all_that_is_printed",
     "snakemake recommend --cores 2 --config new_dataset=/home/me/birds": RANK,
     'snakemake recommend --cores 2 --config new_dataset="/home/me/my birds" recommender=logme': RANK,
-    "python birds/predict.py picture.jpg more/pictures/": "tests/test_export.py::test_without_torch_it_predicts_the_same",
-    "python birds/predict.py more/pictures/ --csv > predicted.csv": "tests/test_export.py::test_predictions_are_printed_and_broken_pictures_named",
+    "python birds/predict.py picture.jpg more/pictures/":
+     "tests/test_export.py::test_without_torch_it_predicts_the_same",
+    "python birds/predict.py more/pictures/ --csv > predicted.csv":
+     "tests/test_export.py::test_predictions_are_printed_and_broken_pictures_named",
     # runs
-    "snakemake -n --quiet rules": "tests/test_workflow.py::test_shipped_configuration_plans_the_documented_jobs",
+    "snakemake -n --quiet rules": FLOW + "shipped_configuration_plans_the_documented_jobs",
     "snakemake --cores 4": "tests/test_thirty.py::test_thirty_rows_from_thirty_true_formats",
-    "snakemake --cores 4 --config 'only_datasets=[MNIST,USPS]'": "needs the internet; the same of other data sets: make demo",
-    "snakemake --cores 4 --configfile config/configurations-48.yaml": "tests/test_workflow.py::test_48_configurations_read_no_image_again",
+    "snakemake --cores 4 --config 'only_datasets=[MNIST,USPS]'":
+     "needs the internet; the same of other data sets: make demo",
+    "snakemake --cores 4 --configfile config/configurations-48.yaml": FLOW + "48_configurations_read_no_image_again",
     "snakemake --cores 4 --configfile config/backbones-24.yaml": "needs the internet and hours",
     "snakemake --cores 4 --configfile config/backbones-24.yaml --config"
     " 'only_configurations=[vitsmall16-plain]'": "needs the internet",
     "snakemake --cores 4 --configfile mine.yaml": OWN_DATA,
     "snakemake --cores 4 --configfile mine.yaml --config 'only_datasets=[MyBirds]'": OWN_DATA,
-    "snakemake --cores 4 --config replicates=5": "tests/test_workflow.py::test_more_replicates_run_no_backbone",
+    "snakemake --cores 4 --config replicates=5": FLOW + "more_replicates_run_no_backbone",
     "snakemake --cores 4 --config seed=1 'pathvars={results: results-of-seed-1,"
     " logs: results-of-seed-1/logs}'": "tests/test_scope.py::test_another_seed_is_a_run_beside_the_first",
     "snakemake arena --cores 4": "tests/test_arena_workflow.py::test_arena_has_every_ranker_and_is_documented",
-    "snakemake sweep --cores 4 --configfile mine.yaml": "tests/test_sweep_workflow.py::test_sweep_agrees_with_the_table",
+    "snakemake sweep --cores 4 --configfile mine.yaml":
+     "tests/test_sweep_workflow.py::test_sweep_agrees_with_the_table",
     "for part in 1 2 3 4 5 6 7 8 9 10; do snakemake --cores 4 --configfile mine.yaml"
-    " --batch aggregate=$part/10 -- results/target_representations.csv; done": "tests/test_size.py::test_table_can_be_planned_in_parts",
-    "rsync -a results/ elsewhere:metaprobe/results/": "tests/test_workflow.py::test_copied_results_rerun_nothing",
+    " --batch aggregate=$part/10 -- results/target_representations.csv; done":
+     "tests/test_size.py::test_table_can_be_planned_in_parts",
+    "rsync -a results/ elsewhere:metaprobe/results/": FLOW + "copied_results_rerun_nothing",
     # clusters, cards and containers
     "snakemake --profile slurm": SLURM,
-    "metaprobe doctor --profile slurm": "tests/test_slurm.py::test_limits_are_told_and_a_full_queue_means_later",
-    'sbatch --cpus-per-task 2 --mem 4G --time 2-0 --wrap ".venv/bin/snakemake --profile slurm"': "tests/test_slurm.py::test_a_run_may_be_a_job_itself",
-    "snakemake --profile slurm --until extract_features extract_part tune_blocks": "tests/test_slurm.py::test_a_run_may_be_a_job_itself",
+    "metaprobe doctor --profile slurm": CLUSTER + "limits_are_told_and_a_full_queue_means_later",
+    'sbatch --cpus-per-task 2 --mem 4G --time 2-0 --wrap ".venv/bin/snakemake --profile slurm"':
+     CLUSTER + "a_run_may_be_a_job_itself",
+    "snakemake --profile slurm --until extract_features extract_part tune_blocks":
+     CLUSTER + "a_run_may_be_a_job_itself",
     "sbatch --cpus-per-task 8 --mem 16G --time 60 --wrap"
-    ' ".venv/bin/snakemake --cores 8 --resources mem_mb=16000"': "tests/test_slurm.py::test_a_run_may_be_a_job_itself",
+    ' ".venv/bin/snakemake --cores 8 --resources mem_mb=16000"': CLUSTER + "a_run_may_be_a_job_itself",
     "snakemake --executor cluster-generic --jobs 100 --latency-wait 60 --retries 1"
     ' --cluster-generic-submit-cmd "qsub -l walltime=00:{resources.runtime}:00'
     ' -l mem={resources.mem_mb}mb"': "needs PBS and a plugin",
