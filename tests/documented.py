@@ -1,4 +1,4 @@
-"""The commands of the documentation: those in blocks marked `sh`, and those named in a sentence."""
+"""The commands of the documentation: in blocks marked `sh` or `bash`, and named in a sentence."""
 
 import re
 import shlex
@@ -9,6 +9,7 @@ from checkouts import ROOT
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")))
 PAGES += (ROOT / "config/README.md",)
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELLS = ("sh", "bash")
 PROGRAMS = ("snakemake", "metaprobe", "make", "pip", "python", "python3")
 LOOP = re.compile(r"for (\w+) in (\S+).*; do (.*); done")
 
@@ -18,16 +19,18 @@ def in_blocks(page: Path) -> list[str]:
     found: list[str] = []
     for language, text in FENCED.findall(page.read_text(encoding="utf-8")):
         lines = text.splitlines()
-        if language == "sh":
+        if language in SHELLS:
             prompted = [line[2:] for line in lines if line.startswith("$ ")]
             found += prompted or lines
-    return [line.removeprefix(".venv/bin/") for line in found]
+    bare = (re.sub(r"\s+# .*", "", line).removeprefix(".venv/bin/") for line in found)
+    return [line for line in bare if line]
 
 
 def unmarked(page: Path) -> list[str]:
     """Lines of other blocks that look like a command of ours."""
     blocks = FENCED.findall(page.read_text(encoding="utf-8"))
-    lines = [line for language, text in blocks if language != "sh" for line in text.splitlines()]
+    others = (text for language, text in blocks if language not in SHELLS)
+    lines = [line for text in others for line in text.splitlines()]
     start = re.compile(rf"(?:\$ )?(?:\.venv/bin/)?(?:{'|'.join(PROGRAMS)}) [\w./-]")
     return [line for line in lines if start.match(line) and "says" not in line]
 

@@ -201,7 +201,8 @@ def metaprobe(words: list[str]) -> None:
     except SystemExit as end:
         assert end.code == 0, words
     else:
-        configured(tuple(map(str, options.configfile)), tuple(options.config))
+        files, overrides = (getattr(options, name, ()) for name in ("configfile", "config"))
+        configured(tuple(map(str, files)), tuple(overrides))
 
 
 @cache
