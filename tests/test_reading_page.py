@@ -78,7 +78,7 @@ def test_reader_alone_in_a_fresh_environment(results: Path, tmp_path: Path) -> N
     """A reader that needs torch, Snakemake, a checkout, or a file that is not installed with it."""
     python, checkout = tmp_path / "fresh/bin/python", tmp_path / "checkout"
     shutil.copytree(ROOT / "workflow", checkout / "workflow", ignore=lambda *_: {"__pycache__"})
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "Snakefile"):
         shutil.copy(ROOT / name, checkout)
     install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
     assert [line.split("#")[0].split() for line in snippets("bash")[0].splitlines()] == [
