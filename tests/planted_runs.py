@@ -65,7 +65,12 @@ def lifelike(tasks: int, names: int, **changes: Any) -> Run:
     def own(i: int, j: int) -> dict[str, Any]:
         classes = 2 + 7 * i % 99
         curve = [
-            {"epoch": e, "train_loss": 2 / e, "test_loss": 2 / e, "test_accuracy": accuracy(i, j) * (1 - 0.3 / e)}
+            {
+                "epoch": e,
+                "train_loss": 2 / e,
+                "test_loss": 2 / e,
+                "test_accuracy": accuracy(i, j) * (1 - 0.3 / e),
+            }
             for e in (1, 2, 3)
         ]
         metrics = {"test_accuracy": accuracy(i, j), "train_accuracy": 0.9, "test_loss": 0.2}

@@ -13,24 +13,38 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 QUIET = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-quic --hide-scrollbars"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--hide-scrollbars",
+)
 
 
 class Browser:
-    """One tab, told what to do by the DevTools protocol."""
+    """One tab, told what to do by the DevTools protocol.
+
+    Attributes:
+        heard: what the browser told unasked.
+    """
 
     def __init__(self, asks: int, answers: int) -> None:
         self.asks, self.answers = os.fdopen(asks, "wb"), os.fdopen(answers, "rb")
         self.number, self.session, self.rest = 0, "", b""
+        self.heard: list[dict[str, Any]] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
-        self.call("Page.enable")
+        for domain in ("Page", "Network"):
+            self.call(f"{domain}.enable")
+        self.call("Performance.enable", timeDomain="threadTicks")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Return what the browser answers to a method; what it tells unasked is passed over.
+        """Return what the browser answers to a method.
 
         Raises:
             RuntimeError: the browser refuses.
@@ -43,6 +57,7 @@ class Browser:
         self.asks.flush()
         answer = self._next()
         while answer.get("id") != self.number:
+            self.heard.append(answer)
             answer = self._next()
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
@@ -79,12 +94,26 @@ class Browser:
             raise RuntimeError(str(told["exceptionDetails"]))
         return told["result"].get("value")
 
+    @property
+    def requests(self) -> list[str]:
+        """The addresses that pages have asked for."""
+        asked = (one for one in self.heard if one.get("method") == "Network.requestWillBeSent")
+        return [one["params"]["request"]["url"] for one in asked]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What the open page has cost so far."""
+        found = self.call("Performance.getMetrics")["metrics"]
+        return next(float(one["value"]) for one in found if one["name"] == "TaskDuration")
+
     def press(self, key: str) -> None:
         """Press a key, as `Tab` or `Enter`."""
         text = {"text": "\r"} if key == "Enter" else {}
         code = {"Tab": 9, "Enter": 13}[key]
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text
+            )
             text = {}
 
     def photograph(self, whole: bool = False) -> bytes:
@@ -113,7 +142,9 @@ def browser(profile: Path, *options: str) -> Iterator[Browser]:
     pipes = f'exec "$@" 3<&{for_it} 4>&{from_it}'
     command = [CHROMIUM, *QUIET, "--remote-debugging-pipe", f"--user-data-dir={profile}", *options]
     process = subprocess.Popen(
-        ["bash", "-c", pipes, "bash", *command], pass_fds=(for_it, from_it), stderr=subprocess.DEVNULL
+        ["bash", "-c", pipes, "bash", *command],
+        pass_fds=(for_it, from_it),
+        stderr=subprocess.DEVNULL,
     )
     os.close(for_it)
     os.close(from_it)

@@ -99,7 +99,9 @@ def _heat_map(
     shown = {"cmap": cmap, "vmin": 0, "vmax": top, "aspect": "auto", "interpolation": "none"}
     image = axes.imshow(values, **shown)
     label = {"accuracy": "test accuracy", "regret": "accuracy behind the row's best"}[told[0]]
-    figure.colorbar(image, ax=axes, location="top", aspect=40, shrink=0.5, anchor=(0, 0), label=label)
+    figure.colorbar(
+        image, ax=axes, location="top", aspect=40, shrink=0.5, anchor=(0, 0), label=label
+    )
     _grid(axes, run, rows, columns)
     if len(columns) <= NUMBERED:
         _numbers(axes, values, image)
@@ -119,7 +121,9 @@ def learning_curves(run: Run) -> Figure:
     tasks = [task for task in run.tasks if task in set(run.experiments.task_id)]
     across = min(ACROSS, len(tasks))
     down = -(-len(tasks) // across)
-    figure, grid = subplots(WIDTH, 1.1 * down + 0.9, nrows=down, ncols=across, sharex=True, sharey=True)
+    figure, grid = subplots(
+        WIDTH, 1.1 * down + 0.9, nrows=down, ncols=across, sharex=True, sharey=True
+    )
     panels = np.atleast_1d(grid).ravel()
     of = dict(zip(run.experiments.configuration, run.experiments.architecture, strict=True))
     ids = ["task_id", "configuration", "epoch"]

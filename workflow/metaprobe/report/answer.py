@@ -51,7 +51,9 @@ def lead(run: Run, comparison: Comparison, rows: Sequence[Row]) -> list[str]:
 
 def _on_one_task(run: Run, first: Row) -> str:
     task = next(one for one, whole in zip(run.tasks, run.whole_tasks, strict=True) if whole)
-    said = f"On {task}, {first['configuration']} reaches a test accuracy of {first['accuracy']:.3f}."
+    said = (
+        f"On {task}, {first['configuration']} reaches a test accuracy of {first['accuracy']:.3f}."
+    )
     alike = as_good(run, task, first["configuration"])
     if alike is None:
         return said
@@ -74,12 +76,19 @@ def _certainty(comparison: Comparison) -> str:
         )
     apart = dict(zip(comparison.mean_ranks, comparison.apart, strict=True))
     alike = [name for name, is_apart in apart.items() if not is_apart][1:]
-    said = f"The difference is real from {len(apart) - 1 - len(alike)} of the other {len(apart) - 1}"
+    others = len(apart) - 1
     if not alike:
-        return f"{said}."
+        return (
+            "It is told apart from all others: more than chance."
+            if others > 1
+            else "More than chance."
+        )
     named = ", ".join(alike[:NAMED])
     more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
-    return f"{said}; {named}{more} may be as good."
+    return (
+        f"It is told apart from {others - len(alike)} of the other {others}, more than chance; {named}{more} "
+        "may be as good."
+    )
 
 
 def as_good(run: Run, task: str, configuration: str) -> int | None:

@@ -3,7 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metaprobe.report.style import COLOURS, GREY, MARKERS, WIDTH, Figure, in_turn, shortened, subplots, to_svg
+from metaprobe.report.style import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    WIDTH,
+    Figure,
+    in_turn,
+    shortened,
+    subplots,
+    to_svg,
+)
 
 Rows = Sequence[Mapping[str, Any]]
 KINDS = ("metric", "list", "placebo")

@@ -101,7 +101,9 @@ def hours_by_phase(run: Run) -> Figure:
     phases = hours(run)
     figure, axes = subplots(WIDTH, 0.8 + 0.27 * len(phases))
     y = range(len(phases))
-    axes.barh(y, list(phases.values()), color=[COLOURS[0]] * (len(phases) - 1) + [COLOURS[1]], height=0.62)
+    axes.barh(
+        y, list(phases.values()), color=[COLOURS[0]] * (len(phases) - 1) + [COLOURS[1]], height=0.62
+    )
     axes.set_yticks(y, [shortened(name) for name in phases])
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()

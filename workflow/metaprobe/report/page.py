@@ -1,6 +1,5 @@
 """The report: one HTML page that holds everything it shows and loads nothing from elsewhere."""
 
-from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any

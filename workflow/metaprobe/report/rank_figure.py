@@ -71,8 +71,7 @@ def _sentence(comparison: Comparison) -> str:
     if comparison.all_alike:
         return f"{said} There is no difference that this table can show."
     together = comparison.apart.count(False) - 1
-    said += f" Blue: the first, and the {together} that cannot be told from it"
-    said += "; lines at the right join those that are not told apart." if len(
-        comparison.mean_ranks
-    ) <= JOINED else "."
+    said += f" Blue: the first{f', and the {together} that may be as good' if together else ''}."
+    if len(comparison.mean_ranks) <= JOINED and together + 1 < len(comparison.mean_ranks):
+        said += " Lines at the right join those that are not told apart."
     return said

@@ -55,6 +55,8 @@ STYLE: Any = {
     "text.parse_math": False,  # names come from folders: a dollar sign is a dollar sign
 }
 
+matplotlib.rcParams.update(STYLE)
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -74,15 +76,13 @@ class Figure:
 
 def subplots(width: float, height: float, **options: Any) -> tuple[Any, Any]:
     """Return a figure (inches) and its axes in the report's style, as `pyplot.subplots`."""
-    with matplotlib.rc_context(STYLE):
-        return pyplot.subplots(figsize=(width, height), **options)
+    return pyplot.subplots(figsize=(width, height), **options)
 
 
 def to_svg(figure: Any) -> str:
     """Return the SVG of a figure, and close it."""
     text = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
     return for_both_papers(text.getvalue())
 
