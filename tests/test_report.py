@@ -198,7 +198,7 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
         return f"a-very-long-name-of-a-configuration-{number}"
 
     assert whole(made(7, 3, name=long))
-    assert len(set(labels(map(long, range(3))))) == 3
+    assert len(set(style.labels(map(long, range(3))))) == 3
 
 
 def test_what_was_never_run_is_neither_best_nor_hardest() -> None:
