@@ -24,6 +24,12 @@ QUIET = (
     "--hide-scrollbars",
 )
 
+# What is drawn after loading, as the fading edges of frames, is there two pictures later.
+LOADED = """new Promise(done => {
+  const drawn = () => requestAnimationFrame(() => requestAnimationFrame(done));
+  if (document.readyState === "complete") drawn(); else addEventListener("load", drawn);
+})"""
+
 
 class Browser:
     """One tab, told what to do by the DevTools protocol.
@@ -81,9 +87,7 @@ class Browser:
         preferred = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=preferred)
         self.call("Page.navigate", url=file.as_uri())
-        self.evaluate(
-            "new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))"
-        )
+        self.evaluate(LOADED)
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of an expression in the page, or of what it promises."""

@@ -89,7 +89,7 @@ def to_svg(figure: Any) -> str:
 
 def for_both_papers(svg: str) -> str:
     """Return an SVG in the reader's own font, its colours exchanged where the reader prefers dark."""
-    svg = re.sub(r"font: ([^;\"]*?)([\d.]+px) [^;\"]*", r"font: \1\2 system-ui, sans-serif", svg)
+    svg = re.sub(r"font-family: 'DejaVu Sans'[^;\"<]*", "font-family: system-ui, sans-serif", svg)
     dark = "".join(
         f'[style*="{name}: {light}"]{{{name}:{dark}!important}}'
         for light, dark in DARK.items()
