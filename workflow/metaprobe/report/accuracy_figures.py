@@ -5,7 +5,9 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
 
 from metaprobe.report.data import Floats, Run, mean_of
 from metaprobe.report.style import (
@@ -118,44 +120,54 @@ def _numbers(axes: Any, values: Floats, image: Any) -> None:
 
 def learning_curves(run: Run) -> Figure:
     """Draw test accuracy by epoch, a panel per task, coloured by architecture while colours last."""
+    ids = ["task_id", "configuration", "epoch"]
+    means = run.tables.curves.groupby(ids).test_accuracy.mean().unstack("epoch")
+    curves = dict(zip(means.index, means.to_numpy(), strict=True))
+    of = dict(zip(run.experiments.configuration, run.experiments.architecture, strict=True))
     tasks = [task for task in run.tasks if task in set(run.experiments.task_id)]
+    lines = looks([name for name in run.configurations if name in of], of)
     across = min(ACROSS, len(tasks))
     down = -(-len(tasks) // across)
-    figure, grid = subplots(
-        WIDTH, 1.1 * down + 0.9, nrows=down, ncols=across, sharex=True, sharey=True
-    )
+    shape = {"nrows": down, "ncols": across, "sharex": True, "sharey": True}
+    figure, grid = subplots(WIDTH, 1.1 * down + 0.9, **shape)
     panels = np.atleast_1d(grid).ravel()
-    of = dict(zip(run.experiments.configuration, run.experiments.architecture, strict=True))
-    ids = ["task_id", "configuration", "epoch"]
-    means = run.tables.curves.groupby(ids).test_accuracy.mean()
-    names = [name for name in run.configurations if name in of]
-    lines = looks(names, of)
-    rising = []
+    epochs = means.columns.to_numpy(dtype=float)
     for axes, task in zip(panels, tasks, strict=False):
-        for name in names:
-            if run.states[task, name].name != "done":
-                continue
-            curve = means.loc[task, name]
-            x, y = curve.index, curve.to_numpy()
-            rising.append(y[-1] >= max(y))
-            axes.plot(x, y, marker="." if len(x) == 1 else None, linewidth=1, **lines[name])
+        there = [name for name in lines if (task, name) in curves]
+        _curves(axes, epochs, [(curves[task, name], lines[name]) for name in there])
         axes.set_title(shortened(task, 20), fontsize=8)
-        axes.set_ylim(0, 1)
-        axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in panels[len(tasks) :]:
         axes.set_visible(False)
-    labelled: dict[str, Any] = {}
-    for axes in panels:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            labelled.setdefault(label, handle)
+    panels[0].set(xlim=(epochs[0] - 0.3, epochs[-1] + 0.3), ylim=(0, 1))
+    panels[0].xaxis.get_major_locator().set_params(integer=True)
+    labelled = {look["label"]: Line2D([], [], **look) for look in lines.values()}
     if len(labelled) <= DISTINCT:
-        figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=2)
+        figure.legend(handles=list(labelled.values()), loc="outside lower center", ncols=2)
     figure.supylabel("test accuracy by epoch", fontsize=9)
+    rising = [
+        known[-1] >= known.max() for known in (one[~np.isnan(one)] for one in curves.values())
+    ]
     sentence = (
         f"In {sum(rising)} of {len(rising)} experiments the accuracy is highest at the last epoch, so "
         "that more epochs may help."
     )
     return Figure("curves", "Learning curves", sentence, to_svg(figure))
+
+
+def _curves(axes: Any, epochs: Floats, curves: list[tuple[Floats, dict[str, Any]]]) -> None:
+    """Draw curves (epochs,) into a panel; one of a single epoch is a dash."""
+    segments = []
+    for curve, _ in curves:
+        there = ~np.isnan(curve)
+        x, y = epochs[there], curve[there]
+        if len(x) == 1:
+            x, y = x[0] + np.array([-0.2, 0.2]), np.repeat(y, 2)
+        segments.append(np.column_stack([x, y]))
+    looks = [look for _, look in curves]
+    told = {
+        f"{name}s": [look[name] for look in looks] for name in ("color", "linestyle", "linewidth")
+    }
+    axes.add_collection(LineCollection(segments, alpha=looks[0]["alpha"], **told))
 
 
 def looks(names: list[str], of: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -172,6 +184,7 @@ def looks(names: list[str], of: dict[str, str]) -> dict[str, dict[str, Any]]:
         name: {
             "color": colour[of[name]],
             "linestyle": next(dashes[of[name]]),
+            "linewidth": 1,
             "alpha": 1 if told else 0.5,
             "label": shortened(name if told else "a configuration" if one_grey else of[name]),
         }
