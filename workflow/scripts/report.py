@@ -5,7 +5,7 @@ from pathlib import Path
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.report.data import read_run
+    from metaprobe.report.reading import read_run
     from metaprobe.report.page import write_report
 
     page = snakemake.output.page
