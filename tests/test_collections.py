@@ -91,7 +91,9 @@ def test_facts_of_a_source(name: str) -> None:
     """A file that nothing identifies, megabytes that are not its bytes, or no word of how to fetch it."""
     source = NEW_SOURCES[name]
     files = source.get("files", [])
-    assert source["provides"] and source["status"] and source["extracted_mb"] >= source["download_mb"]
+    assert (
+        source["provides"] and source["status"] and source["extracted_mb"] >= source["download_mb"]
+    )
     assert files or (source["status"].startswith("by hand") and source["manual"])
     assert all("md5" in file or "sha256" in file for file in files)
     if files and all("bytes" in file for file in files):
@@ -108,7 +110,9 @@ def test_no_two_are_the_same_data() -> None:
     }
     assert [pair for pair in combinations(read, 2) if read[pair[0]] == read[pair[1]]] == []
     digests = [
-        file.get("sha256", file.get("md5")) for one in SOURCES.values() for file in one.get("files", ())
+        file.get("sha256", file.get("md5"))
+        for one in SOURCES.values()
+        for file in one.get("files", ())
     ]
     assert len(set(digests)) == len(digests)
 
@@ -217,12 +221,17 @@ def test_cmaterdb_files(tmp_path: Path) -> None:
     """The parts exchanged, or a file without one of its arrays."""
     write_cmaterdb(tmp_path, "telugu")
     dataset = open_dataset("CMATERdb_Telugu", task("CMATERdb_Telugu"), tmp_path)
-    assert {part: len(pool.labels) for part, pool in dataset.pools.items()} == {"train": 30, "test": 20}
+    assert {part: len(pool.labels) for part, pool in dataset.pools.items()} == {
+        "train": 30,
+        "test": 20,
+    }
     assert dataset.pools["train"].labels[:11].tolist() == [*range(10), 0]
     assert dataset.pools["test"].image(1).size == (32, 32)
     file = tmp_path / "cmaterdb/telugu-numerals/testing-images.npz"
     np.savez(file, images=np.zeros((2, 4, 4), np.uint8), labels=np.zeros((2, 3)))
-    assert "only data sets with one label per picture" in complaint(task("CMATERdb_Telugu"), tmp_path)
+    assert "only data sets with one label per picture" in complaint(
+        task("CMATERdb_Telugu"), tmp_path
+    )
     np.savez(file, images=np.zeros((2, 4, 4), np.uint8))
     assert f"{file} is damaged" in complaint(task("CMATERdb_Telugu"), tmp_path)
 
@@ -241,9 +250,7 @@ def test_dsprites_factors(tmp_path: Path) -> None:
     assert "x_position has 32 values, but datasets.yaml declares classes: 33" in message
 
 
-@pytest.mark.parametrize(
-    ("name", "step"), [("SmallNORB_Azimuth", 18), ("SmallNORB_Elevation", 9)]
-)
+@pytest.mark.parametrize(("name", "step"), [("SmallNORB_Azimuth", 18), ("SmallNORB_Elevation", 9)])
 def test_smallnorb_factors(tmp_path: Path, name: str, step: int) -> None:
     """A column of another factor, azimuths in steps of two, or the right picture of the pair."""
     write_smallnorb(tmp_path)

@@ -284,12 +284,6 @@ class Omniglot(Entry):
     kind: Literal["omniglot"]
 
 
-class PCAM(Entry):
-    """The HDF5 files of PatchCamelyon."""
-
-    kind: Literal["pcam"]
-
-
 class Table(Divided):
     """A folder of pictures, and a csv file with the class of each."""
 
@@ -339,6 +333,12 @@ class CLEVRDistance(Entry):
     """The pictures and scenes of CLEVR: how near the nearest object is, as VTAB divides it."""
 
     kind: Literal["clevr_distance"]
+
+
+class PCAM(Entry):
+    """The HDF5 files of PatchCamelyon."""
+
+    kind: Literal["pcam"]
 
 
 def _of_one_kind(base: type[Entry]) -> Iterator[type[Entry]]:
