@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from metaprobe.config.configurations import OPTIMIZER_OPTIONS, Grid
+from metaprobe.config.conditions import OPTIMIZER_OPTIONS
+from metaprobe.config.configurations import Grid
 from metaprobe.config.reading import read_strictly
 from metaprobe.training.sweep import HYPERPARAMETERS, distinct, expand
 

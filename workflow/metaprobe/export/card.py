@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaprobe.config.conditions import OF_STEPS
 from metaprobe.config.configurations import BLANK_WHEN_ZERO
-from metaprobe.config.recipe import OF_STEPS
 from metaprobe.core.provenance import versions
 from metaprobe.tables.statistics import wilson
 from metaprobe.training.fragment import CHOICES, Fragment
