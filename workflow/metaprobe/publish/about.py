@@ -8,7 +8,9 @@ import yaml
 from metaprobe.publish.results import Results
 
 LICENCE = "CC-BY-4.0"
-CITE = "If you use these results, please cite them and the data sets, whose licences are in README.md."
+CITE = (
+    "If you use these results, please cite them and the data sets, whose licences are in README.md."
+)
 DOI_LATER = "# doi: 10.5281/zenodo.0000000  # once a host has given one: publish again with --doi\n"
 
 

@@ -47,11 +47,13 @@ def card(results: Results, licences: Licences, about: About, folder: Path, form:
     parts = [
         f"# {about.title}",
         *warnings(results),
-        form or "Test accuracy, loss and time of each configuration of transfer learning on each data set.",
+        form
+        or "Test accuracy, loss and time of each configuration of transfer learning on each data set.",
         f"Version {about.version}, {about.released}. Licence of the numbers: {about.licence}."
         + (f" DOI: https://doi.org/{about.doi}" if about.doi else ""),
         "## How it was made\n\n" + table(("setting", "value"), settings(results)),
-        "## Data sets and their licences\n\n" + table(LICENCE_HEAD, licence_rows(results, licences)),
+        "## Data sets and their licences\n\n"
+        + table(LICENCE_HEAD, licence_rows(results, licences)),
         RULE,
         "## Files\n\n" + table(("file", "bytes", "rows"), files(folder)),
         *columns(folder),
@@ -73,7 +75,9 @@ def warnings(results: Results) -> Iterator[str]:
 
 def settings(results: Results) -> Iterator[tuple[str, str]]:
     """Yield what the numbers depend on, and its values in the table."""
-    versions = {f"version of {name.removeprefix('versions_')}": name for name in results.experiments}
+    versions = {
+        f"version of {name.removeprefix('versions_')}": name for name in results.experiments
+    }
     versions = {text: name for text, name in versions.items() if name.startswith("versions_")}
     for text, column in (MADE_WITH | versions).items():
         if values := results.distinct(column):

@@ -34,7 +34,9 @@ def add_to(questions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="folder that a run has written")
+    parser.add_argument(
+        "results", type=Path, metavar="RESULTS", help="folder that a run has written"
+    )
     parser.add_argument(
         "--to",
         type=Path,
@@ -68,7 +70,9 @@ def add_to(questions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def _add_facts(parser: argparse.ArgumentParser) -> None:
     """Add what only the publisher knows."""
-    parser.add_argument("--title", help="by default from the numbers of data sets and configurations")
+    parser.add_argument(
+        "--title", help="by default from the numbers of data sets and configurations"
+    )
     parser.add_argument("--version", default="1.0.0", help="of the release; by default 1.0.0")
     parser.add_argument(
         "--author", action="append", default=[], metavar="NAME", help="may be given several times"

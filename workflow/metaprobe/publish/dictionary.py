@@ -1,26 +1,14 @@
-"""What each column of a table is, from the one dictionary of columns."""
+"""What a column of a release is, in the words of the one dictionary of columns."""
 
 import re
-import tomllib
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-FILE = Path(__file__).parents[1] / "reader/columns.toml"
-FIRST_OF_EXPERIMENTS = "target_representations"  # whose columns the experiments have, too
-
-
-@cache
-def _dictionary() -> dict[str, dict[str, dict[str, Any]]]:
-    return tomllib.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+from metaprobe.reader.dictionary import columns_of, dictionary
 
 
 def meaning(table: str, column: str) -> str:
     """Return what a column holds, with its unit; empty if the dictionary does not say."""
-    known = _dictionary()
-    for name in (table, *((FIRST_OF_EXPERIMENTS,) if table == "experiments" else ())):
-        for pattern, entry in known.get(name, {}).items():
-            if re.fullmatch(re.sub("<[a-z]+>", ".+", pattern), column):
-                unit = f" ({entry['unit']})" if entry.get("unit") else ""
-                return f"{entry['meaning']}{unit}"
+    known = columns_of(table) if table in dictionary() else {}
+    for pattern, one in known.items():
+        if re.fullmatch(re.sub("<[a-z_]+>", ".+", pattern), column):
+            return f"{one.meaning} ({one.unit})" if one.unit else one.meaning
     return ""

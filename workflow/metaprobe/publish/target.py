@@ -23,7 +23,9 @@ def check_target(folder: Path) -> None:
     if folder.is_dir() and (not any(folder.iterdir()) or is_former(folder)):
         return
     if folder.exists():
-        raise UserError(f"{folder} is there and is no former release: name an empty or a new folder")
+        raise UserError(
+            f"{folder} is there and is no former release: name an empty or a new folder"
+        )
 
 
 def is_former(folder: Path) -> bool:
