@@ -24,6 +24,7 @@ class Column:
     Attributes:
         type: `text`, `integer`, `number`, `true/false`, `list of numbers`.
         default: of a hyperparameter, what holds where a configuration does not say.
+        absent: of what else a fragment need not say, the same.
         source: of a meta-feature, who has proposed it.
     """
 
@@ -31,6 +32,7 @@ class Column:
     unit: str = ""
     meaning: str = ""
     default: Any = None
+    absent: Any = None
     source: str = ""
 
 
@@ -57,6 +59,13 @@ def defaults() -> dict[str, Any]:
     """Return each hyperparameter and what holds where a configuration does not say, in order."""
     columns = columns_of("experiments").items()
     return {name: one.default for name, one in columns if one.default is not None}
+
+
+@cache
+def left_out() -> dict[str, Any]:
+    """Return what holds where a fragment does not say."""
+    columns = columns_of("experiments").items()
+    return defaults() | {n: one.absent for n, one in columns if one.absent is not None}
 
 
 def schema(table: str, names: Iterable[str]) -> pa.Schema:

@@ -132,15 +132,17 @@ class Grid:
 
     def __init__(self, rows: pd.DataFrame) -> None:
         """Index rows of `task_id` and hyperparameters; of several seeds all are kept."""
-        names = [name for name in defaults() if name in rows and name != "validation_images"]
+        names = [name for name in defaults() if name in rows]
         values = {name: rows[name].tolist() for name in names}
         _without_effectless(values)
         self.values = {name: set(found) for name, found in values.items()}
-        self.varying = [name for name, found in self.values.items() if len(found) > 1]
-        self.defaults = [(name, defaults()[name]) for name in self.varying]
+        varying = [name for name, found in self.values.items() if len(found) > 1]
+        self.varies = set(varying)
+        self.defaults = [(name, defaults()[name]) for name in varying]
+        self.of_some = [(i, name) for i, name in enumerate(varying) if name in OF_SOME_OPTIMIZERS]
         self.tasks = dict.fromkeys(rows.task_id.tolist())
         seeds = rows["seed"].tolist()
-        keys = zip(rows.task_id.tolist(), *(values[name] for name in self.varying), strict=True)
+        keys = zip(rows.task_id.tolist(), *(values[name] for name in varying), strict=True)
         self.rows: dict[Key, int] = {}
         self.others: dict[Key, list[int]] = {}
         self._index(list(keys), seeds)
@@ -156,7 +158,7 @@ class Grid:
             for key, row in firsts:
                 self.others.setdefault(key[:-2], []).append(row)
 
-    def find(self, task: str, wanted: Mapping[str, Any]) -> list[int]:
+    def find(self, task: str, wanted: Mapping[str, Any]) -> Sequence[int]:
         """Return the rows of a task and of hyperparameters, one per seed.
 
         What is absent or None has its default; what means nothing to the optimiser does not matter.
@@ -164,32 +166,37 @@ class Grid:
         Raises:
             UserError: there are none.
         """
-        own = OPTIMIZER_OPTIONS.get(wanted.get("optimizer", "Adam"), ())
-        key: list[Hashable] = [task]
-        for name, default in self.defaults:
-            value = wanted.get(name, default)
-            means_nothing = name in OF_SOME_OPTIMIZERS and name not in own
-            key.append(default if value is None or means_nothing else value)
-        row = self.rows.get(tuple(key))
+        get = wanted.get
+        values = [get(name, default) for name, default in self.defaults]
+        if None in values:
+            values = [
+                d if v is None else v for v, (_, d) in zip(values, self.defaults, strict=True)
+            ]
+        own = OPTIMIZER_OPTIONS.get(get("optimizer") or "Adam", ())
+        for place, name in self.of_some:
+            if name not in own:
+                values[place] = 0.0
+        key = (task, *values)
+        row = self.rows.get(key)
         if row is None or not self._constants_agree(wanted):
             raise self._complaint(task, wanted)
-        return self.others.get(tuple(key)) or [row]
+        return self.others.get(key) or (row,)
 
     def _constants_agree(self, wanted: Mapping[str, Any]) -> bool:
-        return all(
-            name in self.values and (wanted[name] is None or wanted[name] in self.values[name])
-            for name in wanted
-            if name not in self.varying
-        )
+        for name in wanted.keys() - self.varies:
+            value = wanted[name]
+            if value is not None and value not in self.values.get(name, [defaults().get(name)]):
+                return False
+        return True
 
     def _complaint(self, task: str, wanted: Mapping[str, Any]) -> UserError:
         if task not in self.tasks:
             return unknown("task", task, self.tasks)
         for name, value in wanted.items():
-            if name not in self.values:
-                return unknown("hyperparameter", name, self.values)
-            if value is not None and value not in self.values[name]:
-                there = sorted(self.values[name])
+            if name not in defaults():
+                return unknown("hyperparameter", name, defaults())
+            there = sorted(self.values.get(name, [defaults()[name]]))
+            if value is not None and value not in there:
                 more = ", …" if len(there) > SHOWN else ""
                 some = ", ".join(map(str, there[:SHOWN])) + more
                 return UserError(f"{name}: {value} is not in these results; there are {some}")
@@ -208,8 +215,6 @@ def _without_effectless(values: dict[str, list[Any]]) -> None:
 
 def mean(answers: Sequence[Answer]) -> Answer:
     """Return the mean over seeds."""
-    if len(answers) == 1:
-        return answers[0]
     return Answer._make(sum(values) / len(answers) for values in zip(*answers, strict=True))
 
 

@@ -143,6 +143,8 @@ class Results:
                 raise self._no_experiment(task, configuration)
             return self._experiments.at(row, epoch)
         rows = self._grid.find(task, configuration)
+        if len(rows) == 1:
+            return self._trainings.at(rows[0], epoch)
         return mean([self._trainings.at(row, epoch) for row in rows])
 
     def _no_experiment(self, task: str, configuration: str) -> UserError:

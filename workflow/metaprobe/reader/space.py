@@ -9,8 +9,6 @@ from metaprobe.core.errors import UserError
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-INSTALL = "pip install 'metaprobe[space]'"
-
 
 def space(values: Mapping[str, Sequence[Any]], seed: int | None = None) -> "ConfigurationSpace":
     """Return the space of all combinations of values.
@@ -28,7 +26,7 @@ def space(values: Mapping[str, Sequence[Any]], seed: int | None = None) -> "Conf
     try:
         import ConfigSpace
     except ModuleNotFoundError:
-        raise UserError(f"space() needs the package ConfigSpace: {INSTALL}") from None
+        raise UserError("space() needs the package ConfigSpace: pip install ConfigSpace") from None
     made = ConfigSpace.ConfigurationSpace(seed=seed)
     made.add(*(_one(name, sorted(set(found))) for name, found in values.items()))
     made.add(*_conditions(made, values))

@@ -12,13 +12,12 @@ from metaprobe.core.arrays import read_arrays
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_checked_json
 from metaprobe.core.parquet import check_parquet
-from metaprobe.reader.dictionary import columns_of, defaults, schema
+from metaprobe.reader.dictionary import columns_of, defaults, left_out, schema
 from metaprobe.reader.places import Place
 from metaprobe.tables.rows import curve_rows, experiment_row
 
 RUN = "snakemake --cores 4"
 MAKES = {"sweep.parquet": "snakemake sweep --cores 4"}
-PREDICTION_TYPES = ("image", "true_class", "predicted_class")
 
 
 def lacking(place: Place, name: str) -> UserError:
@@ -62,7 +61,7 @@ def fragments(place: Place) -> list[dict[str, Any]]:
         UserError: one is damaged.
     """
     names = place.names("metrics/*/*.json")
-    return [defaults() | read_checked_json(_path(place, name)) for name in names]
+    return [left_out() | read_checked_json(_path(place, name)) for name in names]
 
 
 def _path(place: Place, name: str) -> Any:
