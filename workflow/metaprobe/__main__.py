@@ -86,10 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     options.began = began
+    checkout = (getattr(options, "checkout", None) or here() or OWN_CHECKOUT).resolve()
     try:
         if "run" in options:
             return int(options.run(options))
-        checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
         if checkout != OWN_CHECKOUT:
             become_that_of(checkout, options)
         options.configfile = [file.absolute() for file in options.configfile]
