@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,14 @@ import pandas as pd
 import pytest
 import yaml
 from checkouts import ROOT
+from metaprobe.__main__ import main, parse
 from metaprobe.core.files import read_json, write_checked_json
+from metaprobe.publish.commandline import FORMS
+from metaprobe.publish.exports import EXPORTS
 from metaprobe.publish.licences import Licences, read_licences
 from published import OPEN, publish, write_finished
+
+PAGE = ROOT / "docs/publishing.md"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,7 @@ def test_zip_is_read_as_the_results_are(results: Path, release: Path) -> None:
     pd.testing.assert_frame_equal(there.curves, metaprobe.load(results).curves)
     pd.testing.assert_frame_equal(there.sweep, metaprobe.load(results).sweep)
     assert there.features("Birds", "ResNet18")["train_features"].shape == (10, 4)
+    assert there.features("Birds-half")["train_features"].shape == (5, 4)
 
 
 def test_nothing_of_single_images_where_the_licence_does_not_allow_it(release: Path) -> None:
@@ -227,6 +234,35 @@ def test_unfinished_run_is_refused_unless_it_is_said(own: Path, capsys) -> None:
     assert metaprobe.load(release).predictions.task_id.nunique() == len(OPEN)
     assert (release / "target_representations.partial.csv").is_file()
     assert "no folder of results" in refusal(capsys, own.parent)
+
+
+def test_commands_of_the_page_run(own: Path, monkeypatch) -> None:
+    """A page whose commands fail."""
+    monkeypatch.chdir(own.parent)
+    own.rename("demo")
+    Path("results").mkdir()
+    Path("demo").rename("results/demo")
+    shutil.copytree(ROOT / "config", "config")
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert len(commands) > len(FORMS)
+    for name, *arguments in commands:
+        assert name == "metaprobe"
+        assert main(arguments) == 0, arguments
+    assert {*FORMS} <= {path.name for path in Path().iterdir()}
+
+
+def test_help_has_examples_that_run(capsys) -> None:
+    """A --help that does not name a form, or an example with an option that is no more."""
+    with pytest.raises(SystemExit):
+        main(["publish", "--help"])
+    said = capsys.readouterr().out
+    examples = re.findall(r"^  metaprobe (publish .*)$", said, re.MULTILINE)
+    assert len(examples) == 3
+    for example in examples:
+        parse(shlex.split(example))
+    assert all(form in said for form in FORMS)
+    assert tuple(EXPORTS) == FORMS
 
 
 def test_command_needs_neither_torch_nor_snakemake(own: Path) -> None:

@@ -1,6 +1,7 @@
 """`metaprobe publish`: its options, and what it does with them."""
 
 import argparse
+import re
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,13 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--title", help="by default from the numbers of data sets and configurations"
     )
-    parser.add_argument("--version", default="1.0.0", help="of the release; by default 1.0.0")
+    parser.add_argument(
+        "--version",
+        type=version,
+        default="1.0.0",
+        metavar="N.N.N",
+        help="of the release; by default 1.0.0",
+    )
     parser.add_argument(
         "--author", action="append", default=[], metavar="NAME", help="may be given several times"
     )
@@ -87,6 +94,13 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
         metavar="YYYY-MM-DD",
         help="of the release; by default the day on which the results were written",
     )
+
+
+def version(text: str) -> str:
+    """Return the version, if it is of the form that Croissant asks for."""
+    if not re.fullmatch(r"\d+\.\d+\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no version such as 1.0.0")
+    return text
 
 
 def publish(options: argparse.Namespace) -> int:

@@ -3,7 +3,9 @@
 `datasets.load_dataset("<this folder>", "experiments")` reads it, from disk or from the Hub.
 """
 
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -22,16 +24,13 @@ BOUNDS = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 
 def write(results: Results, licences: Licences, about: About, folder: Path) -> None:
     """Write the tables, and a card that names them."""
-    write_tables(results, folder / "tables")
-    write_per_image(results, licences, folder / "tables")
-    tables = sorted((folder / "tables").glob("*.parquet"))
-    for table in tables:
-        table.rename(folder / table.name)
-    for file in sorted((folder / "tables").rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() else file.unlink()
-    (folder / "tables").rmdir()
+    with TemporaryDirectory() as everything:
+        write_tables(results, Path(everything))
+        write_per_image(results, licences, Path(everything))
+        for table in Path(everything).glob("*.parquet"):
+            shutil.copyfile(table, folder / table.name)
     write_text(folder / "CITATION.cff", citation(about))
-    names = [table.stem for table in tables]
+    names = sorted(table.stem for table in folder.glob("*.parquet"))
     front = yaml.safe_dump(metadata(results, about, names), sort_keys=False, allow_unicode=True)
     write_text(
         folder / "README.md", f"---\n{front}---\n\n{card(results, licences, about, folder, FORM)}"
