@@ -18,7 +18,7 @@ from benchmarks import reader
 
 # Birds' images are in three tasks, one of them derived; digits are a declared family.
 FAMILIES = {"Birds": None, "Birds-half": "Birds", "Birds-grey": "Birds"}
-FAMILIES |= {"MNIST": "digits", "USPS": "digits", "Flowers": None, "Cars": None}
+FAMILIES |= {"MNIST": "digits", "USPS": "digits", "Flowers": None, "Digits": None}
 NAMES = ("resnet18-plain", "resnet18-regularized", "mobilenetv2-plain")
 GRID = {
     "architecture": ["ResNet18", "MobileNetV2"],
@@ -108,8 +108,8 @@ def write_features(folder: Path) -> None:
         "test_features": rng.random((6, WIDTH), np.float32),
         "test_labels": np.arange(6),
     }
-    for backbone in ("ResNet18", "MobileNetV2"):
-        write_arrays(folder / f"features/Birds/{backbone}.safetensors", arrays, {})
+    for name in ("Birds/ResNet18", "Birds/MobileNetV2", "Digits/ResNet18"):
+        write_arrays(folder / f"features/{name}.safetensors", arrays, {})
     half = {"train_rows": np.arange(0, 10, 2), "train_labels": np.arange(0, 10, 2)}
     parent = folder / "features/Birds/ResNet18.safetensors"
     path = folder / "features/Birds-half/ResNet18.safetensors"

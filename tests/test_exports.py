@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_every_export_has_checksums_and_a_card(exported) -> None:
     for form in ("hpob", "syne-tune", "aslib", "openml", "huggingface"):
         assert (exported(form) / "SHA256SUMS").is_file()
         card = exported(form) / ("readme.txt" if form == "aslib" else "README.md")
-        assert "| Cars | not named | left out |" in card.read_text()
+        assert "| Digits | not named | left out |" in card.read_text()
 
 
 def test_hpob(exported, row) -> None:
@@ -229,10 +230,8 @@ def test_hugging_face(exported, results: Path, row, tmp_path: Path) -> None:
 
 def test_exports_say_what_they_lack(results: Path, tmp_path: Path, capsys) -> None:
     """A scenario without features, or runs of data sets that may not be passed on."""
-    import shutil
-
     shutil.copytree(results, tmp_path / "results")
-    (tmp_path / "own.yaml").write_text("datasets: {MNIST: {}, USPS: {}, Flowers: {}, Cars: {}}")
+    (tmp_path / "own.yaml").write_text(json.dumps({"datasets": {task: {} for task in FAMILIES}}))
     (tmp_path / "results/basic_representations.parquet").unlink()
     assert publish(tmp_path / "results", tmp_path / "new", "--as", "aslib") == 1
     assert "needs their meta-features" in capsys.readouterr().err

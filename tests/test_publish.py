@@ -85,10 +85,10 @@ def test_nothing_of_single_images_where_the_licence_does_not_allow_it(release: P
     assert there.predictions.task_id.unique().tolist() == OPEN
     assert sorted(file.stem for file in (release / "subsets").iterdir()) == sorted(OPEN)
     assert {file.name for file in (release / "features").iterdir()} <= {*OPEN}
-    assert {*there.experiments.task_id} - {*OPEN} == {"USPS", "Flowers", "Cars"}
+    assert {*there.experiments.task_id} - {*OPEN} == {"USPS", "Flowers", "Digits"}
     card = (release / "README.md").read_text()
     assert "| Flowers | CC BY-ND 4.0 | left out |" in card
-    assert "| Cars | not named | left out |" in card
+    assert "| Digits | not named | left out |" in card
     assert "| Birds-half | CC BY 4.0 | here |" in card
 
 
@@ -225,7 +225,7 @@ def test_unfinished_run_is_refused_unless_it_is_said(own: Path, capsys) -> None:
     """Half a table that looks like a whole one; or one that cannot be shown at all."""
     for name in ("experiments.parquet", "validation.json", "predictions.parquet"):
         (own / name).unlink()
-    (own / "metrics/Cars/resnet18-plain.json").unlink()
+    (own / "metrics/Digits/resnet18-plain.json").unlink()
     assert "--partial" in refusal(capsys, own)
     assert publish(own, own.parent / "release", "--partial") == 0
     release = own.parent / "release"

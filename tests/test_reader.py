@@ -16,6 +16,7 @@ import planted_results
 import pytest
 from metaprobe.config.configurations import EPOCHS, HYPERPARAMETERS, Configuration
 from metaprobe.core.errors import UserError
+from metaprobe.core.files import with_checksum, write_checked_json
 from metaprobe.reader.dictionary import columns_of, defaults, dictionary, left_out
 from metaprobe.reader.results import Results
 from metaprobe.training.fragment import Fragment
@@ -95,14 +96,14 @@ def test_family_is_known_of_all(folder: Path) -> None:
     tasks = metaprobe.load(folder).tasks.set_index("task_id")
     assert tasks.family["Birds-half"] == tasks.family["Birds"] == "Birds"
     assert tasks.derived_from["Birds-half"] == "Birds" and pd.isna(tasks.derived_from["MNIST"])
-    assert tasks.family["Cars"] == "Cars" and tasks.family["USPS"] == "digits"
+    assert tasks.family["Digits"] == "Digits" and tasks.family["USPS"] == "digits"
 
 
 def test_unfinished_run_is_read_as_far_as_it_is(folder: Path, copy: Path) -> None:
     """Other numbers or columns than the finished run has; a default that is not filled in."""
     for path in copy.glob("*.parquet"):
         path.unlink()
-    (copy / "metrics/Cars/mobilenetv2-plain.json").unlink()
+    (copy / "metrics/Digits/mobilenetv2-plain.json").unlink()
     whole, part = metaprobe.load(folder), metaprobe.load(copy)
     ids = ["task_id", "configuration"]
     for name in ("experiments", "curves", "predictions", "meta_features", "sweep"):
@@ -112,13 +113,24 @@ def test_unfinished_run_is_read_as_far_as_it_is(folder: Path, copy: Path) -> Non
             keys = ["task_id", *(key for key in GRID if key in found)]
         found, expected = (one.sort_values(keys, ignore_index=True) for one in (found, expected))
         if name in ("experiments", "curves"):
-            gone = (expected.task_id == "Cars") & (expected.configuration == "mobilenetv2-plain")
+            gone = (expected.task_id == "Digits") & (expected.configuration == "mobilenetv2-plain")
             expected = expected[~gone].reset_index(drop=True)
         pd.testing.assert_frame_equal(found, expected, check_dtype=False)
-    last = metaprobe.load(folder).query("Cars", "resnet18-plain")
-    assert part.query("Cars", "resnet18-plain") == last
-    text = refused(part.query, "Cars", "mobilenetv2-plain")
-    assert text == "Cars, mobilenetv2-plain is not finished: `snakemake --cores 4` goes on"
+    last = metaprobe.load(folder).query("Digits", "resnet18-plain")
+    assert part.query("Digits", "resnet18-plain") == last
+    text = refused(part.query, "Digits", "mobilenetv2-plain")
+    assert text == "Digits, mobilenetv2-plain is not finished: `snakemake --cores 4` goes on"
+
+
+def test_tasks_are_known_before_any_experiment(tmp_path: Path) -> None:
+    """A run of hours of which nothing can be asked until its first head."""
+    subset = {"task_id": "Owls", "seed": 0, "sampling": "random", "read_as": "folder"}
+    subset |= {"partial": False, "pretext": None, "class_count": 2, "split": {"rule": "official"}}
+    subset |= {"train": {"images": 9}, "test": {"images": 6}}
+    write_checked_json(tmp_path / "subsets/Owls.json", subset)
+    (row,) = metaprobe.load(tmp_path).tasks.to_dict("records")
+    assert (row["task_id"], row["family"], row["train_images"]) == ("Owls", "Owls", 9)
+    assert row["subset_sha256"] == with_checksum(subset)["sha256"]
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -82,7 +82,9 @@ def rows_of(path: str | Path) -> Path | None:
         UserError: the file is missing, or is not what `write_arrays` writes.
     """
     of = _metadata(path).get("of")
-    return None if of is None else (Path(path).parent / json.loads(of)["file"]).resolve()
+    return (
+        None if of is None else Path(os.path.normpath(Path(path).parent / json.loads(of)["file"]))
+    )
 
 
 def _metadata(path: str | Path) -> dict[str, str]:

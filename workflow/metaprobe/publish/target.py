@@ -70,7 +70,8 @@ def replacing_release(folder: Path) -> Iterator[Path]:
 
 def write_sums(folder: Path) -> None:
     """Write the SHA-256 of each file, as `sha256sum --check` reads them."""
-    lines = [f"{digest_file(folder / name)}  {name}\n" for name in names_in(folder)]
+    names = [name for name in names_in(folder) if name != SUMS]
+    lines = [f"{digest_file(folder / name)}  {name}\n" for name in names]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8", newline="")
 
 

@@ -121,7 +121,8 @@ def of_sweep(sweep: pd.DataFrame) -> Trainings:
 
 def _flat(lists: pd.Series) -> tuple[list[float], list[int]]:
     """Return all items of a column of lists, and where each list begins."""
-    column = pa.chunked_array(pa.array(lists)).combine_chunks()
+    table = pa.Table.from_pandas(lists.to_frame("items"), preserve_index=False)
+    column = table["items"].combine_chunks()
     items = column.flatten().to_numpy(zero_copy_only=False)
     lengths = column.value_lengths().fill_null(0).to_numpy()
     return items.tolist(), [0, *np.cumsum(lengths).tolist()]

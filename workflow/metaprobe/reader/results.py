@@ -1,7 +1,9 @@
 """The results of a run, each table read when it is asked for, and once."""
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -116,7 +118,7 @@ class Results:
         if path is None:
             raise tables.lacking(self.place, name)
         if (parent := rows_of(path)) is not None:  # fetched out of a .zip
-            self.place.path(parent.relative_to(self.place.root.resolve()).as_posix())
+            self.place.path(Path(os.path.relpath(parent, self.place.root)).as_posix())
         return read_arrays(path)[0]
 
     def query(

@@ -153,16 +153,12 @@ def configurations(experiments: pd.DataFrame) -> pd.DataFrame:
 def tasks(place: Place, experiments: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """Return a row per data set, of the experiments, or of subsets where there are none yet."""
     names = [name for name in columns_of("tasks") if name != "derived_from"]
-    try:
+    subsets = place.names("subsets/*.json")
+    if subsets and not (place.path("experiments.parquet") or place.names("metrics/*/*.json")):
+        rows = [_of_subset(read_checked_json(_path(place, name))) for name in subsets]
+        table = to_pandas(pa.Table.from_pylist(rows, schema("tasks", names)))[names]
+    else:
         table = experiments()[names].drop_duplicates("task_id", ignore_index=True)
-    except UserError:
-        rows = [
-            _of_subset(read_checked_json(_path(place, n))) for n in place.names("subsets/*.json")
-        ]
-        if not rows:
-            raise
-        table = to_pandas(pa.Table.from_pylist(rows, schema("tasks", names)))
-        table = table[names]
     parent = table.read_as.str.extract(r"^derived from (.+)$", expand=False)
     family = table.family.fillna(parent).fillna(table.task_id)
     table = table.assign(family=family)

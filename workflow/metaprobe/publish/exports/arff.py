@@ -36,5 +36,7 @@ def quoted(text: str) -> str:
     """Return a text as it stands in a file, in quotes if it has more than letters, digits, `_.-`."""
     if text and PLAIN.issuperset(text):
         return text
+    if "'" in text and not {*'"\\\n'} & {*text}:  # readers do not take a backslash out of names
+        return f'"{text}"'
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     return f"'{escaped}'"

@@ -20,9 +20,10 @@ from metaprobe.publish.results import Results
 SEEDS = ("test0", "test1", "test2", "test3", "test4")
 INITIAL = 5  # trainings that a search begins with, as HPO-B has them
 FILES = {
-    "train": "meta-train-dataset.json",
-    "validation": "meta-validation-dataset.json",
-    "test": "meta-test-dataset.json",
+    "meta-train-dataset.json": "train",
+    "meta-train-dataset-augmented.json": "train",  # there are no less frequent spaces to add
+    "meta-validation-dataset.json": "validation",
+    "meta-test-dataset.json": "test",
 }
 FORM = """\
 In the form of HPO-B: `HPOBHandler(root_dir="<this folder>/", mode="v3")`. Search spaces are `configurations`, \
@@ -36,11 +37,10 @@ def write(results: Results, licences: Licences, about: About, folder: Path) -> N
     found = list(spaces(results))
     axes = {space.name: axes_of(space.rows) for space in found}
     tasks = {space.name: evaluations(space, axes[space.name]) for space in found}
-    divided = parts(results)
-    for part, file in FILES.items():
-        write_json(folder / file, {name: _only(own, divided[part]) for name, own in tasks.items()})
-    augmented = {name: _only(own, divided["train"]) for name, own in tasks.items()}
-    write_json(folder / "meta-train-dataset-augmented.json", augmented)
+    divided = {name: parts(results, list(own)) for name, own in tasks.items()}
+    for file, part in FILES.items():
+        of_part = {name: _only(own, divided[name][part]) for name, own in tasks.items()}
+        write_json(folder / file, of_part)
     starts = {name: {task: initial(task, own[task]) for task in own} for name, own in tasks.items()}
     write_json(folder / "bo-initializations.json", starts)
     told = {space.name: descriptor(space, axes[space.name]) for space in found}

@@ -38,7 +38,8 @@ def write(results: Results, licences: Licences, about: About, folder: Path) -> N
     """Write a blackbox of the configurations and, where there is one, of the sweep."""
     write_blackbox(folder / "configurations", results.tasks, *of_configurations(results))
     if results.sweep is not None:
-        write_blackbox(folder / "sweep", results.tasks, *of_sweep(results.sweep, results.tasks))
+        tasks = list(dict.fromkeys(results.sweep.task_id))
+        write_blackbox(folder / "sweep", tasks, *of_sweep(results.sweep, tasks))
     write_text(folder / "README.md", card(results, licences, about, folder, FORM))
 
 
