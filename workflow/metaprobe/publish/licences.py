@@ -49,9 +49,9 @@ def read_licences(checkout: Path, files: Sequence[Path]) -> Licences:
     entries: dict[str, Any] = {}
     for file in [*sorted((checkout / "config").glob("*.yaml")), *files]:
         entries |= read_strictly(file).get("datasets") or {}
-    found = {}
+    found: dict[str, str] = {}
     for task, entry in entries.items():
-        parent = entries.get(entry.get("from"), {}) if isinstance(entry, dict) else {}
-        licence = (parent or entry or {}).get("licence")
-        found |= {task: str(licence)} if licence else {}
+        parent = entries.get(str(entry.get("from"))) if entry else None
+        if licence := (parent or entry or {}).get("licence"):
+            found[task] = str(licence)
     return Licences(found)
