@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
@@ -29,6 +30,7 @@ examples:
 Exit codes: 0 the question is answered; 1 it cannot be, or the answer is bad (see the
 question's own --help); 2 the command is not understood."""
 PROGRESS = re.compile(r"\d+ of \d+ jobs done")  # as `operations.progress.line` begins
+OF_RESULTS = ("metaprobe.publish.commandline",)  # commands on folders of results, wherever they lie
 OF_FOLDERS = ("recommend", "advise", "fit")
 HELP = {
     "status": (
@@ -84,8 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     options.began = began
-    checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
+    checkout = (getattr(options, "checkout", None) or here() or OWN_CHECKOUT).resolve()
     try:
+        if "run" in options:
+            return int(options.run(options))
         if checkout != OWN_CHECKOUT:
             become_that_of(checkout, options)
         options.configfile = [file.absolute() for file in options.configfile]
@@ -191,6 +195,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             question.add_argument(
                 "--digests", action="store_true", help="look at the files only: a matter of seconds"
             )
+    for module in OF_RESULTS:
+        import_module(module).add_to(questions)
     return parser.parse_args(arguments)
 
 

@@ -1,6 +1,6 @@
 """How each file of a run is proved to be as it was written; a proof returns the digest of the file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -38,6 +38,17 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
     """
     for kind, pattern, names, proof in _between_stages(flow):
         yield kind, pattern.removeprefix("<results>/").format(**names), proof
+    yield from proofs_of_tables(flow.run.new)
+    for card in sorted((flow.results / "models").glob("*/*/card.json")):
+        yield "models", card.relative_to(flow.results).as_posix(), _model
+
+
+def proofs_of_tables(new: Iterable[str] = ()) -> Iterator[tuple[str, str, Proof]]:
+    """Yield the same of the tables alone, which name a run's files but need nothing else of it.
+
+    Args:
+        new: data sets for which configurations were recommended.
+    """
     for name in ("experiments", "replicates", "curves", "predictions", "sweep", "probes"):
         yield "tables", f"{name}.parquet", parquet
     for name in ("basic_representations", "bootstrap_representations"):
@@ -48,7 +59,7 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
     rows: dict[str, Callable[[Any], Any]] = {
         "recommendation_evaluation": lambda details: evaluation_table.to_table(details["rows"]),
         "portfolio": lambda details: portfolio.to_table(details["rows"]),
-        **{f"recommendations/{task_id}": ranking.to_table for task_id in flow.run.new},
+        **{f"recommendations/{task_id}": ranking.to_table for task_id in new},
     }
     for name, to_table in rows.items():
         yield "tables", f"{name}.json", checked_json
@@ -61,8 +72,6 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
     yield "tables", "metabu/scaler.json", checked_json
     for name in ("target_representations", "basic_representations"):
         yield "tables", f"metabu/{name}.csv", _metabu
-    for card in sorted((flow.results / "models").glob("*/*/card.json")):
-        yield "models", card.relative_to(flow.results).as_posix(), _model
 
 
 def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], Proof]]:
