@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
+from metaprobe.exchange import commandline as exchange
 
 OWN_CHECKOUT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
@@ -25,10 +26,13 @@ examples:
   metaprobe recommend ~/pictures/birds --cores 4
   metaprobe advise ~/pictures/birds --budget 10min
   metaprobe fit ~/pictures/birds --configuration resnet18-plain
+  metaprobe merge ~/laptop/results ~/server/results --to results
+  metaprobe compare results ~/old/results --page compare.html
 
 Exit codes: 0 the question is answered; 1 it cannot be, or the answer is bad (see the
 question's own --help); 2 the command is not understood."""
 PROGRESS = re.compile(r"\d+ of \d+ jobs done")  # as `operations.progress.line` begins
+OF_RESULTS = (exchange,)  # rooms with commands on folders of results, not on a run of a checkout
 OF_FOLDERS = ("recommend", "advise", "fit")
 HELP = {
     "status": (
@@ -60,6 +64,7 @@ HELP = {
         "`metaprobe advise` has found for the folder, or else the one that `metaprobe recommend` has "
         "ranked first.",
     ),
+    "check-bundle": exchange.HELP["check-bundle"],
     "partial": (
         "write a table and a report of what is finished now",
         "Write target_representations.partial.csv and report.partial.html into the results.",
@@ -84,11 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     options.began = began
-    checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
     try:
+        if "run" in options:
+            return int(options.run(options))
+        checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
         if checkout != OWN_CHECKOUT:
             become_that_of(checkout, options)
         options.configfile = [file.absolute() for file in options.configfile]
+        if getattr(options, "bundle", None) is not None:
+            options.bundle = options.bundle.absolute()
         if getattr(options, "folder", None) is not None:
             options.folder = options.folder.expanduser().absolute()
         os.chdir(options.directory)
@@ -185,6 +194,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             question.add_argument(
                 "--digests", action="store_true", help="look at the files only: a matter of seconds"
             )
+        if name == "check-bundle":
+            exchange.add_check_to(question)
+    for room in OF_RESULTS:
+        room.add_to(questions)
     return parser.parse_args(arguments)
 
 
@@ -259,6 +272,8 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
         )
     if options.question == "verify":
         return questions.verify(flow, options.cores, digests=options.digests)
+    if options.question == "check-bundle":
+        return exchange.run_check(options, flow)
     if options.question == "plan":
         return questions.plan(flow, checkout, options.configfile, options.config, options.cores)
     from metaprobe.report.partial import answer as partial
