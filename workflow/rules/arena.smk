@@ -1,7 +1,7 @@
 """Scores of transferability, judged; and advice, judged at equal cost. No part of `rule all`."""
 
 from metaprobe.core.files import digest_file
-from metaprobe.report import ARENA_TEMPLATE
+from metaprobe.report import ARENA
 
 
 rule read_classifier:
@@ -95,7 +95,7 @@ rule arena:
     conda:
         "../../envs/report.yaml"
     params:
-        template=digest_file(ARENA_TEMPLATE),
+        template=[digest_file(path) for path in ARENA],
         code=lambda wildcards: fingerprint("arena"),
     script:
         "../scripts/arena.py"

@@ -1,7 +1,7 @@
 """The page for people, and its pictures for Snakemake's own report."""
 
 from metaprobe.core.files import digest_file
-from metaprobe.report import TEMPLATE
+from metaprobe.report import REPORT
 
 
 rule report:
@@ -27,7 +27,7 @@ rule report:
         "../../envs/report.yaml"
     params:
         licences=lambda wildcards: FLOW.licences,
-        template=digest_file(TEMPLATE),
+        template=[digest_file(path) for path in REPORT],
         code=lambda wildcards: fingerprint("report"),
     script:
         "../scripts/report.py"

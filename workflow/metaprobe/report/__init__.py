@@ -2,5 +2,7 @@
 
 from pathlib import Path
 
-TEMPLATE = Path(__file__).with_name("template.html")
-ARENA_TEMPLATE = Path(__file__).with_name("arena.html")
+FOLDER = Path(__file__).parent
+SHARED = tuple(FOLDER / name for name in ("base.html", "parts.html", "style.css", "tables.js"))
+REPORT = (FOLDER / "template.html", *SHARED)
+ARENA = (FOLDER / "arena.html", *SHARED)

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from metaprobe.core.files import write_text
-from metaprobe.report import ARENA_TEMPLATE
 from metaprobe.report.arena_figures import advice_curves, orders
-from metaprobe.report.page import data_url
+from metaprobe.report.layout import render
 from metaprobe.report.style import Figure
 
 
@@ -27,13 +24,4 @@ def write_arena(judged: Mapping[str, Any], page: str | Path, folder: str | Path)
     Path(folder).mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         write_text(Path(folder) / f"{picture.name}.svg", picture.svg)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["data_url"] = data_url
-    environment.filters["number"] = number
-    template = environment.from_string(ARENA_TEMPLATE.read_text(encoding="utf-8"))
-    write_text(page, template.render(figures=pictures, **judged))
-
-
-def number(value: float | None, decimals: int = 2) -> str:
-    """Return a number as a table shows it; nothing for None."""
-    return "" if value is None else f"{value:.{decimals}f}"
+    write_text(page, render("arena.html", figures=pictures, **judged))

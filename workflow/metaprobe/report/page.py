@@ -1,19 +1,16 @@
 """The report: one HTML page that holds everything it shows and loads nothing from elsewhere."""
 
-import base64
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from metaprobe.core.files import write_text
-from metaprobe.report import TEMPLATE
 from metaprobe.report.accuracy_figures import completeness, heat_map, learning_curves, ranks
 from metaprobe.report.cost_figures import accuracy_against_cost, hours_by_phase, recommenders
 from metaprobe.report.data import Run, cards, compare, judged_by, records, summary
 from metaprobe.report.portfolio_figure import portfolio
+from metaprobe.report.layout import render
 from metaprobe.report.style import Figure
 
 
@@ -38,14 +35,9 @@ def figures(run: Run) -> list[Figure]:
 
 
 def page(run: Run, pictures: Sequence[Figure]) -> str:
-    """Return the page.
-
-    All text is escaped, as names of data sets and classes come from folders; pictures are data:
-    images, in which a browser runs nothing; the page's policy forbids every request.
-    """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["data_url"] = data_url
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    """Return the page."""
+    return render(
+        "template.html",
         summary=summary(run).items(),
         figures=pictures,
         failures=failures(run),
@@ -58,11 +50,6 @@ def page(run: Run, pictures: Sequence[Figure]) -> str:
         evaluated=run.evaluation["rows"] if run.evaluation else [],
         floors=run.evaluation["noise_floor_points"] if run.evaluation else {},
     )
-
-
-def data_url(svg: str) -> str:
-    """Return an SVG as an address that holds it."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def failures(run: Run) -> list[tuple[str, str, int]]:

@@ -1,6 +1,7 @@
 """Drawing with matplotlib: one style, colours for everybody's eyes, the same bytes each time."""
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -14,6 +15,7 @@ from matplotlib import pyplot  # the backend comes first
 # Okabe and Ito, Color Universal Design (2008); black last
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+SHRINKS = 400  # points of width, at which a picture's words can still be read on 360 pixels
 STYLE: Any = {
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
@@ -32,6 +34,12 @@ class Figure:
     title: str
     sentence: str
     svg: str
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is too wide to be shrunk to a telephone."""
+        found = re.search(r'<svg[^>]* width="([\d.]+)pt"', self.svg)
+        return bool(found) and float(found[1]) > SHRINKS
 
 
 def subplots(width: float, height: float, **options: Any) -> tuple[Any, Any]:
