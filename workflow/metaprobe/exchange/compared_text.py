@@ -90,16 +90,15 @@ def notes(found: Compared) -> Iterator[str]:
 
 def write_page(found: Compared, page: Path) -> None:
     """Write the comparison as one HTML file that loads nothing from elsewhere."""
-    from jinja2 import Environment, StrictUndefined
+    from metaprobe.report.layout import render
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(PAGE.read_text(encoding="utf-8"))
     alone_of = [
         (name, len(ones), first_of(ones))
         for name, ones in zip(found.names, found.alone, strict=True)
         if ones
     ]
-    text = template.render(
+    text = render(
+        PAGE,
         names=found.names,
         sentence=verdict(found),
         notes=[*notes(found)],
