@@ -145,11 +145,9 @@ def _of_pairs(first: Arrays, second: Arrays) -> tuple[float, float, float]:
     """Return interval and p of a difference on the same images, as `comparisons.csv` has them."""
     right = [(one["predicted_class"] == one["true_class"]).sum(axis=0) for one in (first, second)]
     replicates = [len(one["predicted_class"]) for one in (first, second)]
-    # In units of 1 / (R1 R2): whole numbers also where the numbers of replicates differ.
-    units = right[1] * replicates[0] - right[0] * replicates[1]
-    units //= math.gcd(*replicates) if len({*replicates}) == 1 else 1
-    scale = replicates[0] if len({*replicates}) == 1 else replicates[0] * replicates[1]
-    return *difference(units / scale), mid_p(units)
+    common = math.gcd(*replicates)  # whole numbers also where the numbers of replicates differ
+    units = right[1] * (replicates[0] // common) - right[0] * (replicates[1] // common)
+    return *difference(units / math.lcm(*replicates)), mid_p(units)
 
 
 def _of_two(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[float, float, float]:

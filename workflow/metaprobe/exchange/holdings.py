@@ -49,7 +49,11 @@ class Item:
 
     @property
     def numbers(self) -> Content:
-        """What it says, but when, where and in what time it was computed."""
+        """What it says, but when, where and in what time it was computed; of a manifest nothing, as one
+        machine may keep archives that another deletes, and the subset's digest tells what was read.
+        """
+        if self.kind.word == "manifest":
+            return {}
         return {key: value for key, value in without(self.said).items() if key != "sha256"}
 
     @property

@@ -37,11 +37,11 @@ def choose(held: Sequence[Sequence[Item]], preferred: Path | None = None) -> Cho
         UserError: they are not of one run, or not made from each other, or the numbers of the same work
             differ and none is preferred.
     """
-    everything = [item for items in held for item in items]
+    everything = in_order([item for items in held for item in items], preferred)
     check_identity(everything)
     parents = {one.names["dataset"]: one.parent for one in everything if one.parent}
     by_name: dict[str, list[Item]] = {}
-    for item in in_order(everything, preferred):
+    for item in everything:
         by_name.setdefault(item.name, []).append(item)
     if preferred is None:
         _check_conflicts(by_name, parents)
