@@ -3,11 +3,13 @@
 import argparse
 import secrets
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from metaprobe.exchange.merge import Chosen
     from metaprobe.operations.flow.workflow import Workflow
 
 HELP = {
@@ -106,18 +108,22 @@ def run_merge(options: argparse.Namespace) -> int:
         held = [holdings(stack.enter_context(opened(one)), one) for one in options.folders]
         chosen = choose(held, options.prefer)
         write_folder(chosen.items, options.to)
-    fragments = [one for one in chosen.items.values() if one.kind.word == "fragment"]
-    counts = Counter(str(one.origin) for one in fragments)
-    shares = ", ".join(f"{number} of {name}" for name, number in counts.items())
-    print(f"{options.to}: {len(fragments)} experiments ({shares})")
-    for name in chosen.left_out:
-        print(f"left out, as it does not go with what is kept: {name}")
+    print(*_merged(options.to, chosen), sep="\n", flush=True)
     if Path("Snakefile").is_file() and Path("workflow/metaprobe").is_dir():
         given = (options.configfile, options.config, options.cores)
         print(make_tables(Path.cwd(), options.to, *given))
     else:
         print(NO_CHECKOUT.format(target=options.to))
     return 0
+
+
+def _merged(target: Path, chosen: "Chosen") -> Iterator[str]:
+    """Yield how many experiments there are, whose, and what was left out."""
+    fragments = [one for one in chosen.items.values() if one.kind.word == "fragment"]
+    counts = Counter(str(one.origin) for one in fragments)
+    shares = ", ".join(f"{number} of {name}" for name, number in counts.items())
+    yield f"{target}: {len(fragments)} experiments ({shares})"
+    yield from (f"left out, as it does not go with what is kept: {one}" for one in chosen.left_out)
 
 
 def run_contribute(options: argparse.Namespace) -> int:

@@ -85,7 +85,10 @@ def notes(found: Compared) -> Iterator[str]:
     if any(one.seeds_p is None for one in found.rows):
         yield ONE_SEED
     if unpaired := sum(not one.paired for one in found.rows):
-        yield f"Of {unpaired} experiments the test images differ, so that only large differences show."
+        yield (
+            f"Of {unpaired} experiments the test images differ, or predictions are missing: only large"
+            " differences show."
+        )
 
 
 def write_page(found: Compared, page: Path) -> None:
