@@ -58,7 +58,7 @@ def test_a_damaged_run_makes_no_bundle(tmp_path: Path) -> None:
     """An edited number that travels under a fresh seal."""
     folder = write_run(tmp_path / "a")
     edit_fragment(folder, "Birds/plain", {"test_accuracy": 1.0})
-    with pytest.raises(UserError, match=r"predictions/Birds/plain\.safetensors is broken"):
+    with pytest.raises(UserError, match=r"metrics/Birds/plain\.json is broken"):
         write_bundle(folder, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
 
