@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
+from metaprobe.exchange import commandline as exchange
+from metaprobe.publish import commandline as publish
 
 OWN_CHECKOUT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
@@ -26,11 +27,14 @@ examples:
   metaprobe recommend ~/pictures/birds --cores 4
   metaprobe advise ~/pictures/birds --budget 10min
   metaprobe fit ~/pictures/birds --configuration resnet18-plain
+  metaprobe merge ~/laptop/results ~/server/results --to results
+  metaprobe compare results ~/old/results --page compare.html
 
 Exit codes: 0 the question is answered; 1 it cannot be, or the answer is bad (see the
 question's own --help); 2 the command is not understood."""
 PROGRESS = re.compile(r"\d+ of \d+ jobs done")  # as `operations.progress.line` begins
-OF_RESULTS = ("metaprobe.publish.commandline",)  # commands on folders of results, wherever they lie
+# Rooms with commands on folders of results, wherever they lie, not on a run of a checkout.
+OF_RESULTS = (exchange, publish)
 OF_FOLDERS = ("recommend", "advise", "fit")
 HELP = {
     "status": (
@@ -62,6 +66,7 @@ HELP = {
         "`metaprobe advise` has found for the folder, or else the one that `metaprobe recommend` has "
         "ranked first.",
     ),
+    "check-bundle": exchange.HELP["check-bundle"],
     "partial": (
         "write a table and a report of what is finished now",
         "Write target_representations.partial.csv and report.partial.html into the results.",
@@ -86,13 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     options.began = began
-    checkout = (getattr(options, "checkout", None) or here() or OWN_CHECKOUT).resolve()
     try:
         if "run" in options:
             return int(options.run(options))
+        checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
         if checkout != OWN_CHECKOUT:
             become_that_of(checkout, options)
         options.configfile = [file.absolute() for file in options.configfile]
+        if getattr(options, "bundle", None) is not None:
+            options.bundle = options.bundle.absolute()
         if getattr(options, "folder", None) is not None:
             options.folder = options.folder.expanduser().absolute()
         os.chdir(options.directory)
@@ -195,8 +202,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             question.add_argument(
                 "--digests", action="store_true", help="look at the files only: a matter of seconds"
             )
-    for module in OF_RESULTS:
-        import_module(module).add_to(questions)
+        if name == "check-bundle":
+            exchange.add_check_to(question)
+    for room in OF_RESULTS:
+        room.add_to(questions)
     return parser.parse_args(arguments)
 
 
@@ -271,6 +280,8 @@ def answer(options: argparse.Namespace, checkout: Path) -> int:
         )
     if options.question == "verify":
         return questions.verify(flow, options.cores, digests=options.digests)
+    if options.question == "check-bundle":
+        return exchange.run_check(options, flow)
     if options.question == "plan":
         return questions.plan(flow, checkout, options.configfile, options.config, options.cores)
     from metaprobe.report.partial import answer as partial

@@ -188,7 +188,7 @@ def _differences(one: Comparison, read: Reader) -> Iterator[str]:
         if origin is not None and said.get(name) != origin.get(there):
             yield f"it was made from another file than {read.path(other)}"
     if one.key[0] == "subset" and "derivation" not in content:
-        yield from _wrong_sizes(content, read.flow.sizes)
+        yield from wrong_sizes(content, read.flow.sizes)
 
 
 def _said(content: Content) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _said(content: Content) -> dict[str, Any]:
     return said | {name: len(said[name]) for name in ("replicates", "rows") if name in said}
 
 
-def _wrong_sizes(subset: Content, sizes: Mapping[str, int]) -> Iterator[str]:
+def wrong_sizes(subset: Content, sizes: Mapping[str, int]) -> Iterator[str]:
     """Yield what shows that a subset was drawn in another size; one that took all images does not.
 
     How many images of a divided pool there are for a split is known to a few only, as each class is

@@ -99,7 +99,7 @@ def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], 
         names = {"dataset": task_id, "configuration": name}
         yield "heads", layout.HEAD, names, arrays
         yield "fragments", layout.FRAGMENT, names, _fragment
-        yield "predictions", layout.PREDICTIONS, names, _predictions
+        yield "predictions", layout.PREDICTIONS, names, of_predictions
     for task_id in flow.entries:
         yield "descriptions", layout.DESCRIPTION, {"dataset": task_id}, checked_json
         yield "descriptions", layout.RESAMPLES, {"dataset": task_id}, checked_json
@@ -148,7 +148,7 @@ def _features(path: Path) -> str:
     return digest_arrays(found)
 
 
-def _predictions(path: Path) -> str:
+def of_predictions(path: Path) -> str:
     """Prove predictions by their subset and fragment too, as they name no digest of their origins."""
     folder, (task_id, name) = path.parent.parent, (path.parent.name, path.stem)
     found = predictions.read_predictions(folder, task_id, name)

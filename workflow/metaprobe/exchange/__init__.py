@@ -1,0 +1,1 @@
+"""Results that travel: runs merged into one, bundles to hand in, two runs against each other."""
