@@ -98,6 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, OSError) as error:
         print(f"{options.question}: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("metaprobe"):
+            raise
+        advice = f'make setup, or pip install --editable ".[workflow]", in {checkout}'
+        print(f"{options.question}: {error.name} is not installed: {advice}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:

@@ -151,7 +151,7 @@ class Policy:
         if step.configuration is not None:
             return prices.of_training(self.lessons.candidates, step.configuration, there)
         assert step.rung is not None
-        return prices.of_features(step.backbone, there, self.rungs[step.rung])
+        return prices.of_probe(step.backbone, step.rung, there, self.rungs[step.rung])
 
     @property
     def _configurations(self) -> list[str]:
