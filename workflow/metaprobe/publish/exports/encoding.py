@@ -44,8 +44,8 @@ class Axis:
     def encode(self, column: "pd.Series") -> NDArray[np.float64]:
         """Return (N, coordinates) numbers in [0, 1]."""
         if self.categorical:
-            found = column.to_numpy()[:, None] == np.array(self.values, dtype=object)[None]
-            return found.astype(np.float64)
+            same = [(column == value).to_numpy(np.float64) for value in self.values]
+            return np.column_stack(same)
         scale = np.log if self.log else np.asarray
         low, high = scale(float(self.values[0])), scale(float(self.values[-1]))
         scaled: NDArray[np.float64] = (scale(column.to_numpy(np.float64)) - low) / (high - low)
