@@ -1,4 +1,4 @@
-"""The arena and advice on real pictures with real weights: what docs/arena.md shows.
+"""The arena and advice on real pictures with real weights: what docs/arena.md and docs/advice.md show.
 
 `python -m benchmarks.arena FOLDER` makes six families of tasks of pictures that come with packages, each with
 tasks derived from it, runs them in a copy of this checkout in FOLDER on eight backbones and two recipes, and
@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from metaprobe.recommend.advice.candidates import Candidates
+from metaprobe.recommend.advice.lessons import moments, structure_of, variances_of
+from metaprobe.recommend.advice.table import as_matrix, families_of, hyperparameters_of
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -182,8 +185,21 @@ def show(folder: Path) -> None:
     columns = ["method", "budget", "seconds", "share_with_model", "regret_points"]
     columns += ["behind_everything_points", "behind_low", "behind_high", "within_one_point"]
     print(advice[[*columns, "p_against_random"]].round(3).to_string(index=False))
+    print(deviations(pd.read_parquet(results / "experiments.parquet")))
     judged = json.loads((results / "arena.json").read_text(encoding="utf-8"))
     print(*judged["sentences"], sep="\n")
+
+
+def deviations(experiments: pd.DataFrame) -> str:
+    """By how much accuracies differ between tasks, backbones and recipes: what an advice believes at first."""
+    candidates = Candidates(hyperparameters_of(experiments), {})
+    accuracy = as_matrix(experiments, "test_accuracy")
+    families = families_of(experiments)
+    sample = moments(accuracy, families)[1]
+    found = np.sqrt(variances_of(structure_of(candidates), sample))
+    names = ("tasks", "backbones", "recipes", "the rest")
+    told = ", ".join(f"{name} {value:.3f}" for name, value in zip(names, found, strict=True))
+    return f"Standard deviation of accuracy between {told}"
 
 
 if __name__ == "__main__":

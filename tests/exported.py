@@ -16,10 +16,11 @@ from metaprobe.core.files import write_json
 from metaprobe.data.dataset import draw_subset, open_dataset
 from metaprobe.export import predict
 from metaprobe.export.model import Run, export_model
+from metaprobe.features.backbones import Weights
 from metaprobe.features.extraction import Part, extract_features
 from metaprobe.training.measurement import build_fragment
 from metaprobe.training.trained import train_on_file
-from metaprobe.tuning.on_files import Weights, cache_activations, tune_on_files
+from metaprobe.tuning.on_files import cache_activations, tune_on_files
 from PIL import Image
 
 SIDE = 64

@@ -19,8 +19,10 @@ from metaprobe.recommend.advice.replay import (
     ALONE,
     EVERYTHING,
     RANDOM,
+    STATIC,
     WITH_TABLE,
     Known,
+    Reached,
     replay,
 )
 from metaprobe.recommend.advice.table import families_of, rungs_on
@@ -229,13 +231,63 @@ def test_advice_is_cheaper_than_trying_everything_and_better_than_chance() -> No
         found.setdefault((method, budget), []).append(task.accuracy.max() - reached.accuracy)
         share = reached.with_model / task.prices.of_everything(CANDIDATES)
         cost.setdefault((method, budget), []).append(share)
-        assert reached.seconds <= budget * task.prices.of_everything(CANDIDATES) * (1 + 1e-6)
+        if method in (WITH_TABLE, ALONE):
+            assert reached.seconds <= budget * task.prices.of_everything(CANDIDATES) * (1 + 1e-6)
     advice, chance = np.mean(found[WITH_TABLE, 0.1]), np.mean(found[RANDOM, 0.1])
     assert advice < 0.01
     assert chance > 3 * advice
     assert np.mean(cost[WITH_TABLE, 0.05]) < 0.3
     assert np.mean(found[WITH_TABLE, 0.02]) < np.mean(found[ALONE, 0.02])
     assert np.mean(cost[EVERYTHING, 1.0]) == pytest.approx(1)
+
+
+def test_others_have_at_least_what_advice_used_with_its_model() -> None:
+    """An advice that looks cheap, as the training of what it names is not in its budget."""
+    costs: dict[tuple[str, float], dict[str, Reached]] = {}
+    tasks = {one.task_id: one for one in planted(8, 8)}
+    for task_id, method, budget, reached in replay(CANDIDATES, list(tasks.values()), 0):
+        costs.setdefault((task_id, budget), {})[method] = reached
+    dearest = max(one.prices.of_training(CANDIDATES, 17, 0) for one in tasks.values())
+    for (task_id, budget), own in costs.items():
+        whole = tasks[task_id].prices.of_everything(CANDIDATES)
+        most = max(own[WITH_TABLE].with_model, own[ALONE].with_model)
+        assert own[STATIC].seconds <= max(most, budget * whole) * (1 + 1e-6)
+        assert own[STATIC].seconds >= min(most, whole) - dearest, "what is left buys no more"
+
+
+def test_probes_are_paid_for() -> None:
+    """Networks that are loaded for nothing, and least squares of 1,024 images that take no time."""
+    task = planted(1, 1)[0]
+    dear = replace(task.prices, probe=np.full((BACKBONES, len(RUNGS)), 2.0))
+    step = Step(1, rung=0)
+    own = Policy(learn(CANDIDATES, no_table(CANDIDATES)), rungs_of(2000), 300)
+    assert own.price(step, State(), dear) == own.price(step, State(), task.prices) + 2.0
+
+
+def test_a_hole_in_the_table_moves_little() -> None:
+    """A cell that was not run makes the best configuration of all other tasks look like the worst."""
+    tasks = [f"f{number}" for number in range(10)]
+    accuracy = np.full((10, 18), 0.5) + 0.01 * np.arange(10)[:, None]
+    accuracy[:, 4] = 0.9
+    probes = np.full((10, BACKBONES, len(RUNGS)), np.nan)
+    whole = learn(CANDIDATES, Table(tasks, accuracy, probes)).belief.mean[:18]
+    holes = accuracy.copy()
+    holes[3, 4] = np.nan
+    holes[7] = np.nan
+    found = learn(CANDIDATES, Table(tasks, holes, probes))
+    assert found.families == 9
+    np.testing.assert_allclose(found.belief.mean[:18], whole, atol=0.03)
+
+
+def test_rare_configuration_is_inferred() -> None:
+    """One task's luck that is believed like ten tasks' means."""
+    rng = np.random.default_rng(0)
+    accuracy = rng.normal(0.6, 0.02, (10, 18))
+    accuracy[1:, 5] = np.nan
+    accuracy[0, 5] = 1.0
+    probes = np.full((10, BACKBONES, len(RUNGS)), np.nan)
+    table = Table([f"f{number}" for number in range(10)], accuracy, probes)
+    assert learn(CANDIDATES, table).belief.mean[5] < 0.75
 
 
 def test_own_family_is_held_out() -> None:
@@ -259,8 +311,9 @@ def test_probes_of_a_small_data_set_end_with_all_of_it() -> None:
     assert rungs_of(50) == [50]
     assert rungs_of(5000) == list(RUNGS)
     rng = np.random.default_rng(0)
-    curve = probe_curve(rng.normal(size=(100, 4)), np.arange(100) % 2, np.arange(100))
+    curve, seconds = probe_curve(rng.normal(size=(100, 4)), np.arange(100) % 2, np.arange(100))
     assert np.isnan(rungs_on(curve, 100)).tolist() == [False, False, True, True, True]
+    assert seconds.keys() == curve.keys()
 
 
 @pytest.mark.parametrize(

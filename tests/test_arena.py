@@ -92,6 +92,8 @@ def test_recipe_is_named_by_what_its_ids_share() -> None:
     """A name that is one backbone's, for a recipe of all."""
     assert recipe_name(["resnet18-plain", "vit-plain"]) == "plain"
     assert recipe_name(["one", "two"]) == "one and its like"
+    again = recipe_name(["resnet18-plain", "vit-plain"], {"plain"})
+    assert again == "resnet18-plain and its like", "two recipes of one name would be one row"
 
 
 def test_perfect_score_wins_and_noise_does_not() -> None:
@@ -186,7 +188,7 @@ def test_scores_of_one_backbone() -> None:
     assert set(found["scores"]) == set(METRICS)
     assert all(value is not None for value in found["scores"].values())
     assert len(found["halves"]) == 3
-    assert found["probes"].keys() == {"60"}
+    assert found["probes"].keys() == found["probe_cpu_seconds"].keys() == {"60"}
     without = score(features, labels, {}, task_id="T", seed=0)
     assert {name for name, one in without["scores"].items() if one is None} == set(NEEDS_SOURCE)
 

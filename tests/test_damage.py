@@ -22,12 +22,15 @@ pytestmark = pytest.mark.slow
 
 FLIPS = 100
 GRID = {"architecture": ["ResNet18"], "learning_rate": [0.01, 0.1], "epochs": [1]}
-TARGETS = ("all", "sweep", "bootstrap")
+TARGETS = ("all", "sweep", "bootstrap", "arena")
 CHECKED_JSON = ("sources/tints", "descriptions/Tints", "resamples/Tints", "validation")
 # An example of each kind of file.
 EXAMPLES = [
     *(f"{name}.json" for name in CHECKED_JSON),
     "recommendation_evaluation.json",
+    "arena.json",
+    "scores/Tints/ResNet18.json",
+    "classifiers/ResNet18.safetensors",
     "portfolio.json",
     "metabu/scaler.json",
     "subsets/Tints.json",
@@ -44,6 +47,7 @@ EXAMPLES = [
     "curves.parquet",
     "predictions.parquet",
     "sweep.parquet",
+    "probes.parquet",
     "basic_representations.parquet",
     "bootstrap_representations.parquet",
     "target_representations.csv",
@@ -53,6 +57,8 @@ EXAMPLES = [
     "bootstrap_representations.csv",
     "recommendation_evaluation.csv",
     "portfolio.csv",
+    "arena.csv",
+    "advice_evaluation.csv",
     "metabu/target_representations.csv",
     "metabu/basic_representations.csv",
     "validation.txt",
@@ -109,7 +115,11 @@ def test_an_untouched_run_is_sound_and_every_file_of_it_is_looked_at(runs: Runs)
         for path in runs.flow.results.rglob("*")
         if path.is_file() and "logs" not in path.parts
     }
-    for_people = {name for name in written if name.startswith(("report", "figures/"))}
+    for_people = {
+        name
+        for name in written
+        if name.startswith(("report", "figures/", "arena.html", "arena_figures/"))
+    }
     assert written - for_people == {
         one for one in runs.proofs if (runs.flow.results / one).exists()
     }

@@ -234,3 +234,17 @@ def test_model_predicts_in_an_environment_without_torch(fitted: Path, tmp_path: 
     assert [row["class"] for row in rows] == expected
     for row, probability in zip(rows, arrays["probability_predicted"][0], strict=True):
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_damaged_model_is_named(fitted: Path) -> None:
+    """A model whose class names were edited, and that is used for years."""
+    classes = fitted / "results/models/Two_photographs/resnet18-plain/classes.json"
+    question = ("verify", "--digests", *TINY)
+    sound = ask(fitted, *question, package=fitted)
+    assert sound.returncode == 0 and "models" in sound.stdout, sound.stdout
+    written = classes.read_text(encoding="utf-8")
+    classes.write_text(written.replace("china", "japan"), encoding="utf-8")
+    found = ask(fitted, *question, package=fitted)
+    classes.write_text(written, encoding="utf-8")
+    assert found.returncode == 1 and "classes.json is broken" in found.stdout

@@ -2,74 +2,33 @@
 
 import base64
 import html
-import itertools
-import json
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import fragments
+import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from metaprobe.core.files import with_checksum, write_checked_json
 from metaprobe.core.parquet import write_parquet
 from metaprobe.operations.status import State, read_experiments
 from metaprobe.recommend.portfolio import portfolio_rows, to_json
-from metaprobe.report.data import Run, compare, hours, partial_run, read_run
+from metaprobe.report import FOLDER, style
+from metaprobe.report.accuracy_figures import looks
+from metaprobe.report.comparison import compare, standings
+from metaprobe.report.cost_figures import pareto_front, pushed_apart
+from metaprobe.report.data import Run, hours
 from metaprobe.report.page import figures, page, write_partial_report, write_report
-from metaprobe.report.style import labels
+from metaprobe.report.rank_figure import groups
+from metaprobe.report.reading import partial_run, read_run
 from metaprobe.tables.collect import collect
+from planted_runs import ARCHITECTURES, fragment, lifelike, made
 from planted_tables import planted
 
 ATTACK = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>$\\frac{1}{0}$"
-ARCHITECTURES = ("ResNet18", "MobileNetV2", "EfficientNetB0")
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-BROWSERS_OWN = ("google.com", "googleapis.com", "gvt1.com")  # Chromium's updates, whatever it shows
-QUIET = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
-QUIET += " --disable-component-update --disable-sync --disable-quic --hide-scrollbars"
-
-
-def fragment(task: str, name: str, accuracy: float, **changes: Any) -> dict[str, Any]:
-    """A fragment of a chosen accuracy, architectures in turn."""
-    turn = int(name[-1]) % 3 if name[-1].isdigit() else 0
-    seconds = {"train_features": 1800.0, "test_features": 1800.0, "waiting": 0.0, "head": 36.0}
-    own = {"architecture": ARCHITECTURES[turn], "family": None, "seconds": seconds}
-    one = fragments.fragment(task, name, test_accuracy=accuracy, **own | changes)
-    one["replicates"][0]["seconds"] = 36.0
-    return one
-
-
-def made(
-    tasks: int,
-    names: int,
-    *,
-    missing: Sequence[tuple[int, int]] = (),
-    accuracy: Callable[[int, int], float] | None = None,
-    name: Callable[[int], str] = "plain{}".format,
-    family: str | None = None,
-    **changes: Any,
-) -> Run:
-    """A run of drawn accuracies, or of those that are given by task and configuration."""
-    rng = np.random.default_rng(0)
-    states, found = {}, []
-    for i, j in itertools.product(range(tasks), range(names)):
-        ids = f"Task{i}", name(j)
-        drawn = float(rng.integers(0, 21) / 20)
-        states[ids] = State("done")
-        if (i, j) in missing:
-            states[ids] = State("failed", "logs/train_head", "diverged at epoch 1, step 3")
-        else:
-            own = {"family": family} if family else {}
-            found.append(fragment(*ids, accuracy(i, j) if accuracy else drawn, **own))
-    parts = {"licences": {}, "validation": None, "evaluation": None, "machine": {}}
-    return Run(states=states, tables=fragments.tables(found), **(parts | changes))
 
 
 class Page(HTMLParser):
@@ -89,14 +48,14 @@ class Page(HTMLParser):
 
 
 def whole(run: Run) -> str:
-    return page(run, figures(run))
+    return page(run)[0]
 
 
 def test_numbers_are_those_of_the_fragments() -> None:
     """An accuracy in another row, or one that is not the fragment's."""
     run = made(3, 4)
-    table = whole(run).partition('<table id="table">')[2]
-    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+    table = whole(run).partition('<section id="experiments">')[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("<tr>")[2:]]
     columns = ["task_id", "configuration", "test_accuracy"]
     expected = list(run.experiments[columns].itertuples(index=False, name=None))
     assert [(row[0], row[1], float(row[3])) for row in rows] == expected
@@ -108,8 +67,8 @@ def test_what_was_left_out_and_how_it_was_read_is_told() -> None:
     states = {("Birds", "plain0"): State("done")}
     parts = {"licences": {}, "validation": None, "evaluation": None, "machine": {}}
     text = whole(Run(states=states, tables=fragments.tables([one]), **parts))
-    assert "<dt>left out</dt><dd>3 that do not decode</dd>" in text
-    assert "<dt>read as</dt><dd>folder, deepfunneled</dd>" in text
+    assert "3 images left out that do not decode" in text
+    assert "read as folder, deepfunneled" in text
 
 
 def test_names_are_text_wherever_they_stand() -> None:
@@ -172,7 +131,7 @@ def test_nothing_is_asked_of_the_network() -> None:
 def test_small_and_broken_runs_have_a_report(run: Run) -> None:
     """A report that fails for want of tasks, or that keeps quiet about what is missing."""
     text = whole(run)
-    assert f"{run.count('done')} of {len(run.states)} done" in text
+    assert f"<dd>{run.count('done')} of {len(run.states)}</dd>" in text
     assert ("diverged at epoch 1, step 3" in text) == bool(run.count("failed"))
 
 
@@ -239,15 +198,15 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
         return f"a-very-long-name-of-a-configuration-{number}"
 
     assert whole(made(7, 3, name=long))
-    assert len(set(labels(map(long, range(3))))) == 3
+    assert len(set(style.labels(map(long, range(3))))) == 3
 
 
 def test_what_was_never_run_is_neither_best_nor_hardest() -> None:
     """A configuration without a single experiment praised as the one with the least regret."""
     run = made(2, 3, missing=[(0, 0), (1, 0), (1, 1), (1, 2)])
-    (sentence,) = (figure.sentence for figure in figures(run) if figure.name == "accuracy")
-    assert "plain0" not in sentence
-    assert "Task1" not in sentence
+    sentences = {figure.name: figure.sentence for figure in figures(run)}
+    assert "plain0" not in sentences["regret"]
+    assert "Task1" not in sentences["accuracy"]
 
 
 def test_features_are_counted_once() -> None:
@@ -279,7 +238,7 @@ def test_empty_results_folder_is_no_error(tmp_path: Path) -> None:
     """A traceback where nothing has been done yet."""
     stages = {("Task", "plain"): [(str(tmp_path / "log"), str(tmp_path / "fragment.json"))]}
     text = whole(started(tmp_path, stages))
-    assert "0 of 1 done" in text
+    assert "<dd>0 of 1</dd>" in text
     assert "it was not checked" in text
 
 
@@ -287,7 +246,7 @@ def test_partial_report_gives_way_to_the_whole_one(tmp_path: Path) -> None:
     """An old partial report beside the whole one."""
     gap = made(2, 2, missing=[(0, 1)])
     assert write_partial_report(gap, tmp_path) == tmp_path / "report.partial.html"
-    assert "3 of 4 done" in (tmp_path / "report.partial.html").read_text()
+    assert "<dd>3 of 4</dd>" in (tmp_path / "report.partial.html").read_text()
     write_report(made(2, 2), tmp_path / "report.html", tmp_path / "figures")
     assert write_partial_report(made(2, 2), tmp_path) == tmp_path / "report.html"
     assert not (tmp_path / "report.partial.html").exists()
@@ -320,36 +279,152 @@ def test_whole_and_partial_report_are_of_one_making(tmp_path: Path) -> None:
     assert whole(alone) == whole(partial)
 
 
-def browse(file: Path, *options: str) -> str:
-    assert CHROMIUM
-    command = [CHROMIUM, *QUIET.split(), f"--user-data-dir={file.parent / 'profile'}", *options]
-    result = subprocess.run([*command, file.as_uri()], capture_output=True, text=True, timeout=120)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+def headline(run: Run) -> str:
+    """What stands above the sections."""
+    return whole(run).partition("<header>")[2].partition("</header>")[0]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
-def test_in_a_browser(tmp_path: Path) -> None:
-    """A page wider than a phone, a table that does not sort, a request that leaves the page."""
-    file = tmp_path / "report.html"
-    probe = """<script>addEventListener("load", () => {
-      const button = document.querySelectorAll("#table th button")[3]; button.click();
-      const column = [...document.querySelectorAll("#table tbody tr")].map(r => r.cells[3].textContent);
-      const filter = document.getElementById("filter"); filter.value = "task3";
-      filter.dispatchEvent(new Event("input"));
-      document.title = JSON.stringify({column, width: document.documentElement.scrollWidth,
-        window: innerWidth, shown: document.querySelectorAll("#table tbody tr:not([hidden])").length,
-        pictures: [...document.images].filter(i => i.naturalWidth > 0).length});
-    });</script></body>"""
-    run = made(7, 4)
-    file.write_text(whole(run).replace("</body>", probe))
-    log = tmp_path / "net.json"
-    said = browse(file, "--window-size=500,900", f"--log-net-log={log}", "--dump-dom")
-    found = json.loads(html.unescape(re.findall("<title>(.*?)</title>", said)[0]))
-    assert found["width"] <= found["window"]
-    assert found["column"] == sorted(found["column"])
-    assert found["shown"] == 4
-    assert found["pictures"] == len(figures(run))
-    hosts = set(re.findall(r'"url":"(?:https?|wss?|ftp)://([^/"]+)', log.read_text()))
-    assert not {host for host in hosts if not host.endswith(BROWSERS_OWN)}
+def test_first_screen_answers() -> None:
+    """A first screen of provenance, or a winner without its interval."""
+    run = lifelike(30, 6)
+    first = standings(run, compare(run))[0]
+    said = headline(run)
+    assert f"<h1>{first['configuration']} comes first on 30 data sets</h1>" in said
+    assert f"{first['rank']:.2f} (95 % interval {first['rank_low']:.2f}" in said
+    assert "told apart from" in said
+    assert "30 × 6" in said
+    assert "<dd>180 of 180</dd>" in said
+    assert "python" not in said
+
+
+def test_luck_is_no_winner() -> None:
+    """A headline that names the best of a draw."""
+    run = made(12, 3, accuracy=lambda task, name: 0.5 + (7 * task + 5 * name) % 3 / 10)
+    assert compare(run).all_alike
+    said = headline(run)
+    assert "<h1>No configuration is clearly the best on 12 data sets</h1>" in said
+    assert "there is no difference that this table can show" in said
+    assert "too few to be sure" in headline(made(3, 4))
+
+
+def test_random_weights_are_told_first() -> None:
+    """Numbers of untrained networks that look like a result; true weights called random."""
+    assert "The weights are random (seed 0), not trained" in headline(made(2, 2))
+    assert "not trained" not in headline(lifelike(2, 2))
+
+
+def test_failures_are_told_first() -> None:
+    """Seven failed experiments that a reader of the first screen does not hear of."""
+    failed = [(1, 1), (2, 3), (4, 0), (4, 1), (9, 5), (20, 2), (29, 5)]
+    said = headline(lifelike(30, 6, missing=failed))
+    assert "173 of 180 experiments are done, 7 failed" in said
+    assert "comes first on 24 data sets so far" in said
+
+
+def test_one_task_is_decided_by_its_images() -> None:
+    """A run of one data set without any word on whether its best is better than the others."""
+    run = made(1, 3, accuracy=lambda task, name: (0.5, 0.9, 0.88)[name])
+    pairs = [("plain0", "plain1", 0.001), ("plain0", "plain2", 0.01), ("plain1", "plain2", 0.3)]
+    columns = ["configuration_a", "configuration_b", "holm_p"]
+    comparisons = pd.DataFrame(pairs, columns=columns).assign(task_id="Task0")
+    said = headline(replace(run, comparisons=comparisons))
+    assert "plain1 comes first on 1 data set" in said
+    assert "tell it apart from 1 of the other 2" in said
+
+
+def test_what_is_at_work_is_not_done() -> None:
+    """A report of a run that is going on which fails for a running job, or calls it failed."""
+    run = made(2, 2)
+    states = dict(run.states) | {("Task1", "plain1"): State("running", "train_head", "0:10")}
+    done = run.tables.experiments.iloc[:3]
+    run = replace(run, states=states, tables=replace(run.tables, experiments=done))
+    (sentence,) = (one.sentence for one in figures(run) if one.name == "completeness")
+    assert "3 of 4 experiments are done (light), 0 failed (×), 1 are missing" in sentence
+
+
+def test_hard_is_measured_above_chance() -> None:
+    """Ten classes at 0.6 called harder than two classes at 0.65, of which 0.5 is guessing."""
+    rates = (0.5, 0.1)
+    run = made(
+        2,
+        2,
+        accuracy=lambda task, name: (0.65, 0.6)[task],
+        own=lambda task, name: {"test_majority_rate": rates[task]},
+    )
+    assert run.above_chance == pytest.approx([0.3, 0.5 / 0.9])
+    (sentence,) = (one.sentence for one in figures(run) if one.name == "accuracy")
+    assert "easiest is Task1, the hardest Task0" in sentence
+
+
+def test_pareto_front_is_what_nothing_beats() -> None:
+    """A front through points that another is cheaper and better than; equal points twice."""
+    costs, values = np.array([3.0, 1, 2, 2, 4, 1]), np.array([0.7, 0.5, 0.6, 0.4, 0.7, 0.5])
+    assert pareto_front(costs, values) == [1, 2, 0]
+
+
+def test_names_are_pushed_apart() -> None:
+    """Names over each other, or out of the picture."""
+    found = pushed_apart([0.99, 0.5, 0.98, 1.0], 0.1)
+    assert np.diff(sorted(found)) >= pytest.approx([0.1] * 3)
+    assert found[1] == 0.5
+    assert max(found) == pytest.approx(1.0)
+    assert pushed_apart([], 0.1) == []
+
+
+def test_lines_join_only_what_is_not_told_apart() -> None:
+    """A line over two configurations that a test tells apart."""
+    p = np.ones((4, 4))
+    p[0, 2] = p[2, 0] = p[0, 3] = p[3, 0] = 0.01
+    assert groups(p) == [(0, 1), (1, 3)]
+    assert groups(np.where(np.eye(3) == 1, 1, 0.01)) == []
+
+
+def test_colours_never_recycle() -> None:
+    """Two architectures in one colour, or two configurations in the same line."""
+    for count in (3, 7, 9, 24):
+        names = [f"c{i}" for i in range(2 * count)]
+        found = looks(names, {name: f"a{i // 2}" for i, name in enumerate(names)})
+        colours = {name: look["color"] for name, look in found.items()}
+        assert len(set(colours.values())) == (count if count <= len(style.COLOURS) else 1)
+    names = [f"c{i}" for i in range(12)]
+    found = looks(names, dict(zip(names, 4 * ARCHITECTURES, strict=True)))
+    assert len({(look["color"], look["linestyle"]) for look in found.values()}) == 12
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted(style.luminance(*matplotlib.colors.to_rgb(c)) for c in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_words_in_pictures_can_be_read_on_both_papers() -> None:
+    """Words that stay black on dark paper, as of a legend that the style does not reach."""
+    for colour in (style.INK, style.MUTED):
+        assert contrast(colour, style.PAPER) >= 4.5
+        assert contrast(style.DARK[colour], style.DARK_PAPER) >= 4.5
+    for name in ("viridis", "cividis"):
+        for shade in matplotlib.colormaps[name].colors:
+            assert contrast(style.legible(*shade), matplotlib.colors.to_hex(shade)) >= 4.5
+    on_cells = {"", "#ffffff"}  # black and white
+    for figure in figures(lifelike(7, 3, missing=[(0, 0)])):
+        looks = re.findall(r"<text[^>]*style=\"([^\"]*)\"", figure.svg)
+        colours = {"".join(re.findall(r"fill: (#\w+)", look)) for look in looks}
+        grids = figure.name in ("accuracy", "regret", "completeness")
+        assert colours <= {style.INK, style.MUTED} | (on_cells if grids else set()), figure.name
+        assert all("system-ui" in look for look in looks)
+
+
+def test_pictures_and_page_are_on_the_same_paper() -> None:
+    """A picture that stands out as a box, as one of the two files was changed."""
+    css = (FOLDER / "style.css").read_text()
+    light, dark = css.partition("prefers-color-scheme: dark")[::2]
+    inks = {"paper": style.PAPER, "ink": style.INK, "muted": style.MUTED, "line": style.LINE}
+    for name, colour in inks.items():
+        assert f"--{name}: {colour};" in light
+        assert f"--{name}: {style.DARK.get(colour, style.DARK_PAPER)};" in dark
+
+
+def test_all_rows_are_there_without_scripts() -> None:
+    """Rows that only a script shows; buttons that do nothing where there is none."""
+    found = Page(whole(lifelike(40, 6)))
+    assert not any("hidden" in attributes for _, attributes in found.tags)
+    assert not any(tag in ("button", "input") for tag, _ in found.tags)

@@ -58,7 +58,7 @@ def test_profile_needs_no_cores_and_hides_no_other(tmp_path, monkeypatch) -> Non
 
 def test_documented_commands_run_as_typed() -> None:
     """`snakemake: not found`, found only in the output of a job; an option without its file."""
-    blocks = re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     submitted = [shlex.split(line)[-1] for line in lines if line.startswith("sbatch ")]
     assert len(submitted) == 2

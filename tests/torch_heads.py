@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from metaprobe.config.configurations import optimizers_with
+from metaprobe.config.conditions import optimizers_with
 from metaprobe.core.randomness import Draws
 from metaprobe.training.heads import LabelledFeatures
 from torch.nn.functional import cross_entropy

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
@@ -17,8 +18,10 @@ from metaprobe.config.model import Model
 from metaprobe.config.reading import read_strictly
 from metaprobe.config.settings import Settings
 from metaprobe.core.files import write_text
+from metaprobe.reader.dictionary import dictionary
 
 ROOT = Path(__file__).parent.parent
+CODE_OR_LESS = re.compile("(`[^`]*`)|<")
 READERS_DIVIDE = {"omniglot": "by drawer"}
 
 
@@ -124,6 +127,21 @@ def backbone_table(*files: str) -> str:
             rows.append((name, *numbers, *told))
     header = ("backbone", "GFLOP", "million parameters", "features", "side", "library")
     return markdown_table((*header, "weights", "trained on", "licence"), rows)
+
+
+def column_table(table: str) -> str:
+    """Return the columns of a table of results, as `metaprobe.reader` explains them."""
+    rows = (
+        (f"`{name}`", one.type, one.unit, one.meaning) for name, one in dictionary()[table].items()
+    )
+    return markdown_table(("column", "type", "unit", "meaning"), rows)
+
+
+def formula_table() -> str:
+    """Return the meta-features: the formula of each, and who has proposed it."""
+    columns = dictionary()["basic_representations"].items()
+    rows = ((f"`{name}`", one.meaning, one.source) for name, one in columns if one.source)
+    return markdown_table(("column", "formula", "source"), rows)
 
 
 def images(entry: Entry) -> str:
@@ -272,10 +290,15 @@ def _number(value: Any) -> Any:
 
 
 def markdown_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Return a table in Markdown; a bar in a cell is escaped."""
+    """Return a table in Markdown; a bar in a cell is escaped, and `<` outside of code."""
     lines = [header, tuple("---" for _ in header), *rows]
-    cells = ([str(cell).replace("|", r"\|").replace("<", r"\<") for cell in line] for line in lines)
+    cells = ([_escaped(str(cell)) for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def _escaped(cell: str) -> str:
+    escaped = CODE_OR_LESS.sub(lambda found: found[1] or r"\<", cell)
+    return escaped.replace("|", r"\|")
 
 
 def entries(file: str) -> dict[str, Entry]:
@@ -301,6 +324,18 @@ def _tables_of(file: str, name: str) -> dict[str, Callable[[], str]]:
     return {f"{name} {key}": partial(function, file) for key, function in functions.items()}
 
 
+def _columns_of(*tables: str) -> dict[str, Callable[[], str]]:
+    return {f"columns of {name}": partial(column_table, name) for name in tables}
+
+
+COLLECTIONS = {
+    "datasets.yaml": "thirty",
+    "datasets-extended.yaml": "extended",
+    "datasets-meta-album.yaml": "Meta-Album",
+    "datasets-vtab.yaml": "VTAB",
+    "datasets-more.yaml": "more",
+}
+TOLD_ONCE = {"Meta-Album manual"}  # the page fetches all thirty in one loop
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "config/README.md": {
         "settings": lambda: key_table(Settings),
@@ -320,12 +355,23 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "keys of some backbones": partial(own_key_table, LIBRARIES, Backbone, "library"),
         "sources": lambda: key_table(Source),
         "files": lambda: key_table(SourceFile),
+        **_columns_of("sweep"),
     },
+    "docs/outputs.md": _columns_of(
+        *("target_representations", "experiments", "replicates", "curves", "predictions"),
+        *("comparisons", "portfolio"),
+    ),
+    "docs/reading.md": _columns_of("tasks"),
+    "docs/basic_representations.md": {"formulas": formula_table},
     "docs/backbones.md": {
         "backbones": partial(backbone_table, "backbones.yaml", "backbones-24.yaml")
     },
-    "docs/datasets.md": _tables_of("datasets.yaml", "thirty")
-    | _tables_of("datasets-extended.yaml", "extended"),
+    "docs/datasets.md": {
+        name: table
+        for file, collection in COLLECTIONS.items()
+        for name, table in _tables_of(file, collection).items()
+        if name not in TOLD_ONCE
+    },
 }
 
 if __name__ == "__main__":

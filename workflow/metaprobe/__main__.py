@@ -11,6 +11,7 @@ from pathlib import Path
 
 from metaprobe.core.errors import UserError
 from metaprobe.exchange import commandline as exchange
+from metaprobe.publish import commandline as publish
 
 OWN_CHECKOUT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
@@ -32,7 +33,8 @@ examples:
 Exit codes: 0 the question is answered; 1 it cannot be, or the answer is bad (see the
 question's own --help); 2 the command is not understood."""
 PROGRESS = re.compile(r"\d+ of \d+ jobs done")  # as `operations.progress.line` begins
-OF_RESULTS = (exchange,)  # rooms with commands on folders of results, not on a run of a checkout
+# Rooms with commands on folders of results, wherever they lie, not on a run of a checkout.
+OF_RESULTS = (exchange, publish)
 OF_FOLDERS = ("recommend", "advise", "fit")
 HELP = {
     "status": (
@@ -106,6 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return answer(options, checkout)
     except (UserError, OSError) as error:
         print(f"{options.question}: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("metaprobe"):
+            raise
+        advice = f'make setup, or pip install --editable ".[workflow]", in {checkout}'
+        print(f"{options.question}: {error.name} is not installed: {advice}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 1

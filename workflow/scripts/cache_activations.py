@@ -7,9 +7,10 @@ with logged(snakemake.log[0]):
 
     from metaprobe.config.backbones import backbone_here
     from metaprobe.data.dataset import entry_here
+    from metaprobe.features.backbones import Weights
     from metaprobe.features.extraction import Part
     from metaprobe.features.weights import weights_folder
-    from metaprobe.tuning.on_files import Weights, cache_activations
+    from metaprobe.tuning.on_files import cache_activations
 
     config, params, task_id = snakemake.config, snakemake.params, snakemake.wildcards.dataset
     architecture = snakemake.wildcards.architecture

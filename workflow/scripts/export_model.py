@@ -11,8 +11,8 @@ with logged(snakemake.log[0]):
     from metaprobe.data.dataset import entry_here
     from metaprobe.export.card import accuracy
     from metaprobe.export.model import Run, export_model
+    from metaprobe.features.backbones import Weights
     from metaprobe.features.weights import weights_folder
-    from metaprobe.tuning.on_files import Weights
 
     config, params, wildcards = snakemake.config, snakemake.params, snakemake.wildcards
     architecture = params.hyperparameters["architecture"]

@@ -5,8 +5,8 @@ from pathlib import Path
 from metaprobe.core.jobs import logged
 
 with logged(snakemake.log[0]):
-    from metaprobe.report.data import read_run
     from metaprobe.report.page import write_report
+    from metaprobe.report.reading import read_run
 
     page = snakemake.output.page
     run = read_run(Path(page).parent, snakemake.params.licences)

@@ -9,10 +9,10 @@ with logged(snakemake.log[0]):
     from metaprobe.config.backbones import backbone_here
     from metaprobe.core.arrays import write_arrays
     from metaprobe.data.dataset import entry_here
+    from metaprobe.features.backbones import Weights
     from metaprobe.features.extraction import Part
     from metaprobe.features.weights import weights_folder
     from metaprobe.tuning.on_files import (
-        Weights,
         cache_activations,
         forget_arrays,
         see_to_arrays,

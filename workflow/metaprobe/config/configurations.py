@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
+from metaprobe.config.conditions import OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS, optimizers_with
 from metaprobe.config.model import (
     WHOLE,
     Integer,
@@ -19,24 +20,6 @@ from metaprobe.config.model import (
     refusal,
 )
 from metaprobe.config.recipe import Hyperparameter, Recipe
-
-# The optimisers, and the hyperparameters that mean something to them but not to all.
-OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
-    "Adam": (),
-    "AdamW": (),
-    "SGD": ("momentum",),
-    "RMSprop": ("momentum",),
-    "Adagrad": (),
-}
-OF_SOME_OPTIMIZERS = tuple(
-    dict.fromkeys(name for own in OPTIMIZER_OPTIONS.values() for name in own)
-)
-
-
-def optimizers_with(name: str) -> list[str]:
-    """Return the optimisers to which a hyperparameter means something."""
-    return [one for one, own in OPTIMIZER_OPTIONS.items() if name in own]
-
 
 MEASURED = ("test_accuracy", "train_accuracy", "test_loss", "training_time_sec")
 EPOCHS = 3

@@ -284,6 +284,57 @@ class Omniglot(Entry):
     kind: Literal["omniglot"]
 
 
+class Table(Divided):
+    """A folder of pictures, and a csv file with the class of each."""
+
+    kind: Literal["table"]
+    path: Place | None = None
+    """the folder that holds both, or whose only such subfolder does, absolute or relative to the data
+    folder; absent: the task_id"""
+    table: FileInside = "labels.csv"
+    """the csv file in it"""
+    images_folder: Inside = "images"
+    """the folder in it that the names in the table are relative to"""
+    image_column: str = "FILE_NAME"
+    """the column of the names of the pictures"""
+    label_column: str = "CATEGORY"
+    """the column of the classes"""
+    suffix: str = ""
+    """what a name lacks to be that of a file, such as `.jpeg`"""
+
+
+class Npz(Entry):
+    """An npz file of `images` and `labels` for each part."""
+
+    kind: Literal["npz"]
+    train: Place
+    """the file of the training part, absolute or relative to the data folder"""
+    test: Place
+    """the file of the test part"""
+
+
+class DSprites(Divided):
+    """The HDF5 file of dSprites: one factor of its pictures."""
+
+    kind: Literal["dsprites"]
+    factor: Literal["shape", "scale", "orientation", "x_position", "y_position"]
+    """what is told; with fewer `classes` than it has values, neighbours are one class"""
+
+
+class SmallNORB(Entry):
+    """The binary matrices of small NORB: what the left picture of each pair shows."""
+
+    kind: Literal["smallnorb"]
+    factor: Literal["category", "elevation", "azimuth", "lighting"]
+    """what is told"""
+
+
+class CLEVRDistance(Entry):
+    """The pictures and scenes of CLEVR: how near the nearest object is, as VTAB divides it."""
+
+    kind: Literal["clevr_distance"]
+
+
 class PCAM(Entry):
     """The HDF5 files of PatchCamelyon."""
 

@@ -5,20 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from metaprobe.config.conditions import OF_STEPS, OF_STOPPING, OF_TUNING, WHOLE_BACKBONE
 from metaprobe.config.model import WHOLE, Model, OneOf, contradiction
 
 SCHEDULES = ("constant", "cosine", "one_cycle", "step", "linear")
 AUGMENTATIONS = ("none", "flip", "flip_crop", "trivial_augment", "rand_augment", "color_jitter")
 HEADS = ("linear", "logistic", "ridge")
 TRAINABLE = ("head", "last_block", "last_2_blocks", "all", "bias")
-# What means something to heads that are trained step by step only.
-# Their defaults are left alone, as a completed configuration has them all.
-OF_STEPS = {"learning_rate": 0.0, "optimizer": "Adam", "batch_size": 64, "schedule": "constant"}
-OF_STEPS |= {"trainable": "head", "augmentation": "none"}
-OF_STEPS |= dict.fromkeys(("weight_decay", "momentum", "dropout_rate", "label_smoothing"), 0)
-OF_STEPS |= dict.fromkeys(("grad_clip", "warmup_epochs", "patience", "views"), 0)
-OF_STOPPING = ("min_delta", "monitor")
-OF_TUNING = ("layer_decay", "head_epochs", "backbone_learning_rate", "batchnorm", "cache_precision")
 
 Count = Annotated[int, Field(ge=0, le=10_000_000), WHOLE]
 Epochs = Annotated[int, Field(ge=0, le=10_000), WHOLE]
@@ -109,7 +102,7 @@ class Recipe(Model):
         for name in OF_TUNING:
             if name in chosen and self.trainable == "head":
                 raise contradiction(f"{name} means nothing to trainable: head")
-        if "cache_precision" in chosen and self.trainable in ("all", "bias"):
+        if "cache_precision" in chosen and self.trainable in WHOLE_BACKBONE:
             raise contradiction(f"cache_precision means nothing to trainable: {self.trainable}")
         if self.views and self.augmentation == "none":
             raise contradiction("views mean nothing without augmentation")

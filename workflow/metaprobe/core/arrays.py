@@ -91,6 +91,18 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     return facts
 
 
+def rows_of(path: str | Path) -> Path | None:
+    """Return the file that this one has rows of, where `write_rows` wrote it.
+
+    Raises:
+        UserError: the file is missing, or is not what `write_arrays` writes.
+    """
+    of = _metadata(path).get("of")
+    return (
+        None if of is None else Path(os.path.normpath(Path(path).parent / json.loads(of)["file"]))
+    )
+
+
 def _metadata(path: str | Path) -> dict[str, str]:
     from safetensors import SafetensorError, safe_open
 

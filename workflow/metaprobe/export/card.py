@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaprobe.config.conditions import OF_STEPS
 from metaprobe.config.configurations import BLANK_WHEN_ZERO
-from metaprobe.config.recipe import OF_STEPS
 from metaprobe.core.provenance import versions
 from metaprobe.tables.statistics import wilson
 from metaprobe.training.fragment import CHOICES, Fragment
 
 Card = dict[str, Any]
 CITATION = (
-    "The metaprobe developers. metaprobe: image data sets as a meta-learning table. Version 0.1.0.",
+    "The metaprobe developers. metaprobe: image data sets as a meta-learning table. Version 0.2.0,"
+    " 2026. https://github.com/metaprobe/metaprobe",
     "Rakotoarison et al. Learning meta-features for AutoML. International Conference on Learning"
     " Representations, 2022. https://openreview.net/forum?id=DTkEfj0Ygb8",
 )

@@ -47,6 +47,29 @@ class Ready:
     gflop: float
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Which weights a backbone gets: see `prepare`."""
+
+    weights: str
+    seed: int
+    receipt: str | Path | None
+    folder: Path
+
+    def ready(self, architecture: str, backbone: Backbone) -> Ready:
+        """Return the backbone with them; a UserError names it."""
+        try:
+            return prepare(
+                backbone,
+                weights=self.weights,
+                seed=self.seed,
+                receipt=self.receipt,
+                folder=self.folder,
+            )
+        except UserError as error:
+            raise UserError(f"backbones/{architecture}: {error}") from None
+
+
 def prepare(
     backbone: Backbone, *, weights: str, seed: int, receipt: str | Path | None, folder: Path
 ) -> Ready:

@@ -3,6 +3,7 @@
 To be imported where it is used, as it imports torch.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,22 @@ def source_classifier(
     Returns:
         Arrays `weight` (Z, D) and `bias` (Z,), float32, that make logits of the Z classes it was
         trained on from features (N, D); no arrays where there is no such layer, and then the reason
-        as `no_classifier`. Facts: `parameters` of the whole network, `gflop` per picture, `width` D, and
-        `imagenet_accuracy`, where torchvision publishes it of these weights.
+        as `no_classifier`. Facts: `parameters` of the whole network, `gflop` per picture, `width` D,
+        `load_cpu_seconds` to build it with its weights, and `imagenet_accuracy`, where torchvision publishes it
+        of these weights.
 
     Raises:
         UserError: the weights are not those of the receipt, or do not fit.
     """
     try:
-        size = preprocessing(backbone).size
+        size, start = preprocessing(backbone).size, time.process_time()
         if weights == "random":
             whole = random_network(backbone, seed, size)
         elif receipt is None:
             raise ValueError("weights without a receipt")
         else:
             whole = load_network(backbone, read_receipt(receipt), folder)
+        load_cpu_seconds = time.process_time() - start
         parameters = sum(one.numel() for one in whole.parameters())
         layer, reason = _classifier(whole, backbone, weights)
         width, gflop = try_out(without_head(backbone, whole), size)
@@ -56,6 +59,7 @@ def source_classifier(
         "parameters": parameters,
         "gflop": gflop,
         "width": width,
+        "load_cpu_seconds": load_cpu_seconds,
         "imagenet_accuracy": _published_accuracy(backbone) if weights == "imagenet" else None,
         "no_classifier": reason,
     }

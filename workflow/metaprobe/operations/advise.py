@@ -1,48 +1,35 @@
 """`metaprobe advise`: what the run's table and its configurations give to the search for an advice."""
 
-import os
 import shlex
-import signal
-import subprocess
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from metaprobe.config import layout
 from metaprobe.core.durations import seconds_of
-from metaprobe.core.errors import UserError
-from metaprobe.core.files import (
-    digest_json,
-    read_checked_json,
-    read_json,
-    write_checked_json,
-    write_json,
-)
-from metaprobe.core.parquet import read_parquet
-from metaprobe.features.facts import find_out
+from metaprobe.core.errors import PassingError, UserError
+from metaprobe.core.files import digest_json, write_checked_json
+from metaprobe.core.signals import stop_as_on_ctrl_c
+from metaprobe.features.sizes import Sizes
 from metaprobe.features.weights import weights_folder
 from metaprobe.operations.flow.expected import weights_ids
+from metaprobe.operations.flow.one_experiment import Command, run_one
 from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.recommend.advice.candidates import Candidates
-from metaprobe.recommend.advice.lessons import Table, learn, no_table
-from metaprobe.recommend.advice.live import Advisor, Progress
-from metaprobe.recommend.advice.probes import RUNGS
-from metaprobe.recommend.advice.table import (
-    as_matrix,
-    families_of,
-    hyperparameters_of,
-    probes_of,
-)
+from metaprobe.recommend.advice.lessons import Lessons, Table, learn
+from metaprobe.recommend.advice.live import Advisor
+from metaprobe.recommend.advice.policy import Policy, State
+from metaprobe.recommend.advice.progress import Progress
+from metaprobe.recommend.advice.table import taught
 from metaprobe.recommend.advice.told import to_text
-from metaprobe.recommend.advice.workbench import OutOfTime, Settings, Workbench, set_up
 
-Command = Callable[[str], list[str]]
+if TYPE_CHECKING:
+    from metaprobe.recommend.advice.workbench import Workbench
 
 VALIDATION_IMAGES = 500  # where no configuration names a number
-SECONDS_TO_STOP = 5.0  # that a Snakemake needs
+UNJUDGED = "it trains more than a head on plain features, and is judged on validation images: set "
+UNJUDGED += f"validation_images: {VALIDATION_IMAGES}"
 
 
 def advise(flow: Workflow, command: Command, cores: int, began: float) -> int:
@@ -57,47 +44,35 @@ def advise(flow: Workflow, command: Command, cores: int, began: float) -> int:
     """
     if flow.new is None:
         raise UserError("for which pictures? Name a folder of class folders")
+    stop_as_on_ctrl_c()
     budget = seconds_of(flow.run.settings.budget)
     folder = flow.results / "advice" / flow.new
-    folder.mkdir(parents=True, exist_ok=True)
-    bench = _workbench(flow, folder, cores)
-    networks = _networks(flow, flow.results / "advice" / "networks.json")
-    candidates = Candidates(
-        flow.hyperparameters, {name: one["parameters"] for name, one in networks.items()}
-    )
-    table, train_seconds = _table(flow, candidates)
-    decides = [bench.folder.name, flow.hyperparameters, len(bench.positions)]
-    progress = Progress(folder / f"{digest_json(decides)[:16]}.json")
-    progress.read()
+    sizes = _sizes(flow)
+    candidates, most = _candidates(flow, sizes), flow.run.settings.train_images
+    table, head_seconds = taught(flow.results, candidates, weights_ids(flow), most, _say)
+    lessons, unjudged = learn(candidates, table), _unjudged(flow)
+    begun = any(folder.glob("*.json"))
+    if not begun:  # before torch is imported, or a folder is read
+        _say(_first_answer(lessons, unjudged))
+    bench = _workbench(flow, folder, cores, sizes)
     advisor = Advisor(
-        lessons=learn(candidates, table),
+        lessons=lessons,
         workbench=bench,
-        gflop={name: one["gflop"] for name, one in networks.items()},
-        train_seconds={name: rate * bench.images for name, rate in train_seconds.items()},
-        elsewhere=lambda configuration, deadline: _by_workflow(
-            flow, command, configuration, deadline
-        ),
-        progress=progress,
+        train_seconds={name: rate * bench.images for name, rate in head_seconds.items()},
+        elsewhere=partial(run_one, flow, command),
+        progress=_progress(flow, folder, bench, unjudged),
         say=_say,
+        write=partial(write_checked_json, _target(flow)),
     )
-    if progress.steps:
-        _say(f"goes on after {progress.seconds:.0f} s; with another budget it goes on further")
-    target = flow.path(layout.ADVICE.format(dataset=flow.new))
-    first = advisor.answer(budget)
-    _say(f"before a picture is seen: {first['configuration']}")
-    write_checked_json(target, first)
+    if begun:
+        _say(_where_it_stands(advisor))
+    advisor.see_that_something_is_left(UNJUDGED)
     try:
-        advisor.run(budget, began)
+        _search(flow, advisor, bench, sizes, table, budget, began)
     except KeyboardInterrupt:
         _say("stopped; the same command goes on from here")
-        write_checked_json(target, advisor.answer(budget))
         raise
-    answer = advisor.answer(budget)
-    write_checked_json(target, answer)
-    pictures = shlex.quote(str(flow.entries[flow.new].parameters()["path"]))
-    print(
-        f"\n{to_text(answer)}\n\nAll of it: {target}\nA model: metaprobe fit {pictures} --advised"
-    )
+    print(f"\n{to_text(advisor.answer(budget))}\n\n{_what_next(flow)}")
     return 0
 
 
@@ -105,9 +80,110 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _workbench(flow: Workflow, folder: Path, cores: int) -> Workbench:
-    own, task_id = flow.run.settings, flow.new
-    assert task_id is not None
+def _target(flow: Workflow) -> Path:
+    return flow.path(layout.ADVICE.format(dataset=flow.new))
+
+
+def _sizes(flow: Workflow) -> Sizes:
+    """Return the sizes of the networks, as far as they are known without building one."""
+    sizes = Sizes(
+        flow.results / "advice" / "networks.json",
+        {name: flow.run.backbones[name] for name in flow.architectures},
+        {name: digest_json(flow.backbone(name)) for name in flow.architectures},
+    )
+    sizes.look_up()
+    return sizes
+
+
+def _candidates(flow: Workflow, sizes: Sizes) -> Candidates:
+    parameters = {name: one.parameters for name, one in sizes.guessed().items()}
+    return Candidates(flow.hyperparameters, parameters)
+
+
+def _unjudged(flow: Workflow) -> list[str]:
+    """Return the configurations that the workflow would have to train and could not judge."""
+    candidates = Candidates(flow.hyperparameters, dict.fromkeys(flow.architectures, 1.0))
+    ids = zip(candidates.configurations, candidates.only_head, strict=True)
+    chosen = flow.run.configurations
+    return [name for name, plain in ids if not plain and not chosen[name].validation_images]
+
+
+def _first_answer(lessons: Lessons, unjudged: list[str]) -> str:
+    ids = lessons.candidates.configurations
+    policy = Policy(lessons, [1], 1, untrainable=frozenset(map(ids.index, unjudged)))
+    if not len(policy.options):
+        return f"nothing can be advised: {UNJUDGED}"
+    why = "the best on other tasks" if lessons.families else "on the largest network"
+    return f"before a picture is seen: {ids[policy.best(State())]} ({why})"
+
+
+def _where_it_stands(advisor: Advisor) -> str:
+    if not advisor.progress.steps:
+        return f"before a picture is seen: {advisor.best()}"
+    spent = (
+        f"goes on after {advisor.progress.seconds:.0f} s; with another budget it goes on further"
+    )
+    return f"{spent}\nso far: {advisor.best()}"
+
+
+def _what_next(flow: Workflow) -> str:
+    pictures = shlex.quote(str(flow.entries[str(flow.new)].parameters()["path"]))
+    return f"All of it: {_target(flow)}\nA model: metaprobe fit {pictures} --advised"
+
+
+def _progress(flow: Workflow, folder: Path, bench: "Workbench", unjudged: list[str]) -> Progress:
+    decides = [bench.folder.name, flow.hyperparameters, len(bench.positions)]
+    progress = Progress(folder / f"{digest_json(decides)[:16]}.json")
+    progress.read()
+    for name in unjudged:
+        progress.give_up(name, PassingError(UNJUDGED))
+    for name, why in progress.untrainable.items():
+        _say(f"{name} is left out: {why}")
+    return progress
+
+
+def _search(
+    flow: Workflow,
+    advisor: Advisor,
+    bench: "Workbench",
+    sizes: Sizes,
+    table: Table,
+    budget: float,
+    began: float,
+) -> None:
+    """Take steps until the budget is spent.
+
+    Where sizes are lacking, which take seconds each to find out, the cheapest backbone of those that are
+    known is tried first.
+    """
+    if sizes.lacking:
+        advisor.run(budget, began, most=1)
+        began = time.monotonic()
+        _find_out(sizes, advisor, began + budget - advisor.progress.seconds)
+        bench.gflop = {name: one.gflop for name, one in sizes.guessed().items()}
+        advisor.lessons = learn(_candidates(flow, sizes), table)
+    advisor.run(budget, began)
+
+
+def _find_out(sizes: Sizes, advisor: Advisor, deadline: float) -> None:
+    """Find out the sizes that are lacking while there is time; what cannot be built is left out."""
+    _say(f"looks up the sizes of {len(sizes.lacking)} networks, once")
+    for name in sizes.lacking:
+        if time.monotonic() > deadline:
+            return
+        if name in advisor.progress.left_out:
+            continue
+        try:
+            sizes.find_out(name)
+        except UserError as error:
+            advisor.leave_out(name, UserError(f"backbones/{name}: {error}"))
+
+
+def _workbench(flow: Workflow, folder: Path, cores: int, sizes: Sizes) -> "Workbench":
+    from metaprobe.features.loaded import Settings
+    from metaprobe.recommend.advice.setting_up import set_up
+
+    own, task_id = flow.run.settings, str(flow.new)
     wanted = [one.validation_images for one in flow.run.configurations.values()]
     return set_up(
         task_id,
@@ -127,99 +203,6 @@ def _workbench(flow: Workflow, folder: Path, cores: int) -> Workbench:
         sampling=flow.sampling_of(task_id),
         sizes=flow.sizes,
         validation_images=max(wanted) or VALIDATION_IMAGES,
+        gflop={name: one.gflop for name, one in sizes.guessed().items()},
         say=_say,
     )
-
-
-def _networks(flow: Workflow, path: Path) -> dict[str, dict[str, float]]:
-    """Return `parameters` and `gflop` of each backbone; found out once and kept in a file."""
-    kept: dict[str, dict[str, float]] = read_json(path) if path.is_file() else {}
-    found = {}
-    for name in flow.architectures:
-        key = digest_json(flow.backbone(name))
-        if key not in kept:
-            facts = find_out(flow.run.backbones[name])
-            kept[key] = {"parameters": facts.parameters, "gflop": facts.gflop}
-            write_json(path, kept)
-        found[name] = kept[key]
-    return found
-
-
-def _table(flow: Workflow, candidates: Candidates) -> tuple[Table, dict[str, float]]:
-    """Return what finished tasks teach of the candidates, and the seconds per image of their training.
-
-    A table that is not there, or is damaged or of other weights, teaches nothing; the last two are
-    told.
-    """
-    path = flow.results / "experiments.parquet"
-    if not path.is_file():
-        return no_table(candidates), {}
-    try:
-        frame = read_parquet(path)
-    except UserError as error:
-        _say(f"warning: nothing is learned from the table: {error}")
-        return no_table(candidates), {}
-    ids = weights_ids(flow)
-    same = [
-        ids.get(name) == told
-        for name, told in zip(frame.architecture, frame.weights_id, strict=True)
-    ]
-    frame = frame[np.array(same, bool)]
-    if frame.empty:
-        _say("warning: nothing is learned from the table: it is of other weights")
-        return no_table(candidates), {}
-    in_table = hyperparameters_of(frame)
-    columns = list(in_table)
-    accuracy, cpu = as_matrix(frame, "test_accuracy"), as_matrix(frame, "seconds_head_cpu")
-    images = as_matrix(frame, "train_images")
-    tasks = list(dict.fromkeys(frame.task_id))
-    found = np.full((len(tasks), len(candidates.configurations)), np.nan)
-    seconds: dict[str, float] = {}
-    for place, name in enumerate(candidates.configurations):
-        if name in columns and candidates.only_head[place]:
-            own = columns.index(name)
-            found[:, place] = accuracy[:, own]
-            rate = float(np.nanmean(cpu[:, own] / images[:, own])) if np.isfinite(cpu).any() else 0
-            seconds |= {name: rate} if rate else {}
-        elif name in columns:
-            found[:, place] = accuracy[:, columns.index(name)]
-    probes = np.full((len(tasks), len(candidates.backbones), len(RUNGS)), np.nan)
-    beside = flow.results / "probes.parquet"
-    if beside.is_file():
-        probes = probes_of(read_parquet(beside), tasks, candidates.backbones)
-    return Table(families_of(frame), found, probes), seconds
-
-
-def _by_workflow(
-    flow: Workflow, command: Command, configuration: str, deadline: float
-) -> tuple[float, float]:
-    """Let the workflow run an experiment of the new data set; see `live.Elsewhere`."""
-    assert flow.new is not None
-    fragment = layout.FRAGMENT.format(dataset=flow.new, configuration=configuration)
-    file = flow.path(fragment)
-    start = time.monotonic()
-    with subprocess.Popen(
-        command(str(file)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=deadline - SECONDS_TO_STOP - start)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt) as stopped:
-            os.killpg(process.pid, signal.SIGINT)
-            process.communicate()
-            if isinstance(stopped, KeyboardInterrupt):
-                raise
-            raise OutOfTime from None
-    if process.returncode:
-        raise UserError(f"{configuration} failed on {flow.new}:\n{output[-2000:]}")
-    told: dict[str, Any] = read_checked_json(file)
-    accuracy = told["validation_accuracy"]
-    if accuracy is None:
-        raise UserError(
-            f"configurations/{configuration}: an advice cannot be given on it without "
-            "validation_images: set validation_images: 500"
-        )
-    return float(accuracy), time.monotonic() - start

@@ -3,7 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metaprobe.report.style import COLOURS, MARKERS, Figure, in_turn, shortened, subplots, to_svg
+from metaprobe.report.style import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    WIDTH,
+    Figure,
+    in_turn,
+    shortened,
+    subplots,
+    to_svg,
+)
 
 Rows = Sequence[Mapping[str, Any]]
 KINDS = ("metric", "list", "placebo")
@@ -14,7 +24,7 @@ def orders(rows: Rows, target: str, sentence: str) -> Figure:
     own = sorted(
         (row for row in rows if row["target"] == target), key=lambda row: -row["weighted_tau"]
     )
-    figure, axes = subplots(6.5, 1 + 0.27 * len(own))
+    figure, axes = subplots(WIDTH, 1 + 0.27 * len(own))
     colours, markers = in_turn(KINDS, COLOURS), in_turn(KINDS, MARKERS)
     for kind in KINDS:
         there = [(place, row) for place, row in enumerate(own) if row["kind"] == kind]
@@ -31,10 +41,10 @@ def orders(rows: Rows, target: str, sentence: str) -> Figure:
         )
     axes.set_yticks(range(len(own)), [shortened(row["ranker"]) for row in own])
     axes.invert_yaxis()
-    axes.axvline(0, color="#888888", linewidth=0.8)
+    axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_xlabel("weighted tau, mean over tasks and its interval over families")
-    axes.grid(axis="x", alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.grid(axis="x")
+    axes.legend()
     return Figure(
         f"orders_{_file_name(target)}",
         f"Who orders backbones best: {target}",
@@ -55,7 +65,7 @@ def _side(row: Mapping[str, Any], end: str) -> float:
 
 def advice_curves(rows: Rows, sentence: str) -> Figure:
     """Draw how far each way to choose is behind trying everything, by its share of the seconds."""
-    figure, axes = subplots(6.5, 4.2)
+    figure, axes = subplots(WIDTH, 4.2)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     colours, markers = in_turn(methods, COLOURS), in_turn(methods, MARKERS)
     for method in methods:
@@ -67,9 +77,9 @@ def advice_curves(rows: Rows, sentence: str) -> Figure:
         if method == methods[0] and own[0]["behind_low"] is not None:
             low, high = ([row[f"behind_{end}"] for row in own] for end in ("low", "high"))
             axes.fill_between(shares, low, high, color=colours[method], alpha=0.15)
-    axes.axhline(0, color="#888888", linewidth=0.8)
+    axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xlabel("% of the CPU seconds of everything, training of what is named included")
     axes.set_ylabel("accuracy points behind trying everything")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.grid()
+    axes.legend()
     return Figure("advice", "What advice reaches, and for how much", sentence, to_svg(figure))

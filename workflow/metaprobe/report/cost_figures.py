@@ -1,62 +1,114 @@
-"""The report's pictures of cost and of recommendations."""
+"""The report's pictures of cost: what accuracy costs, and where the hours went."""
 
-from collections.abc import Mapping, Sequence
-from statistics import fmean
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from metaprobe.report.comparison import Comparison, Floats
 from metaprobe.report.data import Run, hours
 from metaprobe.report.style import (
+    ACCENT,
     COLOURS,
-    MARKERS,
+    GREY,
+    INK,
+    LINE,
+    WIDTH,
     Figure,
-    in_turn,
+    labels,
     shortened,
     subplots,
     to_svg,
-    whiskers,
 )
 
-PROTOCOLS = {"task": "one task held out", "family": "its whole family held out"}
+NAMED = 12  # configurations up to which each point has its name
 
 
-def accuracy_against_cost(run: Run) -> Figure:
+def pareto_front(costs: Floats, values: Floats) -> list[int]:
+    """Return the points that no other is both as cheap and as good as, the cheapest first."""
+    front: list[int] = []
+    for i in np.lexsort((-values, costs)):
+        if not front or values[i] > values[front[-1]]:
+            front.append(int(i))
+    return front
+
+
+def accuracy_against_cost(run: Run, comparison: Comparison) -> Figure:
     """Draw mean accuracy and mean cost of each configuration over the tasks on which all are done."""
-    figure, axes = subplots(6.5, 4)
-    whole = [task for task, there in zip(run.tasks, run.whole_tasks, strict=True) if there]
-    done = run.experiments[run.experiments.task_id.isin(whole)]
-    points = done.groupby("configuration", sort=False).agg(
-        architecture=("architecture", "first"),
-        seconds=("training_time_sec", fmean),
-        accuracy=("test_accuracy", fmean),
+    names = list(comparison.mean_ranks)
+    columns = [run.configurations.index(name) for name in names]
+    seconds, accuracy = (
+        values[run.whole_tasks].mean(axis=0)[columns] for values in (run.seconds, run.accuracy)
     )
-    colour, marker = (in_turn(points.architecture, values) for values in (COLOURS, MARKERS))
-    for name, own in points.groupby("architecture", sort=False):
-        shape = {"marker": marker[str(name)], "color": colour[str(name)]}
-        axes.scatter(own.seconds, own.accuracy, s=40, label=name, **shape)
+    front = pareto_front(seconds, accuracy)
+    named = range(len(names)) if len(names) <= NAMED else front
+    figure, axes = subplots(WIDTH, 3.4)
+    axes.plot(seconds[front], accuracy[front], color=ACCENT, linewidth=1, drawstyle="steps-post")
+    others = [i for i in range(len(names)) if i not in front]
+    axes.scatter(seconds[others], accuracy[others], s=28, color=GREY)
+    axes.scatter(seconds[front], accuracy[front], s=36, color=ACCENT, zorder=3)
+    if seconds.min() > 0 and seconds.max() > 10 * seconds.min():
+        axes.set_xscale("log")
     axes.set_xlabel("mean seconds of an experiment alone")
     axes.set_ylabel("mean test accuracy")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.grid()
+    _name(axes, [(seconds[i], accuracy[i], shortened(labels(names)[i], 24)) for i in named])
     best, cheapest = (
-        f"{own.Index} ({own.accuracy:.3f} in {own.seconds:.1f} s)"
-        for own in points.loc[[points.accuracy.idxmax(), points.seconds.idxmin()]].itertuples()
+        f"{names[i]} ({accuracy[i]:.3f} in {seconds[i]:.1f} s)" for i in (front[-1], front[0])
     )
     sentence = (
-        f"Up is better, left is cheaper. The most accurate on average is {best}, the cheapest "
-        f"{cheapest}. Times depend on the machine."
+        f"Up is better, left is cheaper. The line is the Pareto front: no other configuration is "
+        f"both cheaper and better. It goes from {cheapest} to {best}. Times depend on the machine."
+        if len(front) > 1
+        else f"Up is better, left is cheaper. {best} is both the cheapest and the most accurate. "
+        "Times depend on the machine."
     )
     return Figure("cost", "Accuracy against cost", sentence, to_svg(figure))
+
+
+def _name(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
+    """Write names in a column at the right, pushed apart, each with a line to its point."""
+    low, high = axes.get_ylim()
+    heights = pushed_apart([(y - low) / (high - low) for _, y, _ in points], 0.065)
+    for (x, y, name), height in zip(points, heights, strict=True):
+        axes.annotate(
+            name,
+            (x, y),
+            (1.04, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            color=INK,
+            arrowprops={"arrowstyle": "-", "color": LINE, "linewidth": 0.8, "shrinkB": 3},
+        )
+
+
+def pushed_apart(places: Sequence[float], least: float) -> list[float]:
+    """Return places in [0, 1] moved until neighbours are `least` apart, in the same order."""
+    order = np.argsort(places, kind="stable")
+    moved = np.asarray(places, dtype=float)[order]
+    steps = least * np.arange(len(moved))
+    moved = np.maximum.accumulate(moved - steps) + steps  # upwards
+    ceiling = max(1.0, steps[-1]) - steps[::-1] if len(moved) else moved
+    moved = np.minimum(moved, ceiling)  # and back below the top
+    found = np.empty(len(moved))
+    found[order] = moved
+    return [float(one) for one in found]
 
 
 def hours_by_phase(run: Run) -> Figure:
     """Draw hours by phase."""
     phases = hours(run)
-    figure, axes = subplots(6.5, 0.9 + 0.3 * len(phases))
+    figure, axes = subplots(WIDTH, 0.8 + 0.27 * len(phases))
     y = range(len(phases))
-    axes.barh(y, list(phases.values()), color=[COLOURS[0]] * (len(phases) - 1) + [COLOURS[1]])
-    axes.set_yticks(y, list(phases))
+    axes.barh(
+        y, list(phases.values()), color=[COLOURS[0]] * (len(phases) - 1) + [COLOURS[1]], height=0.62
+    )
+    axes.set_yticks(y, [shortened(name) for name in phases])
+    axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.set_xlabel("hours, summed over jobs")
+    axes.grid(axis="x")
     total = sum(phases.values())
     share = 100 * phases["heads"] / total if total else 0
     sentence = (
@@ -64,40 +116,3 @@ def hours_by_phase(run: Run) -> Figure:
         f"the heads was {share:.1f} % of it, as each picture passes each backbone once."
     )
     return Figure("hours", "Where the hours went", sentence, to_svg(figure))
-
-
-def recommenders(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the regret of each recommender with its interval, of the rows of an evaluation."""
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    protocols = [name for name in PROTOCOLS if any(row["protocol"] == name for row in rows)]
-    figure, axes = subplots(6.5, 1.2 + 0.35 * len(methods))
-    for shift, protocol in enumerate(protocols):
-        own = {row["method"]: row for row in rows if row["protocol"] == protocol}
-        there = [(i, own[name]) for i, name in enumerate(methods) if name in own]
-        means = [row["regret_points"] for _, row in there]
-        axes.errorbar(
-            means,
-            [i + 0.25 * shift for i, _ in there],
-            xerr=whiskers([row for _, row in there], "regret_points"),
-            fmt="os"[shift],
-            color=COLOURS[shift],
-            label=PROTOCOLS[protocol],
-            capsize=2,
-        )
-    axes.set_yticks([i + 0.12 for i in range(len(methods))], [shortened(name) for name in methods])
-    axes.invert_yaxis()
-    axes.set_xlabel("regret in accuracy points, mean and interval over families")
-    axes.grid(axis="x", alpha=0.3)
-    axes.legend(fontsize=8)
-    told = {
-        row["method"]: row["conclusion"]
-        for row in rows
-        if row["protocol"] == protocols[-1] and row["holm_p"] is not None
-    }
-    alike = len(set(told.values())) == 1
-    conclusions = set(told.values()) if alike else map(": ".join, told.items())
-    sentence = (
-        "What following each recommender costs on a data set it has not seen; 0 would be the best "
-        "choice every time. Against the global best: " + "; ".join(conclusions) + "."
-    )
-    return Figure("recommenders", "Does a recommendation help?", sentence, to_svg(figure))

@@ -28,8 +28,8 @@ def answer(flow: Workflow) -> int:
         elif state.stage == "fragment":
             print(f"Left out: {state.reason}")
     if fragments:
-        from metaprobe.report.data import partial_run
         from metaprobe.report.page import write_partial_report
+        from metaprobe.report.reading import partial_run
 
         run = partial_run(flow.results, states, fragments, flow.licences)
         print(f"The report of them: {write_partial_report(run, flow.results)}")

@@ -21,7 +21,7 @@ function enhance(table) {
   let rows = [...body.rows], wanted = "", page = 0;
   const controls = document.createElement("div");
   controls.className = "controls";
-  (table.closest(".scroller") || table).before(controls);
+  if (rows.length > 10) (table.closest(".scroller") || table).before(controls);
 
   const label = made("label", "Show rows with ", controls), filter = made("input", "", label);
   filter.type = "search";
@@ -29,7 +29,6 @@ function enhance(table) {
   const told = made("span", "", controls);
   told.setAttribute("role", "status");
   back.type = on.type = "button";
-  if (rows.length <= 10) label.hidden = true;
   if (!long) back.hidden = on.hidden = true;
 
   function show() {

@@ -1,7 +1,6 @@
 """All that fragments know, read and validated once, as tables: what comes after reads only these."""
 
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -13,7 +12,7 @@ import pyarrow as pa
 from metaprobe.config.configurations import BLANK_WHEN_ZERO, TARGET_COLUMNS
 from metaprobe.core.errors import UserError
 from metaprobe.core.parquet import read_parquet
-from metaprobe.tables.statistics import wilson
+from metaprobe.tables.rows import curve_rows, experiment_row, replicate_rows
 from metaprobe.training.fragment import (
     CHOICES,
     METRICS,
@@ -107,9 +106,10 @@ def read_tables(results: Path) -> Tables:
 
 def tables_of(fragments: Sequence[Fragment]) -> Tables:
     """Return the tables of fragments."""
-    experiments = [experiment_row(fragment) for fragment in fragments]
-    replicates = list(replicate_rows(fragments))
-    curves = [row | point for row in replicates for point in row["learning_curve"]]
+    contents = [fragment.model_dump() for fragment in fragments]
+    experiments = [experiment_row(one, METRICS) for one in contents]
+    replicates = [row for one in contents for row in replicate_rows(one)]
+    curves = [row for one in contents for row in curve_rows(one)]
     return Tables(
         *(
             pa.Table.from_pylist(rows, pa.schema(types)).to_pandas()
@@ -150,28 +150,6 @@ def _type(kind: Any) -> pa.DataType:
     if get_origin(kind) is Literal:
         return _type(type(get_args(kind)[0]))
     return TYPES[kind]
-
-
-def experiment_row(fragment: Fragment) -> dict[str, Any]:
-    """Return what a fragment says, the interval of its accuracy, and the spread of its replicates."""
-    row = fragment.model_dump()
-    for name in [name for name, value in row.items() if isinstance(value, dict)]:
-        row |= {f"{name}_{key}": one for key, one in row.pop(name).items()}
-    low, high = wilson(fragment.test_accuracy, fragment.test_images)
-    row |= {"test_accuracy_low": low, "test_accuracy_high": high}
-    row["replicates"] = len(fragment.replicates)
-    for name in METRICS:
-        values = [getattr(one, name) for one in fragment.replicates]
-        row[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
-    return row
-
-
-def replicate_rows(fragments: Sequence[Fragment]) -> Iterator[dict[str, Any]]:
-    """Yield a row per experiment and replicate, with its metrics and its learning curve."""
-    for fragment in fragments:
-        ids = {name: getattr(fragment, name) for name in IDS}
-        for number, one in enumerate(fragment.replicates):
-            yield ids | {"replicate": number} | one.model_dump()
 
 
 def target_table(experiments: pd.DataFrame) -> pd.DataFrame:

@@ -6,13 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaprobe.config.configurations import (
-    IN_GRID,
-    OF_SOME_OPTIMIZERS,
-    OPTIMIZER_OPTIONS,
-    RECIPE_DEFAULTS,
-    Grid,
-)
+from metaprobe.config.conditions import OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS
+from metaprobe.config.configurations import IN_GRID, RECIPE_DEFAULTS, Grid
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, read_json, write_json
 from metaprobe.training import many_heads

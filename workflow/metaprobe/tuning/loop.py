@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from metaprobe.config.configurations import RECIPE_DEFAULTS, optimizers_with
+from metaprobe.config.conditions import optimizers_with
+from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.core.randomness import Draws
 from metaprobe.training import metrics
 from metaprobe.training.heads import LARGEST, diverged

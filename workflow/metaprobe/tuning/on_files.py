@@ -19,14 +19,13 @@ from metaprobe.config.backbones import Backbone
 from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.config.datasets import Entry
 from metaprobe.core.arrays import Arrays, read_facts
-from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_json, read_checked_json, with_checksum, write_json
 from metaprobe.core.provenance import versions
 from metaprobe.core.randomness import Draws
 from metaprobe.data.dataset import check_fit, open_dataset
 from metaprobe.data.subset import read_subset, read_validation
 from metaprobe.data.transforms import Preprocessing, normalise
-from metaprobe.features.backbones import Ready, prepare
+from metaprobe.features.backbones import Weights
 from metaprobe.features.engines import choose_device, describe_device, keep_freed_memory
 from metaprobe.features.extraction import Part, images_of, mapping
 from metaprobe.training import metrics
@@ -36,29 +35,6 @@ from metaprobe.tuning.activations import engine_below, read_activations, write_a
 from metaprobe.tuning.blocks import blocks_of, first_trainable
 from metaprobe.tuning.loop import Images, Network, Progress, Split, State, logits_of, tune
 from metaprobe.tuning.split import split
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Which weights a backbone gets: see `features.backbones.prepare`."""
-
-    weights: str
-    seed: int
-    receipt: str | Path | None
-    folder: Path
-
-    def ready(self, architecture: str, backbone: Backbone) -> Ready:
-        """Return the backbone with them; a UserError names it."""
-        try:
-            return prepare(
-                backbone,
-                weights=self.weights,
-                seed=self.seed,
-                receipt=self.receipt,
-                folder=self.folder,
-            )
-        except UserError as error:
-            raise UserError(f"backbones/{architecture}: {error}") from None
 
 
 class Normalised(torch.nn.Module):

@@ -20,6 +20,9 @@ UNPICKLING = ("LSUN", "LSUNClass")  # they run what a file beside the data says,
 # Their classes number the training folders that are there, so that in a part of the data labels mean
 # other classes than in the test list, which has the numbers that the folders bear.
 NUMBERED_FOLDERS = (("GTSRB", "train"),)
+UNSORTED = (
+    "SUN397",
+)  # they list pictures in the order of the disk, which is another on each machine
 LISTS_OF_FILES = ("_image_files", "_images", "_samples", "samples", "imgs")
 
 
@@ -79,7 +82,9 @@ def build(task_id: str, class_name: str, data: Path, arguments: Arguments) -> An
         raise missing_package(task_id, error.name or str(error)) from error
     except Exception as error:  # a damaged file can make its parser raise anything
         reason = str(error).partition("\n")[0].partition("You can use download=True")[0]
-        where = _file_in_hand(error, data) or _file_at_fault(error, data) or f"its files below {data}"
+        where = (
+            _file_in_hand(error, data) or _file_at_fault(error, data) or f"its files below {data}"
+        )
         raise UserError(
             f"{task_id}: torchvision's {class_name}({arguments}) cannot read {where} "
             f"({type(error).__name__}: {reason.strip()}); replace what is missing or damaged"
@@ -146,6 +151,8 @@ def _labels_in(dataset: Any) -> str:
 def _pool(task_id: str, dataset: Any, entry: Torchvision, data: Path) -> Pool:
     files = _files(dataset)
     kept = _usable(task_id, files, entry) if files else np.arange(len(dataset))
+    if entry.class_name in UNSORTED:
+        kept = np.array(sorted(kept, key=files.__getitem__), dtype=np.int64)
     labels = _labels(task_id, dataset, entry)
     if len(labels) != len(dataset):
         raise UserError(

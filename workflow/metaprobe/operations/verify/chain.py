@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from metaprobe.config import layout
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import digest_file, read_json
 from metaprobe.core.parquet import check_parquet
@@ -53,8 +54,11 @@ def walk(flow: Workflow) -> Chain:
 
 def _made_from(path: Path) -> Mapping[str, str]:
     """Return what a table says it was made from; nothing of the files between the stages, which name
-    the digests of their origins one by one.
+    the digests of their origins one by one, nor of a model, whose origins its own proof looks at: they
+    may be of a data set that is not in the run that is asked about.
     """
+    if path.name == layout.MODEL_FILES[-1]:
+        return {}
     if path.suffix == ".parquet":
         return check_parquet(path)
     content = read_json(path) if path.suffix == ".json" else {}

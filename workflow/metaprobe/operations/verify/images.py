@@ -231,9 +231,10 @@ def _tune(
     fragment: Fragment, folder: Path, flow: Workflow, receipt: Path | None
 ) -> tuple[Arrays, dict[str, Any]]:
     """Return what was trained below the head, too."""
+    from metaprobe.features.backbones import Weights
     from metaprobe.features.extraction import Part
     from metaprobe.features.weights import weights_folder
-    from metaprobe.tuning.on_files import Weights, cache_activations, tune_on_files
+    from metaprobe.tuning.on_files import cache_activations, tune_on_files
 
     settings, task_id = flow.run.settings, fragment["task_id"]
     one = flow.run.configurations[fragment["configuration"]]

@@ -1,6 +1,6 @@
 """How each file of a run is proved to be as it was written; a proof returns the digest of the file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from metaprobe.features.weights import read_receipt
 from metaprobe.metafeatures.table import as_csv
 from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.recommend import evaluation_table, portfolio, ranking
+from metaprobe.recommend.arena import tables as arena
 from metaprobe.tables import predictions, validation
 from metaprobe.tables.collect import target_table
 from metaprobe.training.fragment import read_fragment
@@ -37,7 +38,18 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
     """
     for kind, pattern, names, proof in _between_stages(flow):
         yield kind, pattern.removeprefix("<results>/").format(**names), proof
-    for name in ("experiments", "replicates", "curves", "predictions", "sweep"):
+    yield from proofs_of_tables(flow.run.new)
+    for card in sorted((flow.results / "models").glob("*/*/card.json")):
+        yield "models", card.relative_to(flow.results).as_posix(), _model
+
+
+def proofs_of_tables(new: Iterable[str] = ()) -> Iterator[tuple[str, str, Proof]]:
+    """Yield the same of the tables alone, which name a run's files but need nothing else of it.
+
+    Args:
+        new: data sets for which configurations were recommended.
+    """
+    for name in ("experiments", "replicates", "curves", "predictions", "sweep", "probes"):
         yield "tables", f"{name}.parquet", parquet
     for name in ("basic_representations", "bootstrap_representations"):
         yield "tables", f"{name}.parquet", parquet
@@ -47,11 +59,14 @@ def proofs(flow: Workflow) -> Iterator[tuple[str, str, Proof]]:
     rows: dict[str, Callable[[Any], Any]] = {
         "recommendation_evaluation": lambda details: evaluation_table.to_table(details["rows"]),
         "portfolio": lambda details: portfolio.to_table(details["rows"]),
-        **{f"recommendations/{task_id}": ranking.to_table for task_id in flow.run.new},
+        **{f"recommendations/{task_id}": ranking.to_table for task_id in new},
     }
     for name, to_table in rows.items():
         yield "tables", f"{name}.json", checked_json
         yield "tables", f"{name}.csv", partial(_from_json, to_table)
+    yield "tables", "arena.json", checked_json
+    for number, name in enumerate(("arena", "advice_evaluation")):
+        yield "tables", f"{name}.csv", partial(_from_arena, number)
     yield "tables", "validation.json", checked_json
     yield "tables", "validation.txt", _validation
     yield "tables", "metabu/scaler.json", checked_json
@@ -88,6 +103,10 @@ def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], 
     for task_id in flow.entries:
         yield "descriptions", layout.DESCRIPTION, {"dataset": task_id}, checked_json
         yield "descriptions", layout.RESAMPLES, {"dataset": task_id}, checked_json
+    for name in flow.architectures:
+        yield "classifiers", layout.CLASSIFIER, {"architecture": name}, arrays
+    for task_id, name in product(flow.run.datasets, flow.architectures):
+        yield "scores", layout.SCORES, {"dataset": task_id, "architecture": name}, checked_json
     swept = flow.run.grid.parameters()["architecture"] if flow.run.grid else []
     for task_id, name in product(flow.run.datasets, swept):
         yield "sweeps", layout.SWEEP, {"dataset": task_id, "architecture": name}, _sweep
@@ -173,6 +192,24 @@ def _comparisons(path: Path) -> str:
 
 def _from_json(to_table: Callable[[Any], Any], path: Path) -> str:
     return _same_text(path, csv_text(to_table(read_checked_json(path.with_suffix(".json")))))
+
+
+def _from_arena(number: int, path: Path) -> str:
+    judged = read_checked_json(path.with_name("arena.json"))
+    return _same_text(path, csv_text(arena.as_tables(judged)[number]))
+
+
+def _model(path: Path) -> str:
+    """Prove a model's card, its other files by the digests in it, and that its origins are those there."""
+    card = read_checked_json(path)
+    for name, digest in card["files"].items():
+        if digest_file(path.with_name(name)) != digest:
+            raise broken(path.with_name(name), "it is not as it was written")
+    for name, digest in card["made_from"].items():
+        origin = path.parents[3] / name
+        if origin.is_file() and digest_file(origin) != digest:
+            raise broken(path, f"it was made from another file than {origin} is now")
+    return str(card["sha256"])
 
 
 def _validation(path: Path) -> str:

@@ -13,7 +13,7 @@ from metaprobe.recommend.advice.probes import RUNGS
 Floats = NDArray[np.float64]
 
 # What is believed without a table, in accuracy. Tasks differ by far more than networks, networks by
-# more than recipes; docs/recommendation.md shows the same order in measured tables.
+# more than recipes: `python -m benchmarks.arena` prints the same order of a measured table.
 LEVEL = 0.7
 OF_TASK, OF_BACKBONE, OF_RECIPE, OF_BOTH = 0.25, 0.05, 0.03, 0.02
 PER_SIZE = 0.02  # per standard deviation of the log of parameters: the static list by size
@@ -24,7 +24,7 @@ OWN = 0.3  # times 1 / sqrt(images): how much it differs among the backbones of 
 # As many families as what is believed without a table counts for.
 WITHOUT_TABLE = 2.0
 # As many as the simple structure counts for beside the whole covariance, which has far more numbers than
-# a table has tasks: believed at once, it makes advice worse than none (docs/recommendation.md).
+# a table has tasks.
 STRUCTURE = 30.0
 
 
@@ -47,6 +47,29 @@ class Table:
         kept = np.array([one != family for one in self.families], bool)
         families = [one for one in self.families if one != family]
         return Table(families, self.accuracy[kept], self.probes[kept])
+
+    def with_accuracies(self) -> "Table":
+        """Return the tasks of which any accuracy is known."""
+        kept = np.asarray(np.isfinite(self.accuracy).any(axis=1))
+        families = [one for one, there in zip(self.families, kept, strict=True) if there]
+        return Table(families, self.accuracy[kept], self.probes[kept])
+
+    def commonly_known(self) -> NDArray[np.bool_]:
+        """Return which configurations at least half of the tasks have: (C,); none of no tasks."""
+        there = np.isfinite(self.accuracy)
+        return np.asarray(2 * there.sum(axis=0) >= max(len(there), 1))
+
+
+def filled(accuracy: Floats) -> Floats:
+    """Return accuracies (T, C) with each hole filled by what the others of its task and of its
+    configuration add up to (Yates' estimate of a missing cell, to its fixed point).
+    """
+    holes = np.isnan(accuracy)
+    found = np.where(holes, np.nanmean(accuracy), accuracy)
+    for _ in range(100 if holes.any() else 0):
+        rows, columns = found.mean(axis=1, keepdims=True), found.mean(axis=0, keepdims=True)
+        found = np.where(holes, rows + columns - found.mean(), found)
+    return found
 
 
 def no_table(candidates: Candidates) -> Table:
@@ -91,27 +114,29 @@ class Lessons:
 def learn(candidates: Candidates, table: Table) -> Lessons:
     """Return what a table teaches.
 
-    The mean is that of the table, shrunk to what is believed without one. So are the four variances
-    (tasks, backbones, recipes, and the rest); the covariance made of them is shrunk no further than
-    the number of families allows.
+    The mean and the four variances (tasks, backbones, recipes, and the rest) are those of the table,
+    shrunk to what is believed without one; the covariance made of them takes in that of the table as
+    far as the number of families allows. A configuration that fewer than half of the tasks have counts
+    as not run.
     """
+    table = table.with_accuracies()
     structure = structure_of(candidates)
     variances = np.square([OF_TASK, OF_BACKBONE, OF_RECIPE, OF_BOTH])
     mean = LEVEL + PER_SIZE * candidates.size
     covariance = np.tensordot(variances, structure, 1)
     weights = family_weights(table.families)
-    known = np.asarray(np.isfinite(table.accuracy).all(axis=0))
+    known = table.commonly_known()
     families = len(set(table.families)) if known.any() else 0
     if families:
-        centre, sample = _moments(table.accuracy[:, known], weights)
+        centre, sample = moments(filled(table.accuracy[:, known]), table.families)
         share = families / (families + WITHOUT_TABLE)
         inside = structure[:, known][:, :, known]
-        found = _variances(inside, sample)
+        found = variances_of(inside, sample)
         variances = (1 - share) * variances + share * found
         covariance = np.tensordot(variances, structure, 1)
         level = float((centre - mean[known]).mean())
         mean, covariance = _informed(
-            mean + level,
+            mean + share * level,
             covariance,
             known,
             centre,
@@ -149,16 +174,17 @@ def family_weights(families: Sequence[str]) -> Floats:
     return np.array([1 / (len(counts) * counts[name]) for name in families])
 
 
-def _moments(accuracy: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return the weighted mean (C,) and covariance (C, C) over tasks."""
+def moments(accuracy: Floats, families: Sequence[str]) -> tuple[Floats, Floats]:
+    """Return mean (C,) and covariance (C, C) over tasks, in which each family weighs the same."""
+    weights = family_weights(families)
     centre = weights @ accuracy
     apart = accuracy - centre
-    # As of independent families: each has its share of its own mean.
-    correction = 1 - float(np.square(weights).sum())
-    return centre, (apart * weights[:, None]).T @ apart / max(correction, 0.1)
+    count = len(set(families))  # as if each family were one draw: relatives lend no certainty
+    correction = count / (count - 1) if count > 1 else 1.0
+    return centre, (apart * weights[:, None]).T @ apart * correction
 
 
-def _variances(structure: Floats, sample: Floats) -> Floats:
+def variances_of(structure: Floats, sample: Floats) -> Floats:
     """Return the four variances, none below 0, whose covariance is nearest to that of a sample."""
     from scipy.optimize import nnls
 
@@ -183,6 +209,13 @@ def _informed(
     return mean, covariance + shares @ change @ shares.T
 
 
+def _mean_of_known(accuracy: Floats) -> Floats:
+    """Return the mean of each row (T,); NaN where nothing is known."""
+    there = np.isfinite(accuracy)
+    found: Floats = np.where(there, accuracy, 0.0).sum(axis=1)
+    return np.where(there.any(axis=1), found / np.maximum(there.sum(axis=1), 1), np.nan)
+
+
 def _probe_model(
     candidates: Candidates, table: Table, weights: Floats
 ) -> tuple[Floats, Floats, Floats]:
@@ -194,7 +227,7 @@ def _probe_model(
     if not len(weights):
         return shortfall, common, own
     own_heads = map(candidates.of_backbone, range(len(candidates.backbones)))
-    heads = np.stack([table.accuracy[:, one].mean(axis=1) for one in own_heads], axis=1)
+    heads = np.stack([_mean_of_known(table.accuracy[:, one]) for one in own_heads], axis=1)
     for rung in range(len(RUNGS)):
         apart = heads - table.probes[:, :, rung]
         seen = np.isfinite(apart).sum(axis=1) > 1

@@ -1,62 +1,27 @@
-"""Advice for new pictures within a number of seconds: steps, prices and what was seen, kept in a file."""
+"""Advice for new pictures within a number of seconds: steps are taken, what they show is kept, and told."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from metaprobe.core.errors import UserError
-from metaprobe.core.files import read_checked_json, write_checked_json
+from metaprobe.core.errors import PassingError, UserError
+from metaprobe.recommend.advice.bench import Bench, Elsewhere, Trained
 from metaprobe.recommend.advice.candidates import Candidates
+from metaprobe.recommend.advice.guesses import prices_of
 from metaprobe.recommend.advice.lessons import Lessons
 from metaprobe.recommend.advice.policy import Policy, State, Step
 from metaprobe.recommend.advice.prices import Prices
 from metaprobe.recommend.advice.probes import rungs_of
-from metaprobe.recommend.advice.workbench import OutOfTime, Workbench
+from metaprobe.recommend.advice.progress import Failed, OutOfTime, Progress
+from metaprobe.recommend.advice.told import choice
 
-# Until a backbone was tried here: seconds per picture and GFLOP on one core, and to load one.
-SECONDS_PER_GFLOP = 0.015
-SECONDS_TO_START = 2.0
-SECONDS_TO_TRAIN = 1.0  # a head, until one was trained
 Say = Callable[[str], None]
-
-
-class Elsewhere(Protocol):
-    """What trains a configuration that needs more than plain features."""
-
-    def __call__(self, configuration: str, deadline: float) -> tuple[float, float]:
-        """Return accuracy on the validation images, and seconds; OutOfTime if there are too few."""
-
-
-@dataclass
-class Progress:
-    """What was seen and spent, in a file.
-
-    Attributes:
-        steps: each with what was done, what was seen, and its seconds.
-        seconds: spent in all, from the moment the command was given.
-        left_out: backbone -> why it cannot be had.
-    """
-
-    path: Path
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def read(self) -> None:
-        """Take over what an earlier start has written."""
-        if self.path.is_file():
-            told = read_checked_json(self.path)
-            self.steps, self.seconds = told["steps"], told["seconds"]
-
-    def add(self, *steps: dict[str, Any], seconds: float) -> None:
-        """Write what was done, and the seconds spent in all."""
-        self.steps += steps
-        self.seconds = seconds
-        write_checked_json(self.path, {"steps": self.steps, "seconds": seconds})
+Told = dict[str, Any]
+# What a probe has not, and a training has.
+PROBE: Told = {"configuration": None, "training_seconds": 0.0, "validation_images": None}
 
 
 @dataclass
@@ -64,17 +29,17 @@ class Advisor:
     """The search for one data set.
 
     Attributes:
-        gflop: backbone -> of one picture.
         train_seconds: configuration -> seconds beside plain features, where the table tells them.
+        write: keeps the answer, after each step.
     """
 
     lessons: Lessons
-    workbench: Workbench
-    gflop: Mapping[str, float]
+    workbench: Bench
     train_seconds: Mapping[str, float]
     elsewhere: Elsewhere
     progress: Progress
     say: Say
+    write: Callable[[Told], None]
 
     @property
     def candidates(self) -> Candidates:
@@ -84,181 +49,161 @@ class Advisor:
     @property
     def policy(self) -> Policy:
         """How steps are chosen."""
-        bench = self.workbench
-        validation = len(bench.validation["indices"])
-        names = self.candidates.backbones
-        left_out = frozenset(map(names.index, self.progress.left_out))
-        return Policy(self.lessons, rungs_of(bench.train_images), validation, left_out)
+        bench, candidates = self.workbench, self.candidates
+        return Policy(
+            self.lessons,
+            rungs_of(bench.train_images),
+            bench.validation_images,
+            frozenset(map(candidates.backbones.index, self.progress.left_out)),
+            frozenset(map(candidates.configurations.index, self.progress.untrainable)),
+        )
 
     def state(self) -> State:
         """Return what was seen so far."""
         names, ids = self.candidates.backbones, self.candidates.configurations
         state = State()
         for one in self.progress.steps:
-            if one["configuration"] is not None and one["configuration"] in ids:
-                number = ids.index(one["configuration"])
-                backbone = int(self.candidates.backbone_of[number])
-                step = Step(backbone, configuration=number)
-                state = state.with_training(step, self._there(backbone), one["accuracy"])
-            elif one["backbone"] in names and one["rung"] is not None:
-                backbone = names.index(one["backbone"])
+            backbone = names.index(one["backbone"])
+            there = self.workbench.there(one["backbone"])
+            if one["configuration"] is None:
                 step = Step(backbone, rung=one["rung"])
-                state = state.with_probe(step, self._there(backbone), one["accuracy"])
+                state = state.with_probe(step, there, one["accuracy"])
+            else:
+                step = Step(backbone, configuration=ids.index(one["configuration"]))
+                images = one["validation_images"]
+                state = state.with_training(step, there, one["accuracy"], images)
         return state
 
-    def _there(self, backbone: int) -> int:
-        return self.workbench.there(self.candidates.backbones[backbone])
-
     def prices(self) -> Prices:
-        """Return what steps cost, by what was measured here, else by GFLOP."""
-        names = self.candidates.backbones
-        measured = self.workbench.seconds_per_image
-        rates = [measured[name] / self.gflop[name] for name in names if name in measured]
-        rate = float(np.median(rates)) if rates else SECONDS_PER_GFLOP
-        image = np.array([measured.get(name, rate * self.gflop[name]) for name in names])
-        starts = self.workbench.seconds_to_start
-        usual = float(np.median(list(starts.values()))) if starts else SECONDS_TO_START
-        start = np.array([starts.get(name, usual) for name in names])
-        spent = {
-            one["configuration"]: one["training_seconds"]
-            for one in self.progress.steps
-            if one["configuration"] is not None
-        }
-        usual_training = float(np.median(list(spent.values()))) if spent else SECONDS_TO_TRAIN
-        own = np.array(
-            [
-                spent.get(name, self.train_seconds.get(name, usual_training))
-                for name in self.candidates.configurations
-            ]
-        )
-        for number in np.flatnonzero(~self.candidates.only_head):
-            backbone = int(self.candidates.backbone_of[number])
-            name = self.candidates.configurations[number]
-            if name not in spent and name not in self.train_seconds:
-                # Passes of all images for each epoch, forward and back; rather too much than too little.
-                epochs = self.candidates.hyperparameters[name].get("epochs", 3)
-                own[number] = 3 * epochs * image[backbone] * self.workbench.images
-        return Prices(start, image, own, self.workbench.images)
+        """Return what steps cost."""
+        return prices_of(self.workbench, self.candidates, self.progress.steps, self.train_seconds)
 
-    def run(self, budget: float, began: float) -> None:
+    def run(self, budget: float, began: float, most: int | None = None) -> None:
         """Take steps until the budget is spent, or none is worth its seconds.
 
         Args:
             budget: seconds, those of earlier starts among them.
             began: when this start began (`time.monotonic`).
+            most: steps at most, those of earlier starts among them.
         """
         before = self.progress.seconds
         deadline = began + budget - before
-
-        def spent() -> float:
-            return before + time.monotonic() - began
-
         try:
-            while (step := self._next(deadline - time.monotonic())) is not None:
+            while (most is None or len(self.progress.steps) < most) and (
+                step := self._next(deadline - time.monotonic())
+            ) is not None:
                 start = time.monotonic()
-                if (told := self._tried(step, deadline)) is None:
-                    continue
-                told["seconds"] = time.monotonic() - start
-                self.progress.add(told, seconds=spent())
-                self.say(self.line(told, spent(), budget))
+                told = self._tried(step, deadline)
+                seconds = time.monotonic() - start
+                steps = [] if told is None else [told | {"seconds": seconds}]
+                self._keep(steps, before + time.monotonic() - began, budget)
         except OutOfTime:
             self.say("the time is up")
         finally:
-            self.progress.add(seconds=spent())
+            self._keep([], before + time.monotonic() - began, budget)
+
+    def _keep(self, steps: list[Told], seconds: float, budget: float) -> None:
+        """Write what was seen and what would be advised now, so that it outlasts whatever comes."""
+        self.progress.add(*steps, seconds=seconds)
+        self.write(self.answer(budget))
+        for told in steps:
+            self.say(self.line(told, seconds, budget))
 
     def _next(self, remaining: float) -> Step | None:
         if remaining <= 0:
             return None
-        state = self.state()
-        return self._first(state) or self.policy.next_step(state, self.prices(), remaining)
-
-    def _tried(self, step: Step, deadline: float) -> dict[str, Any] | None:
-        """Return what a step has shown; None if its backbone cannot be had, and is left out from now on."""
-        try:
-            return self._take(step, deadline)
-        except UserError as error:
-            name = self.candidates.backbones[step.backbone]
-            if not str(error).startswith(f"backbones/{name}: "):
-                raise
-            self.progress.left_out[name] = str(error)
-            self.say(f"{name} is left out: {error}")
-            if len(self.progress.left_out) == len(self.candidates.backbones):
-                raise UserError(f"no backbone can be had; the last: {error}") from None
-            return None
-
-    def _first(self, state: State) -> Step | None:
-        """Return the first step of all: a probe of the backbone that is cheapest to try."""
+        state, prices = self.state(), self.prices()
         if state.probes or state.trained:
-            return None
-        prices, policy = self.prices(), self.policy
-        price = prices.start + prices.image * policy.rungs[0]
-        price[list(policy.left_out)] = np.inf
-        return Step(int(np.argmin(price)), rung=0)
+            return self.policy.next_step(state, prices, remaining)
+        return self._first(prices, remaining)
 
-    def _take(self, step: Step, deadline: float) -> dict[str, Any]:
+    def _first(self, prices: Prices, remaining: float) -> Step | None:
+        """Return the first step of all: a probe of the backbone that is cheapest to try."""
+        policy = self.policy
+        usable = np.unique(self.candidates.backbone_of[policy.options])
+        price = prices.start[usable] + prices.image[usable] * policy.rungs[0]
+        if price.min() > remaining:
+            self.say(f"no backbone can be tried in {remaining:.0f} s: give it a larger --budget")
+            return None
+        return Step(int(usable[np.argmin(price)]), rung=0)
+
+    def _tried(self, step: Step, deadline: float) -> Told | None:
+        """Return what a step has shown; None if its backbone, or configuration, is left out from now on."""
         name = self.candidates.backbones[step.backbone]
-        told: dict[str, Any] = {"backbone": name, "rung": step.rung, "configuration": None}
-        if step.configuration is None:
-            assert step.rung is not None
+        try:
+            return self._take(step, name, deadline)
+        except UserError as error:
+            if step.configuration is not None and isinstance(error, Failed | PassingError):
+                name = self.candidates.configurations[step.configuration]
+                self.progress.give_up(name, error)
+                self.say(f"{name} is left out: {error}")
+                self.see_that_something_is_left(error)
+            elif str(error).startswith(f"backbones/{name}: "):
+                self.leave_out(name, error)
+            else:
+                raise
+            return None
+
+    def leave_out(self, backbone: str, error: UserError) -> None:
+        """Leave out a backbone that cannot be had; a UserError says if it was the last."""
+        self.progress.left_out[backbone] = str(error)
+        self.say(f"{backbone} is left out: {error}")
+        self.see_that_something_is_left(error)
+
+    def see_that_something_is_left(self, last: object) -> None:
+        """Raise a UserError if all backbones, or all configurations, are left out."""
+        if len(self.policy.options):
+            return
+        every = len(self.progress.left_out) == len(self.candidates.backbones)
+        what = "backbone can be had" if every else "configuration can be trained"
+        raise UserError(f"no {what}; the last: {last}")
+
+    def _take(self, step: Step, name: str, deadline: float) -> Told:
+        if step.rung is not None:
             images = self.policy.rungs[step.rung]
             accuracy = self.workbench.probe(name, images, deadline)
-            return told | {"images": images, "accuracy": accuracy, "training_seconds": 0.0}
+            return PROBE | {
+                "backbone": name,
+                "rung": step.rung,
+                "images": images,
+                "accuracy": accuracy,
+            }
+        assert step.configuration is not None
         configuration = self.candidates.configurations[step.configuration]
-        hyperparameters = dict(self.candidates.hyperparameters[configuration])
-        if self.candidates.only_head[step.configuration]:
-            accuracy, seconds = self.workbench.train(name, hyperparameters, deadline)
-        else:
-            accuracy, seconds = self.elsewhere(configuration, deadline)
-        return told | {
-            "rung": None,
-            "configuration": configuration,
-            "images": self.workbench.train_images,
-            "accuracy": accuracy,
-            "training_seconds": seconds,
-        }
+        found = self._trained(step.configuration, name, configuration, deadline)
+        return {"backbone": name, "rung": None, "configuration": configuration, **found._asdict()}
 
-    def line(self, told: Mapping[str, Any], spent: float, budget: float) -> str:
+    def _trained(self, number: int, name: str, configuration: str, deadline: float) -> Trained:
+        bench = self.workbench
+        if not self.candidates.only_head[number]:
+            self.say(f"{configuration} is trained by the workflow ...")
+            return self.elsewhere(configuration, deadline)
+        recipe = dict(self.candidates.hyperparameters[configuration])
+        accuracy, seconds = bench.train(name, recipe, deadline)
+        return Trained(accuracy, seconds, bench.validation_images, bench.train_images)
+
+    def best(self) -> str:
+        """Return what would be advised now."""
+        return self.candidates.configurations[self.policy.best(self.state())]
+
+    def line(self, told: Told, spent: float, budget: float) -> str:
         """Return what a step was, and what would be advised now."""
         if told["configuration"] is None:
             what = f"{told['backbone']}: {told['images']} pictures, leave-one-out"
         else:
             what = f"{told['configuration']}: trained on {told['images']} pictures, validation"
-        best = self.candidates.configurations[self.policy.best(self.state())]
-        return f"{spent:5.0f} of {budget:.0f} s  {what} {told['accuracy']:.3f}; best so far: {best}"
+        return f"{spent:5.0f} of {budget:.0f} s  {what} {told['accuracy']:.3f}; best so far: {self.best()}"
 
-    def answer(self, budget: float) -> dict[str, Any]:
+    def answer(self, budget: float) -> Told:
         """Return the advice: the content of `advice/<task_id>.json`."""
-        state = self.state()
-        policy = self.policy
-        belief = policy.belief(state)
-        ids = self.candidates.configurations
-        gone = np.isin(self.candidates.backbone_of, list(policy.left_out))
-        # What cannot be had comes last.
-        ranked = np.lexsort((-belief.mean[: len(ids)], gone))
-        best = int(ranked[0])
-
-        def told(number: int) -> dict[str, Any]:
-            return {
-                "configuration": ids[number],
-                "expected_accuracy": float(belief.mean[number]),
-                "deviation": belief.deviation(self.lessons.own_weights(number)),
-                "validation_accuracy": state.trained.get(number),
-            }
-
         return {
             "task_id": self.workbench.task_id,
-            "configuration": ids[best],
-            "architecture": self.candidates.backbones[int(self.candidates.backbone_of[best])],
-            "hyperparameters": dict(self.candidates.hyperparameters[ids[best]]),
-            "trained": best in state.trained,
-            **{key: value for key, value in told(best).items() if key != "configuration"},
-            "validation_images": policy.validation_images,
+            **choice(self.policy, self.state()),
             "train_images": self.workbench.train_images,
             "budget_seconds": budget,
             "seconds": self.progress.seconds,
-            "ranked": [told(int(number)) for number in ranked],
             "steps": self.progress.steps,
             "left_out": self.progress.left_out,
-            "families_learned_from": self.lessons.families,
-            "weights": self.workbench.settings.weights,
+            "failed": self.progress.untrainable,
+            "weights": self.workbench.weights,
         }

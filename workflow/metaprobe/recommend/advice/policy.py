@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +38,13 @@ class State:
         images: backbone -> images whose features are there.
         probes: (backbone, rung) -> leave-one-out accuracy.
         trained: configuration -> accuracy on validation images.
+        judged_on: configuration -> number of these, where it is not the policy's.
     """
 
     images: Mapping[int, int] = field(default_factory=dict)
     probes: Mapping[tuple[int, int], float] = field(default_factory=dict)
     trained: Mapping[int, float] = field(default_factory=dict)
+    judged_on: Mapping[int, int] = field(default_factory=dict)
 
     def with_probe(self, step: Step, images: int, accuracy: float) -> "State":
         """Return the state after a probe."""
@@ -52,13 +55,17 @@ class State:
             probes={**self.probes, (step.backbone, step.rung): accuracy},
         )
 
-    def with_training(self, step: Step, images: int, accuracy: float) -> "State":
+    def with_training(
+        self, step: Step, images: int, accuracy: float, judged_on: int | None = None
+    ) -> "State":
         """Return the state after a training, for which features of so many images are there."""
         assert step.configuration is not None
+        own = {} if judged_on is None else {step.configuration: judged_on}
         return replace(
             self,
             images={**self.images, step.backbone: images},
             trained={**self.trained, step.configuration: accuracy},
+            judged_on={**self.judged_on, **own},
         )
 
 
@@ -69,14 +76,24 @@ class Policy:
     Attributes:
         lessons: what is believed before.
         rungs: numbers of images of the probes of this data set.
-        validation_images: on which trained configurations are judged.
+        validation_images: on which trained configurations are judged, where a state does not say.
         left_out: backbones that cannot be had.
+        untrainable: configurations that are out of the search.
     """
 
     lessons: Lessons
     rungs: list[int]
     validation_images: int
     left_out: frozenset[int] = frozenset()
+    untrainable: frozenset[int] = frozenset()
+
+    @cached_property
+    def options(self) -> NDArray[np.int64]:
+        """The configurations that can be advised: that can be trained, on a backbone that can be had."""
+        backbone_of = self.lessons.candidates.backbone_of
+        out = np.isin(backbone_of, list(self.left_out))
+        out[list(self.untrainable)] = True
+        return np.flatnonzero(~out)
 
     def belief(self, state: State) -> Belief:
         """Return what is believed after all that was seen.
@@ -92,15 +109,15 @@ class Policy:
                 float(self.lessons.probe_variance[rung]),
             )
         for configuration, accuracy in state.trained.items():
+            images = state.judged_on.get(configuration, self.validation_images)
             belief = belief.observe(
-                self.lessons.own_weights(configuration), accuracy, self._of_validation(accuracy)
+                self.lessons.own_weights(configuration), accuracy, _variance_of(accuracy, images)
             )
         return belief
 
     def best(self, state: State) -> int:
         """Return the configuration of the highest expected accuracy, trained or not."""
-        options = self._options()
-        return int(options[np.argmax(self.belief(state).mean[options])])
+        return int(self.options[np.argmax(self.belief(state).mean[self.options])])
 
     def next_step(self, state: State, prices: Prices, remaining: float) -> Step | None:
         """Return the step that teaches most per second; None if none is worth it, or can be paid.
@@ -114,19 +131,18 @@ class Policy:
         steps = [
             step
             for step in (*self._probes(state), *self._trainings(state))
-            if step.backbone not in self.left_out and self.price(step, state, prices) <= remaining
+            if self.price(step, state, prices) <= remaining
         ]
         if not steps:
             return None
         weights = np.stack([self._weights(step) for step in steps])
         variances = np.array([self._variance(step, belief) for step in steps])
-        options = self._options()
-        gains = knowledge_gradient(self._relative(belief), weights, variances, options)
+        gains = knowledge_gradient(self._relative(belief), weights, variances, self.options)
         costs = np.array([self.price(step, state, prices) for step in steps])
         if (worth := gains >= WORTH).any():
             rates = np.where(worth, gains / np.maximum(costs, 1e-9), -1.0)
             return steps[int(np.argmax(rates))]
-        best = int(options[np.argmax(belief.mean[options])])
+        best = int(self.options[np.argmax(belief.mean[self.options])])
         return next((step for step in steps if step.configuration == best), None)
 
     def price(self, step: Step, state: State, prices: Prices) -> float:
@@ -135,21 +151,16 @@ class Policy:
         if step.configuration is not None:
             return prices.of_training(self.lessons.candidates, step.configuration, there)
         assert step.rung is not None
-        return prices.of_features(step.backbone, there, self.rungs[step.rung])
+        return prices.of_probe(step.backbone, step.rung, there, self.rungs[step.rung])
 
     @property
     def _configurations(self) -> list[str]:
         return self.lessons.candidates.configurations
 
-    def _options(self) -> NDArray[np.int64]:
-        """Return the configurations whose backbone can be had."""
-        backbone_of = self.lessons.candidates.backbone_of
-        return np.flatnonzero(~np.isin(backbone_of, list(self.left_out)))
-
     def _probes(self, state: State) -> list[Step]:
         """Return the probes of more images than each backbone has had."""
         steps = []
-        for backbone in range(len(self.lessons.candidates.backbones)):
+        for backbone in dict.fromkeys(self.lessons.candidates.backbone_of[self.options].tolist()):
             done = max((rung for one, rung in state.probes if one == backbone), default=-1)
             there = state.images.get(backbone, 0)
             steps += [
@@ -160,9 +171,10 @@ class Policy:
         return steps
 
     def _trainings(self, state: State) -> list[Step]:
+        backbone_of = self.lessons.candidates.backbone_of
         return [
-            Step(int(backbone), configuration=number)
-            for number, backbone in enumerate(self.lessons.candidates.backbone_of)
+            Step(int(backbone_of[number]), configuration=number)
+            for number in self.options.tolist()
             if number not in state.trained
         ]
 
@@ -188,14 +200,15 @@ class Policy:
 
     def _variance(self, step: Step, belief: Belief) -> float:
         if step.configuration is not None:
-            return self._of_validation(float(belief.mean[step.configuration]))
+            return _variance_of(float(belief.mean[step.configuration]), self.validation_images)
         assert step.rung is not None
         return float(self.lessons.probe_variance[step.rung])
 
-    def _of_validation(self, accuracy: float) -> float:
-        """Return the variance of an accuracy on the validation images."""
-        share = min(max(accuracy, 0.02), 0.98)
-        return share * (1 - share) / self.validation_images
+
+def _variance_of(accuracy: float, images: int) -> float:
+    """Return the variance of an accuracy on so many validation images."""
+    share = min(max(accuracy, 0.02), 0.98)
+    return share * (1 - share) / images
 
 
 Observe = Callable[[Step, State], tuple[State, float]]

@@ -20,18 +20,25 @@ class Prices:
         own: (C,) seconds of a configuration beside its backbone's plain features: of training, and of
             passes that only it needs.
         images: all images that a trained configuration needs features of.
+        probe: (B, K) seconds of a probe beside its features, by rung; None where that is not known.
     """
 
     start: Floats
     image: Floats
     own: Floats
     images: int
+    probe: Floats | None = None
 
     def of_features(self, backbone: int, there: int, wanted: int) -> float:
         """Return the price of a backbone's features of images, where some are there already."""
         if wanted <= there:
             return 0.0
         return float(self.start[backbone] * (there == 0) + self.image[backbone] * (wanted - there))
+
+    def of_probe(self, backbone: int, rung: int, there: int, wanted: int) -> float:
+        """Return the price of a probe of so many images."""
+        own = 0.0 if self.probe is None else float(np.nan_to_num(self.probe[backbone, rung]))
+        return self.of_features(backbone, there, wanted) + own
 
     def of_training(self, candidates: Candidates, configuration: int, there: int) -> float:
         """Return the price of a trained configuration, where some features are there already."""

@@ -80,7 +80,9 @@ def replay(
 ) -> Iterator[tuple[str, str, float, Reached]]:
     """Yield task, method, share of everything's seconds, and what was reached.
 
-    A task's whole family is held out of the table that its advice learns from.
+    A task's whole family is held out of the table that its advice learns from. What only trains, in any
+    order, is granted what both advices used with the training of what they name, if that is more than
+    the budget: it never has less.
     """
     table = as_table(tasks)
     alone = learn(candidates, no_table(candidates))
@@ -98,10 +100,13 @@ def replay(
         }
         for share in BUDGETS:
             budget = share * whole
-            yield task.task_id, WITH_TABLE, share, advised(taught[task.family], task, budget)
-            yield task.task_id, ALONE, share, advised(alone, task, budget)
+            with_table = advised(taught[task.family], task, budget)
+            without = advised(alone, task, budget)
+            yield task.task_id, WITH_TABLE, share, with_table
+            yield task.task_id, ALONE, share, without
+            granted = max(budget, with_table.with_model, without.with_model)
             for method, orders in in_order.items():
-                found = [_in_order(candidates, task, budget, order) for order in orders]
+                found = [_in_order(candidates, task, granted, order) for order in orders]
                 yield task.task_id, method, share, _mean(found)
         yield task.task_id, EVERYTHING, 1.0, _in_order(candidates, task, whole, range(count))
 

@@ -1,16 +1,123 @@
 """The tables of a run as an advice reads them: by task, configuration, backbone and rung."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaprobe.config.configurations import HYPERPARAMETERS
+from metaprobe.config.configurations import HYPERPARAMETERS, RECIPE_DEFAULTS
+from metaprobe.core.errors import UserError
+from metaprobe.core.parquet import read_parquet
+from metaprobe.recommend.advice.candidates import Candidates
+from metaprobe.recommend.advice.lessons import Table, no_table
 from metaprobe.recommend.advice.probes import RUNGS, rungs_of
 
 Floats = NDArray[np.float64]
+Say = Callable[[str], None]
+OF_EXPERIMENTS = ("task_id", "configuration", "architecture", "family", "weights_id")
+OF_EXPERIMENTS += ("test_accuracy", "train_images")
+OF_PROBES = ("task_id", "architecture", "images", "leave_one_out_accuracy", "weights_id")
+SHOWN = 3
+
+
+def taught(
+    results: Path, candidates: Candidates, weights: Mapping[str, str], train_images: int, say: Say
+) -> tuple[Table, dict[str, float]]:
+    """Return what the tables of a run teach of the candidates; and of heads the seconds per image.
+
+    A row teaches if it is of the same weights, of the same hyperparameters, and of no more training
+    images than are drawn now; fewer are those of a smaller data set. A table that is not there teaches
+    nothing; neither does a damaged one. What is ignored is said.
+
+    Args:
+        weights: backbone -> how fragments name its weights.
+    """
+    frame = _read(results / "experiments.parquet", OF_EXPERIMENTS, say)
+    if frame is None:
+        return no_table(candidates), {}
+    frame = _that_fit(frame, candidates, weights, train_images, say)
+    if frame.empty:
+        return no_table(candidates), {}
+    tasks, columns = _once(frame.task_id), _once(frame.configuration)
+    places = [candidates.configurations.index(name) for name in columns]
+    accuracy = np.full((len(tasks), len(candidates.configurations)), np.nan)
+    accuracy[:, places] = as_matrix(frame, "test_accuracy")
+    probes = np.full((len(tasks), len(candidates.backbones), len(RUNGS)), np.nan)
+    beside = _read(results / "probes.parquet", OF_PROBES, say)
+    if beside is not None:
+        known = beside.architecture.map(weights) == beside.weights_id
+        probes = probes_of(beside[known], tasks, candidates.backbones)
+    return Table(families_of(frame), accuracy, probes), _seconds_of_heads(frame, candidates)
+
+
+def _read(path: Path, columns: Sequence[str], say: Say) -> pd.DataFrame | None:
+    """Return a table; None if it is not there, damaged, or of an older version, which is said."""
+    if not path.is_file():
+        return None
+    try:
+        frame = read_parquet(path)
+    except UserError as error:
+        say(f"warning: nothing is learned from a table: {error}")
+        return None
+    if lacking := [name for name in columns if name not in frame]:
+        say(f"warning: nothing is learned from {path}: it has no column {lacking[0]}")
+        return None
+    return frame
+
+
+def _that_fit(
+    frame: pd.DataFrame,
+    candidates: Candidates,
+    weights: Mapping[str, str],
+    train_images: int,
+    say: Say,
+) -> pd.DataFrame:
+    """Return the rows of the candidates as they would be trained now; say how many others there are."""
+    frame = frame[frame.configuration.isin(candidates.configurations)]
+    of_weights = np.array(frame.architecture.map(weights) == frame.weights_id, bool)
+    of_recipe = _same_recipe(frame, candidates)
+    of_size = np.array(frame.train_images <= train_images, bool)
+    changed = _once(frame.configuration[~of_recipe])
+    ignored = {
+        "of other weights": np.sum(~of_weights),
+        f"of what was another recipe then ({_few(changed)})": np.sum(of_weights & ~of_recipe),
+        f"of more than {train_images} training images": np.sum(of_weights & of_recipe & ~of_size),
+    }
+    if told := [f"{count} {why}" for why, count in ignored.items() if count]:
+        say(f"note: of {len(frame)} rows of the table are ignored: {', '.join(told)}")
+    return frame[of_weights & of_recipe & of_size]
+
+
+def _same_recipe(frame: pd.DataFrame, candidates: Candidates) -> NDArray[np.bool_]:
+    """Return of each row whether its hyperparameters are those of the candidate of its name."""
+    names = [name for name in HYPERPARAMETERS if name in frame]
+    now = {
+        name: RECIPE_DEFAULTS | dict(candidates.hyperparameters[name])
+        for name in _once(frame.configuration)
+    }
+    rows = zip(frame.configuration, frame[names].to_dict("records"), strict=True)
+    same = [now[name] == RECIPE_DEFAULTS | as_hyperparameters(row) for name, row in rows]
+    return np.array(same, bool)
+
+
+def _seconds_of_heads(frame: pd.DataFrame, candidates: Candidates) -> dict[str, float]:
+    """Return CPU seconds per training image of those that train a head on plain features, if known."""
+    if "seconds_head_cpu" not in frame:
+        return {}
+    rates = (frame.seconds_head_cpu / frame.train_images).groupby(frame.configuration).mean()
+    heads = np.array(candidates.configurations)[candidates.only_head]
+    return {str(name): float(rate) for name, rate in rates.dropna().items() if name in heads}
+
+
+def _once(column: "pd.Series[str]") -> list[str]:
+    return list(dict.fromkeys(column))
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def families_of(experiments: pd.DataFrame) -> list[str]:

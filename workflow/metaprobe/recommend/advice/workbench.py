@@ -5,8 +5,9 @@ used, as it imports torch.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,47 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaprobe.config.backbones import Backbone
-from metaprobe.config.datasets import Entry
 from metaprobe.core.arrays import read_arrays, write_arrays
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import digest_json, write_checked_json
-from metaprobe.data.dataset import draw_subset, open_dataset, subset_images
+from metaprobe.data.dataset import subset_images
 from metaprobe.data.readers import Dataset
-from metaprobe.data.validation_images import draw_validation
-from metaprobe.features.backbones import Ready, prepare, preprocessing
-from metaprobe.features.engines import ENGINES, Engine, choose_device, keep_freed_memory
+from metaprobe.features.backbones import preprocessing
+from metaprobe.features.engines import Engine
 from metaprobe.features.extraction import extract, mapping
-from metaprobe.features.receipt import examine
+from metaprobe.features.loaded import Loaded, Settings
+from metaprobe.recommend.advice.guesses import WIDTH, seconds_per_image, seconds_to_start
 from metaprobe.recommend.advice.probes import probe, probe_order
+from metaprobe.recommend.advice.progress import Failed, OutOfTime
 from metaprobe.training.heads import LabelledFeatures
 from metaprobe.training.material import Material
 from metaprobe.training.trained import train_once
 
 AT_ONCE = 64  # images between two looks at the clock, and between two files
-LOADED = 2  # backbones in memory at a time
 Features = NDArray[np.float32]
-
-
-class OutOfTime(Exception):
-    """The next pictures would not be done in time."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Those settings of the run that decide features.
-
-    Attributes:
-        weights: `imagenet` or `random`.
-        weights_folder: where the files of weights lie, or are put.
-    """
-
-    seed: int
-    weights: str
-    weights_folder: Path
-    device: str
-    engine: str
-    precision: str
-    threads: int
 
 
 @dataclass
@@ -63,9 +40,11 @@ class Workbench:
 
     Attributes:
         folder: where features are kept.
-        subset, validation: which pictures are trained on and chosen by; test pictures are not looked
-            at.
-        seconds_per_image, seconds_to_start: of backbones, as they were measured here.
+        subset, validation: which pictures are trained on and chosen by; nothing is chosen on test
+            pictures.
+        gflop: of one picture, by backbone.
+        measured: backbone -> seconds of one picture here.
+        width: backbone -> numbers in a feature vector, where there are any yet.
     """
 
     task_id: str
@@ -76,9 +55,25 @@ class Workbench:
     folder: Path
     subset: dict[str, Any]
     validation: dict[str, Any]
-    seconds_per_image: dict[str, float] = field(default_factory=dict)
-    seconds_to_start: dict[str, float] = field(default_factory=dict)
-    _engines: dict[str, Engine] = field(default_factory=dict)
+    gflop: Mapping[str, float]
+    measured: dict[str, float] = field(default_factory=dict)
+    width: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The backbones."""
+        return Loaded(self.backbones, self.settings, self.folder)
+
+    @property
+    def weights(self) -> str:
+        """`imagenet` or `random`."""
+        return self.settings.weights
+
+    @property
+    def class_count(self) -> int:
+        """C."""
+        count: int = self.subset["class_count"]
+        return count
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -96,7 +91,26 @@ class Workbench:
     @property
     def images(self) -> int:
         """All that a trained configuration needs."""
-        return self.train_images + len(self.validation["indices"])
+        return self.train_images + self.validation_images
+
+    @property
+    def validation_images(self) -> int:
+        """How many images heads are judged on."""
+        return len(self.validation["indices"])
+
+    @property
+    def seconds_per_image(self) -> dict[str, float]:
+        """What a picture is expected to take, by backbone."""
+        return seconds_per_image(self.gflop, self.measured)
+
+    @property
+    def seconds_to_start(self) -> dict[str, float]:
+        """What loading is expected to take, by backbone."""
+        return seconds_to_start([*self.gflop], self.loaded.seconds)
+
+    def width_of(self, backbone: str) -> int:
+        """Return D; a usual number until there are features."""
+        return self.width.get(backbone, WIDTH)
 
     def there(self, backbone: str) -> int:
         """Return how many training images have features."""
@@ -119,7 +133,8 @@ class Workbench:
 
         Raises:
             OutOfTime: the features cannot be had before the deadline.
-            UserError: as of `probe`; or the training diverged.
+            Failed: the training diverged.
+            UserError: as of `probe`.
         """
         parts = {
             part: LabelledFeatures(
@@ -127,7 +142,7 @@ class Workbench:
                 self._labels(part),
             )
             for part, count in (
-                ("validation", len(self.validation["indices"])),
+                ("validation", self.validation_images),
                 ("train", self.train_images),
             )
         }
@@ -140,7 +155,10 @@ class Workbench:
             extraction={"class_count": self.subset["class_count"]},
             parts={},
         )
-        said = train_once(material, hyperparameters, self.task_id, self.settings.seed)
+        try:
+            said = train_once(material, hyperparameters, self.task_id, self.settings.seed)
+        except UserError as error:
+            raise Failed(str(error)) from None
         assert said.validation_logits is not None
         right = said.validation_logits.argmax(axis=1) == parts["validation"].labels
         return float(right.mean()), time.monotonic() - start
@@ -169,19 +187,30 @@ class Workbench:
         """Return features (images, D), those that are not there yet computed and written."""
         count = self._count(backbone, part)
         if count < images:
-            engine = self._engine(backbone)
+            engine = self._engine(backbone, min(AT_ONCE, images - count), deadline)
         while count < images:
             upto = min(count + AT_ONCE, images)
-            expected = self.seconds_per_image.get(backbone, 0.0) * (upto - count)
-            if time.monotonic() + expected > deadline:
-                raise OutOfTime
+            self._see_that_time_is_left(backbone, upto - count, 0.0, deadline)
             features = self._extract(engine, part, count, upto, backbone)
             path = self.folder / backbone / f"{part}-{count:06d}-{upto:06d}.safetensors"
             write_arrays(path, {"features": features}, {"part": part, "upto": upto})
             count = upto
         read = [read_arrays(path)[0]["features"] for path in self._files(backbone, part)]
         whole: Features = np.concatenate(read)
+        self.width[backbone] = whole.shape[1]
         return whole[:images]
+
+    def _engine(self, backbone: str, images: int, deadline: float) -> Engine:
+        """Return a backbone that is ready to run, if time is left to load it and for the first images."""
+        start = 0.0 if backbone in self.loaded else self.seconds_to_start[backbone]
+        self._see_that_time_is_left(backbone, images, start, deadline)
+        return self.loaded[backbone]
+
+    def _see_that_time_is_left(
+        self, backbone: str, images: int, start: float, deadline: float
+    ) -> None:
+        if time.monotonic() + start + self.seconds_per_image[backbone] * images > deadline:
+            raise OutOfTime
 
     def _extract(self, engine: Engine, part: str, first: int, upto: int, backbone: str) -> Features:
         start = time.monotonic()
@@ -194,75 +223,5 @@ class Workbench:
             seen = subset_images(chosen, "wanted", self.dataset, self.transform, to, mapped)
             features = extract(engine, seen).features
         rate = (time.monotonic() - start) / (upto - first)
-        before = self.seconds_per_image.get(backbone, rate)
-        self.seconds_per_image[backbone] = 0.5 * (rate + before)
+        self.measured[backbone] = 0.5 * (rate + self.measured.get(backbone, rate))
         return features
-
-    def _engine(self, name: str) -> Engine:
-        """Return a backbone that is ready to run; the one used longest ago makes room for it."""
-        if name in self._engines:
-            self._engines[name] = self._engines.pop(name)
-            return self._engines[name]
-        start = time.monotonic()
-        while len(self._engines) >= LOADED:
-            self._engines.pop(next(iter(self._engines)))
-        keep_freed_memory()
-        try:
-            ready = self._ready(name)
-            device = choose_device(self.settings.device)
-            own = self.settings
-            self._engines[name] = ENGINES[own.engine](ready, device, own.precision, own.threads)
-        except UserError as error:
-            raise UserError(f"backbones/{name}: {error}") from None
-        self.seconds_to_start[name] = time.monotonic() - start
-        return self._engines[name]
-
-    def _ready(self, name: str) -> Ready:
-        own, receipt = self.settings, None
-        if own.weights != "random":
-            receipt = self.folder / name / "weights.json"
-            if not receipt.is_file():
-                receipt.parent.mkdir(parents=True, exist_ok=True)
-                found = examine(name, self.backbones[name], own.weights_folder, download=True)
-                write_checked_json(receipt, found)
-        return prepare(
-            self.backbones[name],
-            weights=own.weights,
-            seed=own.seed,
-            receipt=receipt,
-            folder=own.weights_folder,
-        )
-
-
-def set_up(
-    task_id: str,
-    entry: Entry,
-    *,
-    data: Path,
-    backbones: dict[str, Backbone],
-    settings: Settings,
-    folder: Path,
-    sampling: str,
-    sizes: dict[str, int],
-    validation_images: int,
-    say: Callable[[str], None],
-) -> Workbench:
-    """Return the workbench of a data set; what an earlier one has left in `folder` is used if it fits.
-
-    Raises:
-        UserError: the data set cannot be read, or has too few pictures.
-    """
-    dataset = open_dataset(task_id, entry, data)
-    subset = draw_subset(
-        task_id, entry, dataset, seed=settings.seed, sampling=sampling, sizes=sizes
-    )
-    validation = draw_validation(subset, entry, dataset, validation_images)
-    told = {name: one.parameters() for name, one in backbones.items()}
-    decides = [subset["sha256"], validation["sha256"], settings.weights, settings.engine]
-    own = folder / digest_json([*decides, settings.precision, told])[:16]
-    if own.is_dir():
-        say("goes on with the features that are there")
-    own.mkdir(parents=True, exist_ok=True)
-    return Workbench(
-        task_id, dataset, entry.transform, backbones, settings, own, subset, validation
-    )

@@ -72,37 +72,42 @@ def judge(entrants: Entrants, targets: Sequence[Target], seed: int) -> list[dict
 
     A ranker is judged on the backbones that it can rank, if they are at least three, and compared
     with the list by size on the same. `p`: sign flips of whole families of the difference of
-    weighted tau to that list; `holm_p` allows for all metrics of a target.
+    weighted tau to that list; `holm_p` allows for all metrics and all targets.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for target in targets:
         tested = [
-            _Tested(
-                noise_floor(right, 1, generator(seed, task_id, f"noise floor of {target.name}")),
-                differing(right),
-            )
+            _Tested(target, right, task_id, seed)
             for task_id, right in zip(entrants.tasks, target.right, strict=True)
         ]
         own = [
             _row(entrants, target, tested, *ranker, seed) for ranker in rankers(entrants, target)
         ]
-        there = [row for row in own if row is not None]
-        adjusted = holm({row["ranker"]: row["p"] for row in there if row["kind"] == "metric"})
-        rows += [row | {"holm_p": adjusted.get(row["ranker"])} for row in there]
-    return rows
+        rows += [row for row in own if row is not None]
+    metrics = {n: row["p"] for n, row in enumerate(rows) if row["kind"] == "metric"}
+    adjusted = holm(metrics)
+    return [row | {"holm_p": adjusted.get(number)} for number, row in enumerate(rows)]
 
 
-@dataclass(frozen=True)
 class _Tested:
-    """What the test images of a task can show.
+    """What the test images of a task can show of a target's backbones, or of some of them."""
 
-    Attributes:
-        floor: accuracy points that choosing among the backbones loses by luck alone.
-        differs: (B, B) which of them differ.
-    """
+    def __init__(self, target: Target, right: Floats, task_id: str, seed: int) -> None:
+        self.right, self.all_differ = right, differing(right)
+        self.key = seed, task_id, f"noise floor of {target.name}"
+        self.floors: dict[bytes, float] = {}
 
-    floor: float
-    differs: NDArray[np.bool_]
+    def floor(self, there: NDArray[np.bool_]) -> float:
+        """Return the accuracy points that choosing among these (B,) loses by luck alone."""
+        key = there.tobytes()
+        if key not in self.floors:
+            self.floors[key] = noise_floor(self.right[there], 1, generator(*self.key))
+        return self.floors[key]
+
+    def differs(self, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which of these differ."""
+        found: NDArray[np.bool_] = self.all_differ[np.ix_(there, there)]
+        return found
 
 
 def rankers(entrants: Entrants, target: Target) -> list[tuple[str, str, Floats]]:
@@ -160,12 +165,12 @@ def _row(
     measured: list[Floats] = []
     gains, tasks, ranked = [], [], []
     for task in range(len(entrants.tasks)):
-        there = np.isfinite(versions[:, task]).all(axis=0)
+        there = np.asarray(np.isfinite(versions[:, task]).all(axis=0))
         if there.sum() < FEWEST_BACKBONES:
             continue
         accuracy = target.accuracy[task, there]
-        own = _Tested(tested[task].floor, tested[task].differs[np.ix_(there, there)])
-        told = [_measure(one[task, there], accuracy, own) for one in versions]
+        own = tested[task].floor(there), tested[task].differs(there)
+        told = [_measure(one[task, there], accuracy, *own) for one in versions]
         measured.append(np.mean(told, axis=0))
         gains.append(measured[-1][0] - _tau(size[there], accuracy))
         tasks.append(task)
@@ -185,7 +190,9 @@ def _row(
     return row
 
 
-def _measure(scores: Floats, accuracy: Floats, tested: _Tested) -> list[float]:
+def _measure(
+    scores: Floats, accuracy: Floats, floor: float, differs: NDArray[np.bool_]
+) -> list[float]:
     """Return MEASURES of one task; a fidelity of NaN where no two backbones differ."""
     regret = 100 * top1_regret(scores, accuracy)
     tau = kendall(scores, accuracy)
@@ -193,8 +200,8 @@ def _measure(scores: Floats, accuracy: Floats, tested: _Tested) -> list[float]:
         _tau(scores, accuracy),
         0.0 if np.isnan(tau) else tau,
         regret,
-        regret - tested.floor,
-        rank_fidelity(scores, accuracy, tested.differs),
+        regret - floor,
+        rank_fidelity(scores, accuracy, differs),
     ]
 
 

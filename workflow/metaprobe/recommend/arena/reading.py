@@ -23,13 +23,13 @@ from metaprobe.recommend.advice.table import (
 )
 from metaprobe.recommend.arena.judgement import LISTS, Entrants, combined
 from metaprobe.recommend.arena.targets import Target, targets_of
-from metaprobe.recommend.transferability import METRICS
+from metaprobe.recommend.transferability import COMBINED, METRICS
 from metaprobe.tables.predictions import right_by_task
 
 Floats = NDArray[np.float64]
 
-# Where validation accuracies are not known, choices are made on the test images, as if they were.
-UNKNOWN = "test"
+# Ranker -> the metrics that it is computed from.
+PARTS = {name: (name,) for name in METRICS} | {name: parts for name, (parts, _) in COMBINED.items()}
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class Finished:
         }
         seconds = {
             name: [
-                one["cpu_seconds"][name]
+                sum(one["cpu_seconds"][part] for part in parts)
                 for one in self.scores.values()
-                if name in one["cpu_seconds"]
+                if one["cpu_seconds"].keys() >= {*parts}
             ]
-            for name in METRICS
+            for name, parts in PARTS.items()
         }
         return Entrants(
             self.tasks,
@@ -128,20 +128,13 @@ class Finished:
         prices = self._prices()
         found = []
         for number, task_id in enumerate(self.tasks):
-            probes = [
-                rungs_on(
-                    {int(k): v for k, v in self.scores[task_id, name]["probes"].items()},
-                    int(train[number]),
-                )
-                for name in self.candidates.backbones
-            ]
             found.append(
                 Known(
                     task_id=task_id,
                     family=self.families[number],
                     chosen_by=accuracy[number] if chosen_by is None else chosen_by[number],
                     accuracy=accuracy[number],
-                    probes=np.stack(probes),
+                    probes=self._by_rung("probes", task_id, int(train[number])),
                     prices=prices[number],
                     train_images=int(train[number]),
                     validation_images=self._validation_images(number, int(test[number])),
@@ -149,13 +142,21 @@ class Finished:
             )
         return found
 
+    def _by_rung(self, name: str, task_id: str, train_images: int) -> Floats:
+        """Return what is known of each probe of a task: (B, K)."""
+        found = [
+            {int(images): value for images, value in self.scores[task_id, one][name].items()}
+            for one in self.candidates.backbones
+        ]
+        return np.stack([rungs_on(one, train_images) for one in found])
+
     def _validation_images(self, task: int, test_images: int) -> int:
         if self.chosen_by is None:
             return test_images
         return int(self.column("validation_images")[task].min())
 
     def _prices(self) -> list[Prices]:
-        """Return what each task cost, in CPU seconds as its fragments tell them.
+        """Return what each task cost, in CPU seconds as its fragments and scores tell them.
 
         The features of a backbone are those of its configurations that train only a head; where it
         has none, nothing is known of them and the cheapest that is known stands for it.
@@ -173,7 +174,8 @@ class Finished:
         )
         own = heads + np.where(tuned, passes, np.where(candidates.only_head, 0.0, views))
         found = []
-        for task in range(len(self.tasks)):
+        load = np.array([self.facts[one]["load_cpu_seconds"] for one in candidates.backbones])
+        for task, task_id in enumerate(self.tasks):
             rate = np.full(len(candidates.backbones), np.nan)
             for backbone in range(len(rate)):
                 plain = (candidates.backbone_of == backbone) & candidates.only_head
@@ -182,8 +184,9 @@ class Finished:
             rate = np.where(
                 np.isnan(rate), np.nanmin(rate) if np.isfinite(rate).any() else 0.0, rate
             )
-            start = np.zeros(len(rate))  # fragments do not tell what loading took: little, and once
-            found.append(Prices(start, rate, own[task], int(images[task].max())))
+            count = int(self.column("train_images")[task, 0])
+            probe = self._by_rung("probe_cpu_seconds", task_id, count)
+            found.append(Prices(load, rate, own[task], int(images[task].max()), probe))
         return found
 
 
@@ -222,8 +225,8 @@ def probes_table(finished: Finished) -> pd.DataFrame:
         {
             "task_id": task_id,
             "architecture": name,
-            "parameters": finished.facts[name]["parameters"],
-            "gflop": finished.facts[name]["gflop"],
+            "weights_id": one["weights_id"],
+            "subset_sha256": one["subset_sha256"],
             "images": int(images),
             "leave_one_out_accuracy": accuracy,
         }

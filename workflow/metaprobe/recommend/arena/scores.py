@@ -35,7 +35,8 @@ def score_on_files(features_path: str, classifier_path: str, *, seed: int) -> di
         seed=seed,
     )
     ids = ("task_id", "architecture", "subset_sha256", "features_sha256")
-    return {name: extraction[name] for name in ids} | found | {"classifier": facts}
+    told = {name: extraction[name] for name in ids} | {"weights_id": extraction["weights"]["id"]}
+    return told | found | {"classifier": facts}
 
 
 def score(
@@ -56,12 +57,15 @@ def score(
     Returns:
         `scores`: metric -> value, None where it cannot be had; `cpu_seconds`: metric -> seconds;
         `halves`: the scores of each of SUBSETS random halves of the images; and `probes`:
-        images -> leave-one-out accuracy.
+        images -> leave-one-out accuracy, with their `probe_cpu_seconds`.
     """
     exact = features.astype(np.float64)
     with threadpool_limits(1):
+        start = time.process_time()
         source = source_probabilities(exact, classifier)
+        of_source = time.process_time() - start
         scores, seconds = measure(exact, source, labels)
+        seconds |= {name: seconds[name] + of_source for name in NEEDS_SOURCE & seconds.keys()}
         halves = []
         for number in range(SUBSETS):
             draws = generator(seed, task_id, f"half {number} for transferability")
@@ -70,12 +74,13 @@ def score(
                 break
             part = None if source is None else source[chosen]
             halves.append(measure(exact[chosen], part, labels[chosen])[0])
-        curve = probe_curve(exact, labels, probe_order(seed, task_id, len(labels)))
+        curve, costs = probe_curve(exact, labels, probe_order(seed, task_id, len(labels)))
     return {
         "scores": scores,
         "cpu_seconds": seconds,
         "halves": halves,
         "probes": {str(images): accuracy for images, accuracy in curve.items()},
+        "probe_cpu_seconds": {str(images): seconds for images, seconds in costs.items()},
     }
 
 

@@ -1,6 +1,6 @@
 """What scores of transferability are to predict: the accuracies of backbones under one recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,8 +65,9 @@ def targets_of(
         )
     for members in _recipes(candidates).values():
         backbones = [candidates.backbones[candidates.backbone_of[one]] for one in members]
+        ids = [candidates.configurations[one] for one in members]
         target = Target(
-            recipe_name([candidates.configurations[one] for one in members]),
+            recipe_name(ids, {one.name for one in found}),
             backbones,
             accuracy[:, members],
             [one[members] for one in right],
@@ -76,15 +77,16 @@ def targets_of(
     return found
 
 
-def recipe_name(configurations: list[str]) -> str:
-    """Return what the ids have in common after a `-`, or the first of them.
+def recipe_name(configurations: list[str], taken: Collection[str] = ()) -> str:
+    """Return what the ids have in common after a `-`, or the first of them if that is taken.
 
     >>> recipe_name(["resnet18-plain", "mobilenetv2-plain"])
     'plain'
     """
     endings = {one.partition("-")[2] for one in configurations}
     ending = next(iter(endings))
-    return ending if len(endings) == 1 and ending else f"{configurations[0]} and its like"
+    common = len(endings) == 1 and ending and ending not in taken
+    return ending if common else f"{configurations[0]} and its like"
 
 
 def _heads(candidates: Candidates, backbone: int) -> NDArray[np.int64]:

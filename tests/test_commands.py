@@ -1,0 +1,230 @@
+"""Every command of the documentation is one that the programs understand, and a test runs it.
+
+A new command wants an entry in `RUN_BY`: the test that runs it, or what it needs that a test machine lacks.
+"""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from checkouts import ROOT, write_pictures
+from documented import PAGES, in_blocks, in_sentences, unmarked, words_of
+from metaprobe.__main__ import parse
+from metaprobe.operations.flow.workflow import read_workflow
+from metaprobe.operations.snakemake_coupling import merged_configuration
+from snakemake.cli import get_argument_parser
+
+CI = ".ci/run"
+FLOW = "tests/test_workflow.py::test_"
+CLUSTER = "tests/test_slurm.py::test_"
+SLURM = CLUSTER + "numbers_are_those_of_a_local_run_and_heads_are_not_queued"
+ADVISE = "tests/test_advise.py::test_advice_keeps_its_time_and_goes_on"
+FIT = "tests/test_fit.py::test_model_is_made_once_and_enters_no_table"
+ADVISED = "tests/test_fit.py::test_advice_goes_before_a_recommendation"
+RANK = "tests/test_workflow.py::test_recommendation_for_a_new_folder_leaves_the_table_alone"
+OWN_DATA = "tests/test_extend.py::test_four_lines_declare_a_data_set"
+VERIFY = "tests/test_verify.py::test_verify_through_the_workflow"
+PACKAGES = "needs a package index"
+RUN_BY = {
+    # to install and to try
+    "make setup": CI,  # as a part of `make demo`
+    "make demo": CI,
+    "make development": CI,  # as a part of `make check`
+    "make check": CI,
+    "make test": CI,
+    "make test-slow": CI,
+    "source .venv/bin/activate": "needs a shell that somebody types in",
+    "snakemake --cores 2 --configfile config/demo.yaml": CI,  # as a part of `make demo`
+    'pip install --editable ".[export]"': PACKAGES,
+    'pip install ".[timm]"': PACKAGES,
+    "pip install onnxruntime numpy pillow": PACKAGES,
+    "pip install snakemake-executor-plugin-cluster-generic": PACKAGES,
+    "pip install snakemake-executor-plugin-kubernetes snakemake-storage-plugin-s3": PACKAGES,
+    "pip install POT tqdm 'scikit-learn<1.10' 'git+https://github.com/luxusg1/metabu.git'": PACKAGES,
+    # questions
+    "metaprobe doctor": "tests/test_doctor.py::test_command_prints_thirty_rows_and_changes_nothing",
+    "metaprobe plan": FLOW + "plan_of_a_fresh_checkout_invents_no_time_and_starts_nothing",
+    "metaprobe status": "tests/test_cli.py::test_answers_are_the_same_through_snakemake",
+    "metaprobe partial": FLOW + "partial_is_the_table_of_what_exists_now",
+    "metaprobe verify": VERIFY,
+    "metaprobe verify --cores 2": VERIFY,
+    "metaprobe verify --digests": VERIFY,
+    "metaprobe plan --configfile config/backbones-24.yaml":
+     "tests/test_plan.py::test_many_backbones_are_priced_one_by_one",
+    # pictures of one's own
+    "metaprobe advise /home/me/birds --budget 10min": ADVISE,
+    "metaprobe advise ~/pictures/birds --budget 10min": ADVISE,
+    "metaprobe fit /home/me/birds --advised": ADVISED,
+    "metaprobe fit ~/pictures/birds --advised": ADVISED,
+    "metaprobe fit ~/pictures/birds --configuration resnet18-plain": FIT,
+    'metaprobe fit "results/demo/new/Two photographs" --configuration resnet18-plain'
+    " --configfile config/demo.yaml": FIT,
+    "metaprobe recommend /home/me/birds": FLOW + "recommendation_is_all_that_is_printed",
+    "snakemake recommend --cores 2 --config new_dataset=/home/me/birds": RANK,
+    'snakemake recommend --cores 2 --config new_dataset="/home/me/my birds" recommender=logme': RANK,
+    "python birds/predict.py picture.jpg more/pictures/":
+     "tests/test_export.py::test_without_torch_it_predicts_the_same",
+    "python birds/predict.py more/pictures/ --csv > predicted.csv":
+     "tests/test_export.py::test_predictions_are_printed_and_broken_pictures_named",
+    # runs
+    "snakemake -n --quiet rules": FLOW + "shipped_configuration_plans_the_documented_jobs",
+    "snakemake --cores 4": "tests/test_thirty.py::test_thirty_rows_from_thirty_true_formats",
+    "snakemake --cores 4 --config 'only_datasets=[MNIST,USPS]'":
+     "needs the internet; the same of other data sets: make demo",
+    "snakemake --cores 4 --configfile config/configurations-48.yaml": FLOW + "48_configurations_read_no_image_again",
+    "snakemake --cores 4 --configfile config/backbones-24.yaml": "needs the internet and hours",
+    "snakemake --cores 4 --configfile config/backbones-24.yaml --config"
+    " 'only_configurations=[vitsmall16-plain]'": "needs the internet",
+    "snakemake --cores 4 --configfile mine.yaml": OWN_DATA,
+    "snakemake --cores 4 --configfile mine.yaml --config 'only_datasets=[MyBirds]'": OWN_DATA,
+    "snakemake --cores 4 --config replicates=5": FLOW + "more_replicates_run_no_backbone",
+    "snakemake --cores 4 --config seed=1 'pathvars={results: results-of-seed-1,"
+    " logs: results-of-seed-1/logs}'": "tests/test_scope.py::test_another_seed_is_a_run_beside_the_first",
+    "snakemake arena --cores 4": "tests/test_arena_workflow.py::test_arena_has_every_ranker_and_is_documented",
+    "snakemake sweep --cores 4 --configfile mine.yaml":
+     "tests/test_sweep_workflow.py::test_sweep_agrees_with_the_table",
+    "for part in 1 2 3 4 5 6 7 8 9 10; do snakemake --cores 4 --configfile mine.yaml"
+    " --batch aggregate=$part/10 -- results/target_representations.csv; done":
+     "tests/test_size.py::test_table_can_be_planned_in_parts",
+    "rsync -a results/ elsewhere:metaprobe/results/": FLOW + "copied_results_rerun_nothing",
+    # clusters, cards and containers
+    "snakemake --profile slurm": SLURM,
+    "metaprobe doctor --profile slurm": CLUSTER + "limits_are_told_and_a_full_queue_means_later",
+    'sbatch --cpus-per-task 2 --mem 4G --time 2-0 --wrap ".venv/bin/snakemake --profile slurm"':
+     CLUSTER + "a_run_may_be_a_job_itself",
+    "snakemake --profile slurm --until extract_features extract_part tune_blocks":
+     CLUSTER + "a_run_may_be_a_job_itself",
+    "sbatch --cpus-per-task 8 --mem 16G --time 60 --wrap"
+    ' ".venv/bin/snakemake --cores 8 --resources mem_mb=16000"': CLUSTER + "a_run_may_be_a_job_itself",
+    "snakemake --executor cluster-generic --jobs 100 --latency-wait 60 --retries 1"
+    ' --cluster-generic-submit-cmd "qsub -l walltime=00:{resources.runtime}:00'
+    ' -l mem={resources.mem_mb}mb"': "needs PBS and a plugin",
+    "snakemake --executor kubernetes --jobs 100 --default-storage-provider s3"
+    " --default-storage-prefix s3://my-bucket/metaprobe --container-image my-image"
+    " --kubernetes-persistent-volumes my-claim:/mnt/data --config data=/mnt/data": "needs Kubernetes and a plugin",
+    "snakemake --cores 8 --config device=cuda --resources gpu=1"
+    " --set-resources extract_features:gpu=1 --set-threads extract_features=8": "needs a GPU",
+    "docker build --file containers/Dockerfile --tag metaprobe .": "needs Docker",
+    'docker run --rm --user "$(id -u):$(id -g)" --env HOME=/tmp --volume "$PWD:$PWD"'
+    ' --workdir "$PWD" metaprobe snakemake --cores 4': "needs Docker",
+    "apptainer build metaprobe.sif containers/metaprobe.def": "needs Apptainer",
+    "apptainer exec metaprobe.sif snakemake --cores 4": "needs Apptainer",
+}  # fmt: skip
+TYPED = sorted({command for page in PAGES for command in in_blocks(page)})
+NAMED = sorted({command for page in PAGES for command in in_sentences(page)} - {*TYPED})
+RULES = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+TARGETS = {*re.findall(r"^rule (\w+):", RULES, re.MULTILINE), "all"}
+QUESTIONS = {"status", "plan", "doctor", "verify", "partial", "advise"}
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def test_every_command_is_run_or_says_what_it_needs() -> None:
+    """A command that nobody has tried since the program has changed; an entry of one that is gone."""
+    missing = [command for command in TYPED if command not in RUN_BY]
+    assert not missing, "write into RUN_BY what runs: " + "; ".join(missing)
+    assert not RUN_BY.keys() - {*TYPED}
+
+
+def test_what_runs_a_command_exists() -> None:
+    """A test that was renamed, so that nothing runs the command any more."""
+    ci = (ROOT / CI).read_text().splitlines()
+    for command, by in RUN_BY.items():
+        file, _, test = by.partition("::")
+        if test:
+            assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), by
+        elif by == CI:
+            assert not command.startswith("make ") or command in ci or depended_on(command), command
+        else:
+            assert by.startswith("needs "), (command, by)
+
+
+def depended_on(command: str) -> bool:
+    """Whether a target that CI makes begins with this one."""
+    target = command.removeprefix("make ")
+    return bool(re.search(rf"^(?:demo|check): {target}$", MAKEFILE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_of_commands_are_marked(page: Path) -> None:
+    """A command that this test does not see."""
+    assert not unmarked(page)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the commands are given: files of one's own, and pictures."""
+    made = tmp_path_factory.mktemp("commands")
+    for name in ("birds", "my birds"):
+        write_pictures(made / name)
+    for name in ("mine.yaml", "theirs.yaml"):
+        text = "datasets: {MyBirds: {kind: folder, classes: 3}}\ngrid: {learning_rate: [0.1]}\n"
+        (made / name).write_text(text)
+    for name in ("config", "benchmarks", "tools", "profiles", "slurm"):
+        (made / name).symlink_to(ROOT / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        yield made
+
+
+@pytest.mark.parametrize("command", [*TYPED, *NAMED])
+def test_command_is_understood(command: str, folder: Path) -> None:
+    """An option, a setting, a target, a file or a module that does not exist, or no longer."""
+    program, *words = words_of(command.replace("/home/me/", f"{folder}/").replace("--cores N", ""))
+    check = {"snakemake": snakemake, "metaprobe": metaprobe, "make": make, "pip": pip}
+    if program.startswith("python"):
+        python(words)
+    elif program in check:
+        check[program](words)
+
+
+def snakemake(words: list[str]) -> None:
+    if {"cluster-generic", "kubernetes"} & {*words}:
+        return  # options of plugins that are not installed
+    options = get_argument_parser().parse_args(words)
+    for target in options.targets:
+        assert target in TARGETS | QUESTIONS or target.startswith("results/"), target
+    named = shlex.join([*(options.until or ()), *(options.set_threads or ())])
+    assert {*re.findall(r"\w+", named)} <= TARGETS
+    for profile in options.profile or ():
+        assert Path(profile, "profile.yaml").is_file()
+    configured(tuple(map(str, options.configfile or ())), tuple(options.config or ()))
+
+
+def metaprobe(words: list[str]) -> None:
+    try:
+        options = parse(words if len(words) > 1 else [words[0].rstrip(","), "--help"])
+    except SystemExit as end:
+        assert end.code == 0, words
+    else:
+        files, overrides = (getattr(options, name, ()) for name in ("configfile", "config"))
+        configured(tuple(map(str, files)), tuple(overrides))
+
+
+@cache
+def configured(files: tuple[str, ...], overrides: tuple[str, ...]) -> None:
+    """See that the workflow accepts these settings."""
+    merged = merged_configuration(ROOT, [Path(file) for file in files], overrides)
+    read_workflow(merged[0], merged[1], "results", "results/logs")
+
+
+def make(words: list[str]) -> None:
+    for target in words:
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+
+
+def pip(words: list[str]) -> None:
+    for extra in re.findall(r"\.\[(\w+)\]", " ".join(words)):
+        assert extra in EXTRAS, extra
+
+
+def python(words: list[str]) -> None:
+    if words[0] == "-m":
+        parts = words[1].split(".")
+        assert parts == ["venv"] or Path(*parts).with_suffix(".py").is_file(), words
+    elif not words[0].startswith("birds/"):
+        assert Path(words[0]).is_file(), words
