@@ -157,8 +157,8 @@ def run_compare(options: argparse.Namespace) -> int:
     words = ("fragment", "predictions")
     with ExitStack() as stack:
         two = (options.first, options.second)
-        held = [holdings(stack.enter_context(opened(one)), one, words) for one in two]
-        found = compare(*held, (str(options.first), str(options.second)))
+        first, second = (holdings(stack.enter_context(opened(one)), one, words) for one in two)
+        found = compare(first, second, (str(options.first), str(options.second)))
     print(in_words(found))
     if options.page:
         write_page(found, options.page)

@@ -135,7 +135,10 @@ def _row(
         first["test_accuracy"],
         second["test_accuracy"],
         second["test_loss"] - first["test_loss"],
-        *(low, high, images_p, welch_p(*accuracies)),
+        low,
+        high,
+        images_p,
+        welch_p(*accuracies),
         paired=paired is not None,
         same=without(first["replicates"]) == without(second["replicates"]),
     )
@@ -204,11 +207,11 @@ def _apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[tupl
     one, other = (
         {name: _setting(f, name) for name in dict.fromkeys(names)} for f in (first, second)
     )
-    for where, *values in differences(one, other):
-        yield where, *(_shown(value) for value in values)
-    counts = [str(len(one["replicates"])) for one in (first, second)]
-    if counts[0] != counts[1]:
-        yield "replicates", *counts
+    for where, value, instead in differences(one, other):
+        yield where, _shown(value), _shown(instead)
+    count, counted = len(first["replicates"]), len(second["replicates"])
+    if count != counted:
+        yield "replicates", str(count), str(counted)
 
 
 def _setting(fragment: Mapping[str, Any], name: str) -> Any:

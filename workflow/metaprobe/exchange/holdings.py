@@ -133,7 +133,8 @@ def origins_of(item: Item, parents: Mapping[str, str]) -> Iterator[tuple[str, st
     if "subset_sha256" in said and item.kind.word != "subset":
         yield name(layout.SUBSET), "sha256", said["subset_sha256"]
     features = said.get("features_sha256")
-    architecture = said.get("hyperparameters", {}).get("architecture") or names.get("architecture")
+    trained_on = said.get("hyperparameters", {}).get("architecture")
+    architecture = str(trained_on or names.get("architecture"))
     if item.kind.word in ("head", "sweep"):
         yield name(layout.FEATURES, architecture=architecture), "features_sha256", features
     for part, digest in said.get("parts", {}).items() if item.kind.word == "head" else ():

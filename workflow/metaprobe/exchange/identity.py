@@ -66,7 +66,7 @@ def _of_extraction(item: Item) -> Iterator[Claim]:
 
 
 def _is_tuned(item: Item) -> bool:
-    return (RECIPE_DEFAULTS | dict(item.said))["trainable"] != "head"
+    return bool((RECIPE_DEFAULTS | dict(item.said))["trainable"] != "head")
 
 
 def _of_training(item: Item) -> Iterator[Claim]:

@@ -287,10 +287,12 @@ def _tune(
 
 
 def agreement(comparisons: Sequence[Comparison]) -> float | None:
-    """Kendall's tau-b of the test accuracies, before and after; None if all are equal."""
+    """Kendall's tau-b of the test accuracies, before and after; None if all are equal, or there is one."""
     from scipy.stats import kendalltau
 
     pairs = [(c.table["test_accuracy"], c.again["test_accuracy"]) for c in comparisons]
+    if len(pairs) < 2:
+        return None
     tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
     return None if tau != tau else tau
 
