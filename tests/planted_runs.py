@@ -87,7 +87,12 @@ def lifelike(tasks: int, names: int, **changes: Any) -> Run:
             "weights": {"id": "planted", "file": None, "sha256": "0" * 64},
         }
 
-    given = {"accuracy": accuracy, "own": own, "name": planted_name, "evaluation": EVALUATION}
+    given: dict[str, Any] = {
+        "accuracy": accuracy,
+        "own": own,
+        "name": planted_name,
+        "evaluation": EVALUATION,
+    }
     return made(tasks, names, **given | changes)
 
 

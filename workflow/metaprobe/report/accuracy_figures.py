@@ -163,11 +163,11 @@ def _curves(axes: Any, epochs: Floats, curves: list[tuple[Floats, dict[str, Any]
         if len(x) == 1:
             x, y = x[0] + np.array([-0.2, 0.2]), np.repeat(y, 2)
         segments.append(np.column_stack([x, y]))
-    looks = [look for _, look in curves]
+    own = [look for _, look in curves]
     told = {
-        f"{name}s": [look[name] for look in looks] for name in ("color", "linestyle", "linewidth")
+        f"{name}s": [look[name] for look in own] for name in ("color", "linestyle", "linewidth")
     }
-    axes.add_collection(LineCollection(segments, alpha=looks[0]["alpha"], **told))
+    axes.add_collection(LineCollection(segments, alpha=own[0]["alpha"], **told))
 
 
 def looks(names: list[str], of: dict[str, str]) -> dict[str, dict[str, Any]]:

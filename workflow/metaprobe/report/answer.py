@@ -103,7 +103,7 @@ def as_good(run: Run, task: str, configuration: str) -> int | None:
 def warnings(run: Run) -> list[str]:
     """Return what a reader must know before believing any number."""
     found = []
-    weights = run.experiments.weights_id.astype(str) if len(run.experiments) else []
+    weights = [] if run.experiments.empty else list(map(str, run.experiments.weights_id))
     random = [one for one in dict.fromkeys(weights) if one.startswith("random")]
     if random:
         found.append(

@@ -119,12 +119,13 @@ def standings(run: Run, comparison: Comparison) -> list[dict[str, Any]]:
     """Return a row per configuration, over the whole tasks, the best mean rank first."""
     whole = run.whole_tasks
     of = dict(zip(run.configurations, range(len(run.configurations)), strict=True))
-    seconds = run.seconds[whole].mean(axis=0) if comparison.tasks else []
     rows = []
     for place, (name, rank) in enumerate(comparison.mean_ranks.items()):
         column = of[name]
         regret = run.regret[whole, column]
-        ends = (None, None) if comparison.intervals is None else comparison.intervals[place]
+        ends: Any = (None, None)
+        if comparison.intervals is not None:
+            ends = comparison.intervals[place].tolist()
         rows.append(
             {
                 "configuration": name,
@@ -134,7 +135,7 @@ def standings(run: Run, comparison: Comparison) -> list[dict[str, Any]]:
                 "accuracy": float(run.accuracy[whole, column].mean()),
                 "regret_points": 100 * float(regret.mean()),
                 "best_on": int((regret == 0).sum()),
-                "seconds": float(seconds[column]),
+                "seconds": float(run.seconds[whole, column].mean()),
                 "apart": comparison.apart[place],
             }
         )
