@@ -256,6 +256,7 @@ def rows(**changes: Any) -> pd.DataFrame:
     heads = {k: v for k, v in CANDIDATES.hyperparameters.items() if k != "b-tuned"}
     table = [
         {"task_id": task, "configuration": name, "family": None, "weights_id": "random (seed 0)"}
+        | {"subset_sha256": "s"}
         | RECIPE_DEFAULTS
         | dict(own)
         | {"test_accuracy": 0.5, "train_images": 300, "seconds_head_cpu": 3.0}
@@ -267,7 +268,7 @@ def rows(**changes: Any) -> pd.DataFrame:
 
 def probes(**changes: Any) -> pd.DataFrame:
     """A probe of each backbone."""
-    own = {"task_id": "one", "images": 64, "leave_one_out_accuracy": 0.4}
+    own = {"task_id": "one", "images": 64, "leave_one_out_accuracy": 0.4, "subset_sha256": "s"}
     table = [own | {"architecture": name, "weights_id": "random (seed 0)"} for name in "ab"]
     return pd.DataFrame(table).assign(**changes)
 
@@ -323,6 +324,7 @@ def test_seconds_that_no_row_tells_are_no_price(tmp_path: Path) -> None:
         (probes(), True, "is broken"),
         (probes().drop(columns="weights_id"), False, "no column weights_id"),
         (probes(weights_id="ResNet18.DEFAULT"), False, ""),
+        (probes(subset_sha256="other"), False, ""),
     ],
 )
 def test_probes_that_do_not_fit_are_ignored(

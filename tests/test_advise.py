@@ -13,6 +13,10 @@ import numpy as np
 import pytest
 from checkouts import ROOT, ask, copy_workflow, snakemake, write_pictures
 from metaprobe.config import layout
+from metaprobe.features.sizes import Size, Sizes
+from metaprobe.operations import advise as operations
+from metaprobe.operations.flow.workflow import read_workflow
+from metaprobe.operations.snakemake_coupling import merged_configuration
 from PIL import Image
 
 MINE = {
@@ -90,6 +94,8 @@ def test_advice_keeps_its_time_and_goes_on(folder: Path) -> None:
     again = advise(folder, "--budget", f"{SHORT + 1}s")
     assert again.returncode == 0, again.stdout
     assert "goes on after" in again.stdout
+    assert "so far: " in again.stdout
+    assert "before a picture is seen" not in again.stdout
     assert answer_in(folder)["steps"][: len(seen["steps"])] == seen["steps"]
     assert len(answer_in(folder)["steps"]) > len(seen["steps"])
 
@@ -166,11 +172,33 @@ def test_advise_for_nothing_says_so(folder: Path) -> None:
     assert "for which pictures?" in done.stdout + (done.stderr or "")
 
 
+def test_first_answer_waits_for_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A first answer for which torch is imported, or one that cannot be judged and is advised."""
+    monkeypatch.chdir(folder)
+    settings = MINE["configurations"]["resnet18-tuned"] | {"validation_images": 0}  # type: ignore[index]
+    Path("mine.yaml").write_text(
+        json.dumps(MINE | {"configurations": {"resnet18-tuned": settings}})
+    )
+    merged = merged_configuration(folder, [Path("mine.yaml")], ["new_dataset=../birds"])
+    flow = read_workflow(merged[0], merged[1], "results", "logs")
+    size = {"ResNet18": Size(1e7, 1.8), "MobileNetV2": Size(3e6, 0.3)}
+    monkeypatch.setattr(Sizes, "look_up", lambda sizes: sizes.known.update(size))
+    # As an import of what imports torch that fails.
+    monkeypatch.setitem(sys.modules, "metaprobe.features.loaded", None)
+    with pytest.raises(ImportError):
+        operations.advise(flow, lambda target: [], 1, time.monotonic())
+    assert capsys.readouterr().out == (
+        "before a picture is seen: resnet18-plain (on the largest network)\n"
+    )
+
+
 def test_backbones_that_cannot_be_had_are_named(folder: Path) -> None:
     """An advice without internet that waits for ever, or that names what was never tried."""
     (folder / "empty").mkdir()
     settings = ("--config", "weights=imagenet", "weights_folder=empty")
-    done = advise(folder, "--budget", "60s", *settings)
+    done = advise(folder, "--budget", "10min", *settings)
     assert done.returncode == 1
     text = done.stdout + (done.stderr or "")
     assert "is left out: backbones/" in text

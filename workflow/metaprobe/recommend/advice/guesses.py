@@ -9,6 +9,7 @@ from metaprobe.config.configurations import RECIPE_DEFAULTS
 from metaprobe.recommend.advice.bench import Bench
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.prices import Floats, Prices
+from metaprobe.recommend.advice.probes import rungs_of
 
 # Seconds per picture and GFLOP on one core, as an old or busy one has them.
 SECONDS_PER_GFLOP = 0.05
@@ -16,7 +17,7 @@ SECONDS_TO_START = 2.0  # to load a backbone
 WIDTH = 1280  # of features, until some are there
 # Seconds of a head per image, class and number of a feature vector: of an epoch by steps, and of all of
 # a logistic regression; and of a ridge regression per image and pair of numbers, as they are decomposed.
-PER_EPOCH, LOGISTIC, RIDGE = 5e-9, 2e-6, 2e-9
+PER_EPOCH, LOGISTIC, RIDGE = 5e-9, 2e-6, 1e-9
 PENALTIES = 14  # that a ridge regression tries
 OF_EACH = 0.05  # of any head
 PER_STEP = 1e-4
@@ -74,12 +75,19 @@ def prices_of(
     """
     names = candidates.backbones
     start, image = bench.seconds_to_start, bench.seconds_per_image
+    rungs = rungs_of(bench.train_images)
     return Prices(
         np.array([start[name] for name in names]),
         np.array([image[name] for name in names]),
         _seconds_to_train(bench, candidates, steps, table),
         bench.images,
+        np.array([[_of_probe(bench, name, one) for one in rungs] for name in names]),
     )
+
+
+def _of_probe(bench: Bench, backbone: str, images: int) -> float:
+    """Return the seconds of a probe beside its features; it is a ridge regression."""
+    return seconds_of_head({"head": "ridge"}, images, bench.width_of(backbone), bench.class_count)
 
 
 def _seconds_to_train(

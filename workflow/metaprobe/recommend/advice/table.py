@@ -18,8 +18,9 @@ from metaprobe.recommend.advice.probes import RUNGS, rungs_of
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 OF_EXPERIMENTS = ("task_id", "configuration", "architecture", "family", "weights_id")
-OF_EXPERIMENTS += ("test_accuracy", "train_images")
+OF_EXPERIMENTS += ("test_accuracy", "train_images", "subset_sha256")
 OF_PROBES = ("task_id", "architecture", "images", "leave_one_out_accuracy", "weights_id")
+OF_PROBES += ("subset_sha256",)
 SHOWN = 3
 
 
@@ -28,7 +29,7 @@ def taught(
 ) -> tuple[Table, dict[str, float]]:
     """Return what the tables of a run teach of the candidates; and of heads the seconds per image.
 
-    A row teaches if it is of the same weights, of the same hyperparameters, and of no more training
+    A row teaches if it is of the same weights and hyperparameters, and of no more training
     images than are drawn now; fewer are those of a smaller data set. A table that is not there teaches
     nothing; neither does a damaged one. What is ignored is said.
 
@@ -48,9 +49,17 @@ def taught(
     probes = np.full((len(tasks), len(candidates.backbones), len(RUNGS)), np.nan)
     beside = _read(results / "probes.parquet", OF_PROBES, say)
     if beside is not None:
-        known = beside.architecture.map(weights) == beside.weights_id
-        probes = probes_of(beside[known], tasks, candidates.backbones)
+        probes = probes_of(_of_these(beside, frame, weights), tasks, candidates.backbones)
     return Table(families_of(frame), accuracy, probes), _seconds_of_heads(frame, candidates)
+
+
+def _of_these(
+    probes: pd.DataFrame, experiments: pd.DataFrame, weights: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return the probes of these weights, and of the images of these experiments."""
+    images = experiments.drop_duplicates("task_id").set_index("task_id").subset_sha256
+    same = probes.architecture.map(weights) == probes.weights_id
+    return probes[same & (probes.task_id.map(images) == probes.subset_sha256)]
 
 
 def _read(path: Path, columns: Sequence[str], say: Say) -> pd.DataFrame | None:
