@@ -201,6 +201,10 @@ def test_wrong_labels_are_of_all_other_classes_alike() -> None:
             "Few: Birds has no class 'clas 1'; did you mean 'class 1'? its classes: class 0, class 1, class 2",
         ),
         ({"imbalance": 30}, "Few: 1 training images of Birds are left of 'class"),
+        (
+            {"train_images": 5},
+            "Few: 5 training images of Birds are too few for 3 classes; at least 2 of each are needed",
+        ),
         ({"imbalance": 10, "train_images": 12}, "Few: 1 training images of Birds are left of"),
     ],
 )

@@ -141,6 +141,18 @@ def test_expectation_at_random_is_the_mean_over_all_rankings(values: list[int]) 
         assert expected[metric] == pytest.approx(np.mean([one[metric] for one in found])), metric
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), min_size=2, max_size=5))
+def test_equal_scores_are_judged_in_any_order(pairs: list[tuple[int, int]]) -> None:
+    """The one that is declared first, which is luck, told as what a method has chosen."""
+    scores, accuracy = np.array(pairs, dtype=float).T
+    found = judge(scores, accuracy / 10)
+    orders = (np.array(one, dtype=float) for one in itertools.permutations(range(len(pairs))))
+    broken = [judge(scores + order / 10, accuracy / 10) for order in orders]
+    for metric in JUDGED:
+        assert found[metric] == pytest.approx(np.mean([one[metric] for one in broken])), metric
+
+
 def test_holm_on_known_answers() -> None:
     """Holm's correction without its order."""
     assert holm({"a": 0.04, "b": 0.01, "c": 0.03}) == pytest.approx(

@@ -180,12 +180,32 @@ def test_sums_are_of_families() -> None:
     assert family_sums(values, ["b", "a", "b"]).tolist() == [[2, 20], [5, 50]]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_number_is_refused(bad: float) -> None:
+    """The smallest p there is, for a difference that nobody knows."""
+    values = np.array([0.1, bad, 0.3, 0.2, 0.5, 0.6, 0.7])
+    names = list("abcdefg")
+    for asked in (sign_flip_p, lambda *table: mean_interval(*table, np.random.default_rng(0))):
+        with pytest.raises(ValueError, match="must be finite numbers"):
+            asked(values, names)
+
+
+def test_coverage_is_of_intervals_that_there_are(monkeypatch) -> None:
+    """Tables for which none is printed, counted as intervals that miss the mean."""
+    monkeypatch.setattr(coverage, "TABLES", 300)
+    monkeypatch.setattr(families_module, "RESAMPLES", 499)
+    sizes = [5, 5, 1, 1, 1, 1, 1]
+    held, _, without = coverage.coverage(sizes, "a quarter not 0", 0.9, np.random.default_rng(0))
+    assert 0.03 < without < 0.2
+    assert held[-1] > 0.9 > held[-1] * (1 - without)
+
+
 @pytest.mark.parametrize("sizes", [[8, 2] + [1] * 20, [3, 3, 3, 2, 2, 1, 1]])
 def test_promises_are_kept(monkeypatch, sizes: list[int]) -> None:
     """A percentile interval of skewed regrets, a test that takes relatives for strangers."""
     monkeypatch.setattr(coverage, "TABLES", 500)
     rng = np.random.default_rng(0)
-    held, _ = coverage.coverage(sizes, "lognormal", 0.9, rng)
+    held, *_ = coverage.coverage(sizes, "lognormal", 0.9, rng)
     by_method = dict(zip(coverage.INTERVALS, held, strict=True))
     assert by_method["percentile"] < 0.88
     assert by_method["the table's"] > 0.92

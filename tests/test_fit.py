@@ -19,6 +19,7 @@ from metaprobe.config.layout import MODEL_FILES
 from metaprobe.config.load import load_run
 from metaprobe.core.arrays import read_arrays
 from metaprobe.core.errors import UserError
+from metaprobe.core.files import write_checked_json
 from metaprobe.demo.photographs import write_pieces
 from metaprobe.operations import beforehand
 from metaprobe.operations.fitting import choose
@@ -46,7 +47,7 @@ def flow(tmp_path: Path) -> Workflow:
 
 def write(flow: Workflow, kind: str, content: Any) -> None:
     (flow.results / kind).mkdir(exist_ok=True)
-    (flow.results / kind / "New.json").write_text(json.dumps(content))
+    write_checked_json(flow.results / kind / "New.json", content)
 
 
 def test_named_configuration_goes_before_all(flow: Workflow) -> None:
@@ -80,7 +81,7 @@ def test_nothing_said_names_both_ways(flow: Workflow) -> None:
     [
         ({"configuration": "other"}, "other is not declared in configurations; give the same"),
         ({"best": "plain"}, "is broken .it names no configuration"),
-        ([], "is broken .it names no configuration"),
+        ({"configuration": ["plain"]}, "is not declared in configurations; give the same"),
     ],
 )
 def test_advice_that_cannot_be_followed_is_explained(
@@ -90,6 +91,35 @@ def test_advice_that_cannot_be_followed_is_explained(
     write(flow, "advice", content)
     with pytest.raises(UserError, match=reason):
         choose(flow, DECLARED, None, advised=True)
+
+
+def test_damaged_advice_is_not_followed(flow: Workflow) -> None:
+    """A configuration that nobody has advised, as somebody has edited the file."""
+    write(flow, "advice", {"configuration": "regular"})
+    file = flow.results / "advice/New.json"
+    file.write_text(file.read_text().replace("regular", "plain"))
+    with pytest.raises(UserError, match=r"New\.json is broken .its content does not match"):
+        choose(flow, DECLARED, None, advised=True)
+
+
+def test_advice_for_another_folder_of_the_same_name_is_refused(flow: Workflow) -> None:
+    """A model of one's birds by what was tried on somebody else's."""
+    write(flow, "advice", {"configuration": "regular", "folder": "/other/my pictures"})
+    for advised in (False, True):
+        with pytest.raises(
+            UserError,
+            match=r"is for the pictures in /other/my pictures, and not .* in /my pictures",
+        ):
+            choose(flow, DECLARED, None, advised=advised)
+    write(flow, "advice", {"configuration": "regular", "folder": "/my pictures/../my pictures"})
+    assert choose(flow, DECLARED, None, advised=True)[0] == "regular"
+
+
+def test_advice_that_was_not_tried_says_so(flow: Workflow) -> None:
+    """A guess that passes for something found on these pictures."""
+    for trained, expected in ((False, "advised, not tried yet: "), (True, "advised: ")):
+        write(flow, "advice", {"configuration": "regular", "trained": trained})
+        assert choose(flow, DECLARED, None, advised=True)[1].startswith(expected)
 
 
 def test_missing_package_is_told_before_anything_starts(

@@ -45,37 +45,23 @@ def derive(task_id: str, entry: Derived, parent: Content) -> Content:
         raise UserError(
             f"{task_id}: {entry.of} has no test image in these classes: {listed(names)}"
         )
-    members = [np.flatnonzero(labels["train"] == number) for number in kept]
-    sizes = class_sizes(task_id, entry, names, [len(one) for one in members], parent["seed"])
-    draws = generator(parent["seed"], task_id, "train subset")
-    train = np.sort(
-        np.concatenate(
-            [
-                draws.choice(one, size, replace=False)
-                for one, size in zip(members, sizes, strict=True)
-            ]
-        )
-    )
-    own, relabelled = with_noise(
-        np.searchsorted(kept, labels["train"][train]),
-        len(kept),
-        entry.label_noise or 0.0,
-        generator(parent["seed"], task_id, "label noise"),
-    )
+    train = drawn_rows(task_id, entry, names, labels["train"], kept, parent["seed"])
+    noise = generator(parent["seed"], task_id, "label noise")
+    true = np.searchsorted(kept, labels["train"][train])
+    own, relabelled = with_noise(true, len(kept), entry.label_noise or 0.0, noise)
     parts = {
         "train": described(parent["train"], train, own, names),
         "test": described(parent["test"], test, np.searchsorted(kept, labels["test"][test]), names),
     }
-    others = {key: one for key, one in parent.items() if key != "broken_images"}
     return with_checksum(
-        others
+        {key: one for key, one in parent.items() if key != "broken_images"}
         | {
             "task_id": task_id,
             "read_as": f"{parent['read_as']}, derived from {entry.of}",
             "class_count": len(kept),
             "class_names": names,
             "pools": {
-                part["pool"]: {"images": part["images"]} for part in (parts["test"], parts["train"])
+                parts[one]["pool"]: {"images": parts[one]["images"]} for one in ("test", "train")
             },
             **parts,
             "derivation": entry.derivation,
@@ -84,6 +70,28 @@ def derive(task_id: str, entry: Derived, parent: Content) -> Content:
             "relabelled": relabelled.tolist(),
         }
     )
+
+
+def drawn_rows(
+    task_id: str,
+    entry: Derived,
+    names: Sequence[str],
+    labels: Integers,
+    kept: Integers,
+    seed: int,
+) -> Integers:
+    """Return the places of the training images that are drawn, sorted.
+
+    Args:
+        names: of the classes that are kept.
+        labels: of the parent's training images.
+        kept: the numbers of these classes.
+    """
+    members = [np.flatnonzero(labels == number) for number in kept]
+    sizes = class_sizes(task_id, entry, names, [len(one) for one in members], seed)
+    draws = generator(seed, task_id, "train subset")
+    chosen = zip(members, sizes, strict=True)
+    return np.sort(np.concatenate([draws.choice(one, size, replace=False) for one, size in chosen]))
 
 
 def derive_validation(subset: Content, parent: Content, drawn: Content) -> Content:
@@ -178,10 +186,16 @@ def class_sizes(
         sizes[order] = long_tail(sizes[order], entry.imbalance)
     if LEAST_IMAGES * len(sizes) <= size < sizes.sum():
         sizes = shares(sizes, size) if entry.imbalance is None else allocate(sizes, size)
-    if (fewest := min(int(sizes.min()), size // len(sizes))) < LEAST_IMAGES:
+    if size < LEAST_IMAGES * len(sizes):
         raise UserError(
-            f"{task_id}: {fewest} training images of {entry.of} are left of {names[int(sizes.argmin())]!r}; at"
-            f" least {LEAST_IMAGES} of each class are needed: keep more images, or other classes"
+            f"{task_id}: {size} training images of {entry.of} are too few for {len(sizes)} classes; at least "
+            f"{LEAST_IMAGES} of each are needed: keep more images, or fewer classes"
+        )
+    if sizes.min() < LEAST_IMAGES:
+        raise UserError(
+            f"{task_id}: {sizes.min()} training images of {entry.of} are left of "
+            f"{names[int(sizes.argmin())]!r}; at least {LEAST_IMAGES} of each class are needed: keep more "
+            "images, or other classes"
         )
     return sizes
 

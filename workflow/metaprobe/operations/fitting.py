@@ -4,10 +4,11 @@ import difflib
 import shlex
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import broken, read_json
+from metaprobe.core.files import broken, read_checked_json
 from metaprobe.operations.flow.workflow import Workflow
 
 SHOWN = 6
@@ -18,7 +19,8 @@ def choose(
 ) -> tuple[str, str]:
     """Return a configuration for the new data set of a run, and why it is this one.
 
-    Advice goes before a recommendation, as it was found by trying on these very pictures.
+    Advice goes before a recommendation: what it names was tried on these very pictures, or it says that
+    it was not.
 
     Args:
         declared: all configurations.
@@ -30,16 +32,17 @@ def choose(
     """
     if named is not None:
         return _known(named, declared, "--configuration"), "as you say"
+    folder = flow.entries[str(flow.new)].parameters()["path"]
     advice = flow.path(layout.ADVICE.format(dataset=flow.new))
     if advice.is_file():
-        return _known(_read(advice, "configuration"), declared, str(advice)), f"advised: {advice}"
-    folder = shlex.quote(flow.entries[str(flow.new)].parameters()["path"])
+        return _advised(advice, declared, folder)
+    folder = shlex.quote(folder)
     if advised:
         raise UserError(f"there is no {advice}: ask first: metaprobe advise {folder}")
     ranked = flow.path(layout.RECOMMENDATION.format(dataset=flow.new))
     if ranked.is_file():
-        name = _known(_read(ranked, "configurations", 0, "configuration"), declared, str(ranked))
-        return name, f"ranked first: {ranked}"
+        first = _named(ranked, read_checked_json(ranked), "configurations", 0, "configuration")
+        return _known(first, declared, str(ranked)), f"ranked first: {ranked}"
     raise UserError(
         f"nothing says yet which configuration is good for {flow.new}: name one (--configuration ID; "
         f"there are {_few(declared)}), or find one: metaprobe advise {folder}, and then --advised"
@@ -51,8 +54,25 @@ def _few(names: Collection[str]) -> str:
     return ", ".join(list(names)[:SHOWN]) + more
 
 
-def _read(path: Path, *keys: str | int) -> str:
-    found = read_json(path)
+def _advised(path: Path, declared: Collection[str], folder: str) -> tuple[str, str]:
+    """Return the configuration of an advice, and whether it was tried.
+
+    Raises:
+        UserError: the advice is for another folder of that name, or names no configuration of the run.
+    """
+    told = read_checked_json(path)
+    other = told.get("folder")
+    if other is not None and Path(other).resolve() != Path(folder).expanduser().resolve():
+        raise UserError(
+            f"{path} is for the pictures in {other}, and not for those in {folder}, which has the same "
+            f"name: rename one of the two folders, and ask: metaprobe advise {shlex.quote(folder)}"
+        )
+    name = _known(_named(path, told, "configuration"), declared, str(path))
+    tried = "" if told.get("trained", True) else ", not tried yet"
+    return name, f"advised{tried}: {path}"
+
+
+def _named(path: Path, found: Any, *keys: str | int) -> str:
     try:
         for key in keys:
             found = found[key]

@@ -103,34 +103,33 @@ def hold_out(table: MetaTable, protocol: str) -> list[Split]:
 def judge(scores: Floats, accuracy: Floats) -> dict[str, float]:
     """Return how good a ranking by `scores` (C,) is, where the true accuracies are (C,).
 
-    The first of equal scores is taken. NDCG@3 (Järvelin and Kekäläinen 2002) has the accuracy,
-    scaled to [0, 1] within the task, as its gain. Where all configurations score the same, nothing
-    can be lost.
+    Of equal scores any may come first: all is the expectation over their orders. NDCG@3 (Järvelin and
+    Kekäläinen 2002) has the accuracy, scaled to [0, 1] within the task, as its gain. Where all
+    configurations score the same, nothing can be lost.
     """
-    order = np.argsort(-scores, kind="stable")
-    chosen, best = accuracy[order[0]], accuracy.max()
-    better, equal = np.sum(accuracy > chosen), np.sum(accuracy == chosen)
+    first = accuracy[scores == scores.max()]
     gains = scaled(accuracy)
+    ranks = [np.sum(accuracy > one) + (np.sum(accuracy == one) + 1) / 2 for one in first]
+    ranked = _mean_of_equals(scores, gains)[np.argsort(-scores, kind="stable")]
     return {
-        "regret_points": float(100 * (best - chosen)),
-        "normalised_regret": float(1 - gains[order[0]]),
-        "rank": float(better + (equal + 1) / 2),
-        "top1": float(chosen == best),
-        "ndcg_at_3": discounted(gains[order]) / discounted(np.sort(gains)[::-1]),
+        "regret_points": float(100 * (accuracy.max() - first.mean())),
+        "normalised_regret": float(1 - gains[scores == scores.max()].mean()),
+        "rank": float(np.mean(ranks)),
+        "top1": float(np.mean(first == accuracy.max())),
+        "ndcg_at_3": discounted(ranked) / discounted(np.sort(gains)[::-1]),
     }
+
+
+def _mean_of_equals(scores: Floats, gains: Floats) -> Floats:
+    """(C,): of each configuration the mean gain of those that score as it does."""
+    _, place = np.unique(scores, return_inverse=True)
+    means: Floats = (np.bincount(place, gains) / np.bincount(place))[place]
+    return means
 
 
 def expect_at_random(accuracy: Floats) -> dict[str, float]:
     """Return the expectation of `judge` over all rankings, in closed form."""
-    gains = scaled(accuracy)
-    average = np.full_like(gains, gains.mean())
-    return {
-        "regret_points": float(100 * (accuracy.max() - accuracy.mean())),
-        "normalised_regret": float(1 - gains.mean()),
-        "rank": (len(accuracy) + 1) / 2,
-        "top1": float(np.mean(accuracy == accuracy.max())),
-        "ndcg_at_3": discounted(average) / discounted(np.sort(gains)[::-1]),
-    }
+    return judge(np.zeros_like(accuracy), accuracy)
 
 
 def scaled(accuracy: Floats) -> Floats:

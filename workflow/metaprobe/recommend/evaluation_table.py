@@ -43,30 +43,33 @@ def evaluation_rows(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, An
     """
     rows = []
     for protocol in PROTOCOLS:
-        chosen = [one for one in outcomes if one.protocol == protocol and one.tasks]
-        baseline = {one.method: one for one in chosen}.get(BASELINE)
-        if baseline is None:
-            continue
-        p_values = {
-            one.method: sign_flip_p(_gains(one, baseline), one.families)
-            for one in chosen
-            if one.method != BASELINE
-        }
-        adjusted = holm({k: p for k, p in p_values.items() if k not in YARDSTICKS})
-        for one in chosen:
-            p = p_values.get(one.method)
-            corrected = adjusted.get(one.method)
-            rows.append(
-                {"protocol": protocol, "method": one.method, "tasks": len(one.tasks)}
-                | means(one, seed)
-                | {"p": p, "holm_p": corrected}
-                | {
-                    "conclusion": conclude(one, baseline, p, 1)
-                    if corrected is None
-                    else conclude(one, baseline, corrected, len(adjusted))
-                }
-            )
+        rows += _rows_of([one for one in outcomes if one.protocol == protocol and one.tasks], seed)
     return rows
+
+
+def _rows_of(outcomes: Sequence[Outcome], seed: int) -> list[dict[str, Any]]:
+    """Return the rows of one protocol.
+
+    Yardsticks are no part of the question which method helps: their p stays as it is.
+    """
+    baseline = {one.method: one for one in outcomes}.get(BASELINE)
+    if baseline is None:
+        return []
+    p = {
+        one.method: sign_flip_p(_gains(one, baseline), one.families)
+        for one in outcomes
+        if one.method != BASELINE
+    }
+    adjusted = holm({name: value for name, value in p.items() if name not in YARDSTICKS})
+    told = {name: (value, 1) for name, value in p.items()}
+    told |= {name: (value, len(adjusted)) for name, value in adjusted.items()}
+    return [
+        {"protocol": one.protocol, "method": one.method, "tasks": len(one.tasks)}
+        | means(one, seed)
+        | {"p": p.get(one.method), "holm_p": adjusted.get(one.method)}
+        | {"conclusion": conclude(one, baseline, *told.get(one.method, (None, 1)))}
+        for one in outcomes
+    ]
 
 
 def _gains(outcome: Outcome, baseline: Outcome) -> Floats:

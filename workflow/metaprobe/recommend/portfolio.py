@@ -17,7 +17,7 @@ from metaprobe.recommend.meta_table import Floats, MetaTable
 from metaprobe.tables.families import mean_interval
 
 LARGEST = 12
-FEW = 3  # a portfolio to tell of, where none is as good as luck allows
+FEW = 3  # a portfolio to tell of
 NAMED = 5  # configurations that a sentence can hold
 ROUNDING = 12  # decimals, so that equal sums of other order are equal
 MEANS = ("regret_points", "regret_above_floor_points")
@@ -68,7 +68,10 @@ def held_out(table: MetaTable, size: int) -> dict[int, list[int]]:
 
 
 def choose(table: MetaTable, task: int, among: Sequence[int]) -> int:
-    """Return the one of some configurations that a user who tries them on the task would keep."""
+    """Return the one of some configurations that a user who tries them on the task would keep.
+
+    The first of equal ones, as a row names one.
+    """
     return among[int(np.argmax(table.chosen_by[task, list(among)]))]
 
 
@@ -85,31 +88,47 @@ def portfolio_rows(
         floors: task id → its noise floor in accuracy points.
     """
     size = min(len(table.configurations), LARGEST)
+    tried = _tried(table, floors, size)
+    best = [
+        _task_row(table, floors, task, choose(table, task, range(table.accuracy.shape[1])), "best")
+        for task in range(len(table.tasks))
+    ]
+    held = [row for found in tried.values() for row in found]
+    return [*_steps(table, tried, seed), *held, *best]
+
+
+def _tried(
+    table: MetaTable, floors: Mapping[str, float], size: int
+) -> dict[int, list[dict[str, Any]]]:
+    """Return size → a row per task held out, of what is kept of the portfolio of the other families."""
     orders = held_out(table, size)
-    tried = {
+    return {
         number: [
             _task_row(table, floors, task, choose(table, task, order[:number]), "held_out", number)
             for task, order in orders.items()
         ]
         for number in range(1, size + 1)
     }
-    overall = greedy(losses(table), size)
-    every = range(len(table.tasks))
-    rows = []
-    for number, column in enumerate(overall, start=1):
-        kept = [choose(table, task, overall[:number]) for task in every]
-        in_sample = [_regret(table, task, one) for task, one in zip(every, kept, strict=True)]
-        rows.append(
-            {"row": "portfolio", "size": number, "task_id": None, "family": None}
-            | {"configuration": list(table.configurations)[column], "test_accuracy": None}
-            | _means(tried[number], seed)
-            | {"regret_points_in_sample": float(np.mean(in_sample))}
-        )
-    best = [
-        _task_row(table, floors, task, choose(table, task, range(table.accuracy.shape[1])), "best")
-        for task in every
+
+
+def _steps(
+    table: MetaTable, tried: Mapping[int, Sequence[Mapping[str, Any]]], seed: int
+) -> list[dict[str, Any]]:
+    """Return a row per size: what is added on all tasks, and the means over the tasks held out."""
+    order = greedy(losses(table), len(tried))
+    return [
+        {"row": "portfolio", "size": number, "task_id": None, "family": None}
+        | {"configuration": list(table.configurations)[order[number - 1]], "test_accuracy": None}
+        | _means(rows, seed)
+        | {"regret_points_in_sample": _in_sample(table, order[:number])}
+        for number, rows in tried.items()
     ]
-    return [*rows, *(row for found in tried.values() for row in found), *best]
+
+
+def _in_sample(table: MetaTable, portfolio: Sequence[int]) -> float:
+    """The mean regret of a portfolio, in accuracy points, on all tasks."""
+    tasks = range(len(table.tasks))
+    return float(np.mean([_regret(table, task, choose(table, task, portfolio)) for task in tasks]))
 
 
 def _regret(table: MetaTable, task: int, column: int) -> float:
@@ -153,7 +172,11 @@ def _means(rows: Sequence[Mapping[str, Any]], seed: int) -> dict[str, float | No
 
 
 def in_words(rows: Sequence[Mapping[str, Any]], chosen_on: str) -> str:
-    """Return what one would use without any meta-learning, and what that loses."""
+    """Return what one would use without any meta-learning, and what that loses.
+
+    Of several that are tried on the test images that judge them the noise floor says nothing: their
+    regret falls to 0 by itself as they become more.
+    """
     steps = [row for row in rows if row["row"] == "portfolio"]
     first = steps[0]
     if first["regret_points"] is None:
@@ -161,26 +184,39 @@ def in_words(rows: Sequence[Mapping[str, Any]], chosen_on: str) -> str:
             f"Without any meta-learning one would use {first['configuration']}, the best on average; "
             "what that loses on other data cannot be told from one family of tasks."
         )
-    text = (
+    judged = steps if chosen_on == "validation" else steps[:1]
+    lucky = [row for row in judged if row["regret_above_floor_points"] <= 0]
+    told = [*lucky, *steps[:FEW][-1:]][0]
+    sentences = [
         f"Without any meta-learning one would use {first['configuration']}: on tasks whose family had "
         f"no part in choosing it, such a choice is {_points(first)} behind the best."
+    ]
+    if told is not first:
+        sentences.append(_several([row["configuration"] for row in steps], told, chosen_on))
+    if lucky:
+        sentences.append("That is not above the noise floor: how much of it is luck is not known.")
+    return " ".join(sentences)
+
+
+def _several(names: Sequence[str], row: Mapping[str, Any], chosen_on: str) -> str:
+    """Return the sentence of a portfolio; the one that is named is not those that were judged."""
+    size = row["size"]
+    named = f" (on all tasks: {', '.join(names[:size])})" if size <= NAMED else ""
+    where = (
+        "the validation images"
+        if chosen_on == "validation"
+        else "the test images that judge it, and so too good"
     )
-    lucky = [row for row in steps if row["regret_above_floor_points"] <= 0]
-    few = [*lucky, *steps[:FEW][-1:]][0]
-    if few is not first:
-        names = [row["configuration"] for row in steps[: few["size"]]]
-        named = f" ({', '.join(names)})" if len(names) <= NAMED else ""
-        where = "validation images" if chosen_on == "validation" else "test images themselves"
-        text += (
-            f" The best of {len(names)}{named}, picked on the {where}, is {_points(few)} behind."
-        )
-    return f"{text} That is no more than the noise floor." if lucky else text
+    return (
+        f"The best of {size} chosen like this{named}, picked on {where}, is {_points(row)} behind on "
+        "families that had no part."
+    )
 
 
 def _points(row: Mapping[str, Any]) -> str:
     low, high = row["regret_points_low"], row["regret_points_high"]
-    interval = "" if low is None else f" ({low:.2f} to {high:.2f})"
-    return f"{row['regret_points']:.2f}{interval} points"
+    interval = "no interval" if low is None else f"{low:.2f} to {high:.2f}"
+    return f"{row['regret_points']:.2f} points ({interval})"
 
 
 def to_json(

@@ -38,7 +38,13 @@ FEWEST_FAMILIES = fewest_families()
 
 
 def family_sums(values: Floats, families: Sequence[str]) -> Floats:
-    """Return (F,) or (F, C) sums of (T,) or (T, C) values over the tasks of each family."""
+    """Return (F,) or (F, C) sums of (T,) or (T, C) values over the tasks of each family.
+
+    Raises:
+        ValueError: a value is no finite number: to a test it would look like the largest of all.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError("values of tasks must be finite numbers")
     _, place = np.unique(np.asarray(families), return_inverse=True)
     sums = np.zeros((place.max() + 1, *values.shape[1:]))
     np.add.at(sums, place, values)
