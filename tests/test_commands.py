@@ -16,6 +16,7 @@ from documented import PAGES, in_blocks, in_sentences, unmarked, words_of
 from metaprobe.__main__ import parse
 from metaprobe.operations.flow.workflow import read_workflow
 from metaprobe.operations.snakemake_coupling import merged_configuration
+from metaprobe.publish.commandline import FORMS
 from snakemake.cli import get_argument_parser
 
 CI = ".ci/run"
@@ -28,6 +29,9 @@ ADVISED = "tests/test_fit.py::test_advice_goes_before_a_recommendation"
 RANK = "tests/test_workflow.py::test_recommendation_for_a_new_folder_leaves_the_table_alone"
 OWN_DATA = "tests/test_extend.py::test_four_lines_declare_a_data_set"
 VERIFY = "tests/test_verify.py::test_verify_through_the_workflow"
+MERGED = "tests/test_exchange_workflow.py::test_halves_are_the_whole_and_nothing_runs"
+BUNDLE = "tests/test_exchange_workflow.py::test_a_bundle_is_checked_by_computing_it_again"
+PUBLISHED = "tests/test_publish.py::test_commands_of_the_page_run"
 PACKAGES = "needs a package index"
 RUN_BY = {
     # to install and to try
@@ -41,6 +45,8 @@ RUN_BY = {
     "snakemake --cores 2 --configfile config/demo.yaml": CI,  # as a part of `make demo`
     'pip install --editable ".[export]"': PACKAGES,
     'pip install ".[timm]"': PACKAGES,
+    'pip install ".[space]"': PACKAGES,
+    "pip install .": "tests/test_reading_page.py::test_reader_alone_in_a_fresh_environment",
     "pip install onnxruntime numpy pillow": PACKAGES,
     "pip install snakemake-executor-plugin-cluster-generic": PACKAGES,
     "pip install snakemake-executor-plugin-kubernetes snakemake-storage-plugin-s3": PACKAGES,
@@ -91,6 +97,22 @@ RUN_BY = {
     " --batch aggregate=$part/10 -- results/target_representations.csv; done":
      "tests/test_size.py::test_table_can_be_planned_in_parts",
     "rsync -a results/ elsewhere:metaprobe/results/": FLOW + "copied_results_rerun_nothing",
+    # results that travel
+    "metaprobe merge ~/laptop/results ~/server/results --to results": MERGED,
+    "metaprobe merge ~/laptop/results ~/server/results --to results --prefer ~/server/results":
+     "tests/test_merge.py::test_the_preferred_folder_is_kept",
+    "snakemake -n": MERGED,
+    "metaprobe contribute results --to bundle.zip": BUNDLE,
+    "metaprobe check-bundle bundle.zip --recompute 3": BUNDLE,
+    "metaprobe compare results ~/old/results --page compare.html":
+     "tests/test_compare.py::test_what_moved_and_the_setting_that_did_it_are_told",
+    "metaprobe compare results results-of-seed-1":
+     "tests/test_compare.py::test_what_moved_and_the_setting_that_did_it_are_told",
+    "metaprobe publish results/demo --to release": PUBLISHED,
+    "metaprobe publish results/demo --to release --configfile config/demo.yaml": PUBLISHED,
+    'metaprobe publish results/demo --to release --version 1.1.0 --author "Ada Lovelace" --doi 10.5281/zenodo.1':
+     PUBLISHED,
+    **{f"metaprobe publish results/demo --to {form} --as {form}": PUBLISHED for form in FORMS},
     # clusters, cards and containers
     "snakemake --profile slurm": SLURM,
     "metaprobe doctor --profile slurm": CLUSTER + "limits_are_told_and_a_full_queue_means_later",
