@@ -75,10 +75,12 @@ def warnings(results: Results) -> Iterator[str]:
 
 def settings(results: Results) -> Iterator[tuple[str, str]]:
     """Yield what the numbers depend on, and its values in the table."""
+    names = [str(name) for name in results.experiments]
     versions = {
-        f"version of {name.removeprefix('versions_')}": name for name in results.experiments
+        f"version of {name.removeprefix('versions_')}": name
+        for name in names
+        if name.startswith("versions_")
     }
-    versions = {text: name for text, name in versions.items() if name.startswith("versions_")}
     for text, column in (MADE_WITH | versions).items():
         if values := results.distinct(column):
             yield text, ", ".join(map(str, values))

@@ -4,7 +4,7 @@ They have no number of an OpenML task or flow, which only its server gives: 0 st
 by OpenML's readers, and be uploaded once task and flow are registered.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, register_namespace, tostring
@@ -90,7 +90,7 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return probabilities
 
 
-def description(row: dict[str, Any], about: About) -> str:
+def description(row: Mapping[Any, Any], about: About) -> str:
     """Return description.xml of one experiment: flow, parameters, and its accuracy."""
     register_namespace("oml", NAMESPACE)
     run = Element(_tag("run"))

@@ -1,0 +1,84 @@
+"""What `metaprobe publish` refuses, each in one line, and what it replaces."""
+
+import shutil
+from pathlib import Path
+
+import metaprobe
+import pytest
+from metaprobe.core.files import read_json, write_checked_json
+from published import OPEN, publish, write_finished
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    return write_finished(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def own(results: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    shutil.copytree(results, tmp_path / "results")
+    shutil.copy2(results.parent / "own.yaml", tmp_path)
+    return tmp_path / "results"
+
+
+def refusal(capsys, results: Path, *options: str) -> str:
+    """The one line that a refused command says."""
+    assert publish(results, results.parent / "refused", *options) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("publish: ")
+    assert "\n" not in said
+    assert not (results.parent / "refused").exists()
+    return said
+
+
+def test_former_release_is_replaced_and_nothing_else(own: Path, capsys) -> None:
+    """Files of others deleted, or those of a former release left among the new."""
+    target = own.parent / "release"
+    assert publish(own, target, "--features") == 0
+    assert publish(own, target) == 0
+    assert not (target / "features").exists()
+    (target / "thesis.tex").write_text("years of work")
+    assert publish(own, target) == 1
+    assert "is there and is no former release" in capsys.readouterr().err
+    assert (target / "thesis.tex").read_text() == "years of work"
+    assert publish(own, own) == 1
+
+
+def test_what_fails_its_digest_is_refused(own: Path, capsys) -> None:
+    """A changed number that gets a digest, a card and a DOI."""
+    table = own / "experiments.csv"
+    sound = table.read_text()
+    table.write_text(sound.replace("0.", "1.", 1))
+    assert "experiments.csv is broken" in refusal(capsys, own)
+    table.write_text(sound)
+    fragment = own / "metrics/Birds/resnet18-plain.json"
+    write_checked_json(fragment, read_json(fragment) | {"test_accuracy": 1.0})
+    assert "was made from another metrics/Birds/resnet18-plain.json" in refusal(capsys, own)
+    content = bytearray((own / "curves.parquet").read_bytes())
+    content[100] ^= 1
+    (own / "curves.parquet").write_bytes(content)
+    assert "curves.parquet is broken" in refusal(capsys, own)
+
+
+def test_what_fails_its_own_validation_is_refused(own: Path, capsys) -> None:
+    """A table that cannot be right, published."""
+    check = {"name": "ranges", "severity": "error", "findings": [{"message": "2 > 1"}]}
+    write_checked_json(own / "validation.json", {"checks": [check]})
+    assert "did not pass the validation of its own run (ranges)" in refusal(capsys, own)
+    assert "ranges" in refusal(capsys, own, "--partial")
+
+
+def test_unfinished_run_is_refused_unless_it_is_said(own: Path, capsys) -> None:
+    """Half a table that looks like a whole one; or one that cannot be shown at all."""
+    for name in ("experiments.parquet", "validation.json", "predictions.parquet"):
+        (own / name).unlink()
+    (own / "metrics/Digits/resnet18-plain.json").unlink()
+    assert "--partial" in refusal(capsys, own)
+    assert publish(own, own.parent / "release", "--partial") == 0
+    release = own.parent / "release"
+    assert "unfinished run" in (release / "README.md").read_text()
+    assert len(metaprobe.load(release).experiments) == 20
+    assert metaprobe.load(release).predictions.task_id.nunique() == len(OPEN)
+    assert (release / "target_representations.partial.csv").is_file()
+    assert "no folder of results" in refusal(capsys, own.parent)
