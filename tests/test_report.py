@@ -375,7 +375,7 @@ def test_pareto_front_is_what_nothing_beats() -> None:
 def test_names_are_pushed_apart() -> None:
     """Names over each other, or out of the picture."""
     found = pushed_apart([0.99, 0.5, 0.98, 1.0], 0.1)
-    assert np.diff(sorted(found)) >= pytest.approx([0.1] * 3)
+    assert min(np.diff(sorted(found))) >= 0.1 - 1e-9
     assert found[1] == 0.5
     assert max(found) == pytest.approx(1.0)
     assert pushed_apart([], 0.1) == []
