@@ -1,6 +1,7 @@
 """Reader of CLEVR's pictures: how near the nearest object is, in six classes, as VTAB divides it."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from metaprobe.data.transforms import open_image
 
 PARTS = {"train": "train", "test": "val"}  # the official test part has no scenes
 EDGES = [0.0, 8.0, 8.5, 9.0, 9.5, 10.0, 100.0]  # of task_adaptation's closest_object_distance
-CLASS_NAMES = [f"{near:g} to {far:g}" for near, far in zip(EDGES, EDGES[1:], strict=False)]
+CLASS_NAMES = [f"{near:g} to {far:g}" for near, far in pairwise(EDGES)]
 
 
 def read(task_id: str, entry: CLEVRDistance, data: Path) -> Dataset:
