@@ -111,11 +111,14 @@ class Advisor:
 
     def _next(self, remaining: float) -> Step | None:
         if remaining <= 0:
-            return None
+            raise OutOfTime
         state, prices = self.state(), self.prices()
-        if state.probes or state.trained:
-            return self.policy.next_step(state, prices, remaining)
-        return self._first(prices, remaining)
+        if not (state.probes or state.trained):
+            return self._first(prices, remaining)
+        step = self.policy.next_step(state, prices, remaining)
+        if step is None:
+            self.say(f"no step is worth its seconds and can be done in the {remaining:.0f} s left")
+        return step
 
     def _first(self, prices: Prices, remaining: float) -> Step | None:
         """Return the first step of all: a probe of the backbone that is cheapest to try."""
