@@ -17,10 +17,24 @@ from metaprobe.recommend.advice.probes import RUNGS, rungs_of
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
-OF_EXPERIMENTS = ("task_id", "configuration", "architecture", "family", "weights_id")
-OF_EXPERIMENTS += ("test_accuracy", "train_images", "subset_sha256")
-OF_PROBES = ("task_id", "architecture", "images", "leave_one_out_accuracy", "weights_id")
-OF_PROBES += ("subset_sha256",)
+OF_EXPERIMENTS = (
+    "task_id",
+    "configuration",
+    "architecture",
+    "family",
+    "weights_id",
+    "subset_sha256",
+    "test_accuracy",
+    "train_images",
+)
+OF_PROBES = (
+    "task_id",
+    "architecture",
+    "images",
+    "leave_one_out_accuracy",
+    "weights_id",
+    "subset_sha256",
+)
 SHOWN = 3
 
 
@@ -59,7 +73,9 @@ def _of_these(
     """Return the probes of these weights, and of the images of these experiments."""
     images = experiments.drop_duplicates("task_id").set_index("task_id").subset_sha256
     same = probes.architecture.map(weights) == probes.weights_id
-    return probes[same & (probes.task_id.map(images) == probes.subset_sha256)]
+    same &= probes.task_id.map(images) == probes.subset_sha256
+    found: pd.DataFrame = probes[same]
+    return found
 
 
 def _read(path: Path, columns: Sequence[str], say: Say) -> pd.DataFrame | None:
@@ -107,7 +123,8 @@ def _same_recipe(frame: pd.DataFrame, candidates: Candidates) -> NDArray[np.bool
         name: RECIPE_DEFAULTS | dict(candidates.hyperparameters[name])
         for name in _once(frame.configuration)
     }
-    rows = zip(frame.configuration, frame[names].to_dict("records"), strict=True)
+    records: list[Any] = frame[names].to_dict("records")
+    rows = zip(frame.configuration, records, strict=True)
     same = [now[name] == RECIPE_DEFAULTS | as_hyperparameters(row) for name, row in rows]
     return np.array(same, bool)
 
