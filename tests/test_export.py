@@ -4,6 +4,7 @@ import ast
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -210,6 +211,19 @@ def test_more_than_8_bits_are_refused_as_in_the_run(mode: str) -> None:
         predict.prepare(picture, preparation(Preprocessing(), "colour", True))
 
 
+@pytest.mark.parametrize("transform", ["grey", "colour"])
+@pytest.mark.parametrize("size", [(1, 101), (20_000, 1)])
+def test_thin_pictures_are_refused_as_in_the_run(transform: str, size: tuple[int, int]) -> None:
+    """A strip of 20,000 pixels that is resized to 4 GB."""
+    how = preparation(Preprocessing(), transform, True)
+    said = re.escape(f"its sides are 1 and {max(size)} pixels: cut it to at most 1 : 100")
+    with pytest.raises(ValueError, match=said):
+        predict.prepare(Image.new("RGB", size), how)
+    with pytest.raises(ValueError, match=said):
+        TRANSFORMS[transform](Image.new("RGB", size), Preprocessing())
+    assert predict.prepare(Image.new("RGB", (1, 100)), how).any() == 0
+
+
 @pytest.mark.parametrize("orientation", range(9))
 def test_pictures_are_opened_as_in_the_run(tmp_path: Path, orientation: int) -> None:
     """Pictures of a telephone that the run has turned upright, and the model has not."""
@@ -254,7 +268,47 @@ def test_folder_without_pictures_is_an_error(
 ) -> None:
     """A wrong folder, taken for one whose pictures are all told."""
     assert predict.main([str(tmp_path)], model) == 1
-    assert "no picture" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"there is no picture in {tmp_path}\n"
+
+
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    """Class folders that are links, which training has read; a folder that leads to itself."""
+    (tmp_path / "all/cats").mkdir(parents=True)
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    for name in ("all/cats/b.png", "elsewhere/deep/a.JPG", "all/.c.png", "all/d.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "all/loop").symlink_to(tmp_path / "all")
+    (tmp_path / "all/dogs").symlink_to(tmp_path / "elsewhere")
+    found = predict.find([tmp_path / "all", tmp_path / "none.png"])
+    expected = [tmp_path / "all/cats/b.png", tmp_path / "all/dogs/deep/a.JPG"]
+    assert [*found] == [*expected, tmp_path / "none.png"]
+
+
+def test_any_name_and_any_error_can_be_printed(
+    model: Path,
+    plain: Experiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A name that the console cannot encode, which ends everything; an error without a word."""
+    picture = of_test_part(plain)[0].read_bytes()
+    for name in (b"\xff\xfe.png", b"z.png"):
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(picture)
+    console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", console)
+    assert predict.main([str(tmp_path)], model) == 0
+    console.flush()
+    lines = console.buffer.getvalue().decode().splitlines()  # type: ignore[attr-defined]
+    assert any("\\udcff\\udcfe.png\t" in line for line in lines)
+    assert len(lines) == 2
+
+    def full(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(predict, "open_picture", full)
+    assert predict.main([str(tmp_path / "z.png")], model) == 1
+    assert "z.png: cannot be read (MemoryError)" in capsys.readouterr().err
 
 
 def test_model_that_says_otherwise_is_not_exported(plain: Experiment, tmp_path: Path) -> None:

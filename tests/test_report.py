@@ -24,6 +24,7 @@ from metaprobe.report.data import Run, hours
 from metaprobe.report.page import figures, page, write_partial_report, write_report
 from metaprobe.report.rank_figure import groups
 from metaprobe.report.reading import partial_run, read_run
+from metaprobe.report.style import whiskers
 from metaprobe.tables.collect import collect
 from planted_runs import ARCHITECTURES, fragment, lifelike, made
 from planted_tables import planted
@@ -189,6 +190,14 @@ def test_portfolio_is_drawn_and_told() -> None:
         assert figure.sentence == details["sentence"]
         assert figure.sentence in Page(whole(run)).text
         assert ("held out" in figure.svg) != alike
+
+
+def test_missing_interval_is_not_one_of_no_width() -> None:
+    """A mean that looks as if it were known exactly, as nothing is known of its interval."""
+    rows = [{"x": 1.0, "x_low": None, "x_high": None}, {"x": 1.0, "x_low": 0.5, "x_high": 3.0}]
+    low, high = np.array(whiskers(rows, "x"))
+    assert np.isnan([low[0], high[0]]).all()
+    assert (low[1], high[1]) == (0.5, 2.0)
 
 
 def test_long_names_that_begin_alike_stay_apart() -> None:

@@ -9,7 +9,7 @@ with logged(snakemake.log[0]):
     from metaprobe.config.backbones import backbone_here
     from metaprobe.core.files import digest_files
     from metaprobe.data.dataset import entry_here
-    from metaprobe.export.card import accuracy
+    from metaprobe.export.card_text import accuracy
     from metaprobe.export.model import Run, export_model
     from metaprobe.features.backbones import Weights
     from metaprobe.features.weights import weights_folder

@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 from metaprobe.core.randomness import derive_seed
 from metaprobe.data.dataset import Mapped
 from metaprobe.data.readers import Dataset
-from metaprobe.data.transforms import TRANSFORMS, Preprocessing, eight_bits
+from metaprobe.data.transforms import TRANSFORMS, Preprocessing, usable
 from metaprobe.data.undecodable import named
 
 JITTER = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, hue: as SimCLR's, by half
@@ -47,7 +47,7 @@ def augment(
         mode = "L" if transform == "grey" else "RGB"
         filters = v2.InterpolationMode(to.interpolation)
         cropped = v2.RandomResizedCrop(to.size, interpolation=filters, antialias=True)(
-            eight_bits(image).convert(mode).convert("RGB")
+            usable(image).convert(mode).convert("RGB")
         )
         pixels = np.asarray(cropped).transpose(2, 0, 1)
     else:

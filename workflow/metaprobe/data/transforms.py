@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SIDE = 224
 RESIZED_SIDE = 256
+THINNEST = 100  # times as long as wide
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 Channels = tuple[float, float, float]
@@ -43,27 +44,35 @@ class Preprocessing:
         if self == PROTOCOL:
             return "protocol"
         shape = "squashed to" if self.squash else "cut from"
-        channels = "; ".join(", ".join(f"{one:g}" for one in ones) for ones in (self.mean, self.std))
+        channels = "; ".join(
+            ", ".join(f"{one:g}" for one in ones) for ones in (self.mean, self.std)
+        )
         return f"{self.size} {shape} {self.resized}, {self.interpolation}, {channels}"
 
 
 PROTOCOL = Preprocessing()
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Return the image, if it has 8 bits a channel; Pillow would clip others to white without a word.
+def usable(image: Image.Image) -> Image.Image:
+    """Return the image, if it can be prepared: it has 8 bits a channel, which Pillow would otherwise clip
+    to white without a word, and is not so thin that it would take gigabytes when it is resized.
 
     Raises:
-        ValueError: it has more.
+        ValueError: it cannot.
     """
     if image.mode.startswith(("I", "F")):
         raise ValueError(f"its mode is {image.mode}: convert it to 8 bits a channel")
+    short, long = sorted(image.size)
+    if long > THINNEST * short:
+        raise ValueError(
+            f"its sides are {short} and {long} pixels: cut it to at most 1 : {THINNEST}"
+        )
     return image
 
 
 def grey(image: Image.Image, to: Preprocessing = PROTOCOL) -> NDArray[np.uint8]:
     """Return one luminance channel three times, all of it in a square: (3, size, size)."""
-    channel = resize(eight_bits(image).convert("L"), (to.size, to.size), to.interpolation)
+    channel = resize(usable(image).convert("L"), (to.size, to.size), to.interpolation)
     return np.broadcast_to(channel, (3, to.size, to.size))
 
 
@@ -72,7 +81,7 @@ def colour(image: Image.Image, to: Preprocessing = PROTOCOL) -> NDArray[np.uint8
 
     Sizes and offsets are rounded as torchvision's Resize and CenterCrop do.
     """
-    image = eight_bits(image).convert("RGB")
+    image = usable(image).convert("RGB")
     short, long = sorted(image.size)
     resized = (to.resized, to.resized if to.squash else int(to.resized * long / short))
     size = resized if image.width <= image.height else resized[::-1]
@@ -116,8 +125,7 @@ def normalise(pixels: "torch.Tensor", to: Preprocessing = PROTOCOL) -> "torch.Te
 
     batch = pixels.float().div_(255)
     mean, std = (
-        torch.tensor(values, device=pixels.device).view(1, 3, 1, 1)
-        for values in (to.mean, to.std)
+        torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (to.mean, to.std)
     )
     return batch.sub_(mean).div_(std)
 

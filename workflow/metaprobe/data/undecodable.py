@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from metaprobe.config.datasets import Entry
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import SHOWN, Pool
-from metaprobe.data.transforms import eight_bits
+from metaprobe.data.transforms import usable
 
 
 def broken_images(indices: NDArray[np.int64], pool: Pool) -> dict[int, str]:
@@ -18,7 +18,7 @@ def broken_images(indices: NDArray[np.int64], pool: Pool) -> dict[int, str]:
     broken = {}
     for index in indices.tolist():
         try:
-            eight_bits(pool.image(index)).convert("RGB")
+            usable(pool.image(index)).convert("RGB")
         except MemoryError:
             raise
         except Exception as error:  # a damaged picture can make its decoder raise anything

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save
 
 from metaprobe.config.backbones import Backbone
 from metaprobe.config.datasets import Entry
 from metaprobe.config.layout import MODEL_FILES
-from metaprobe.core.arrays import read_arrays
+from metaprobe.core.arrays import Arrays, read_arrays
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (
     broken,
@@ -27,7 +28,9 @@ from metaprobe.core.files import (
 from metaprobe.data.dataset import check_fit, open_dataset
 from metaprobe.data.subset import read_subset
 from metaprobe.export import PROGRAMS, compare, predict
-from metaprobe.export.card import Card, Compared, is_random, make_card, to_markdown
+from metaprobe.export.card import Card, Compared, is_random, make_card
+from metaprobe.export.card_text import to_markdown
+from metaprobe.export.network import Model
 from metaprobe.export.onnx_file import write_onnx
 from metaprobe.export.whole import FIRST, preparation, whole_network
 from metaprobe.features.backbones import Ready
@@ -86,23 +89,15 @@ def export_model(
     check_fit(subset, dataset, run.subset)
     fragment: Fragment = read_fragment(run.fragment, run.task_id, run.configuration)
     said, _ = read_arrays(run.head)
-    told = read_predictions(run.predictions.parents[1], run.task_id, run.configuration)
-    predicted = told["predicted_class"][FIRST]
-    if said["test_logits"][FIRST].argmax(axis=1).tolist() != predicted.tolist():
-        raise broken(run.predictions, f"it is not of {run.head}")
-    if fragment.subset_sha256 != subset["sha256"]:
-        raise broken(run.fragment, f"it is of another subset than {run.subset}")
-    if fragment.weights.sha256 != ready.origin["sha256"]:
-        raise broken(run.fragment, "its backbone has other weights than are here now")
-    published = not is_random(fragment.weights.id)
-    model, built = whole_network(ready, backbone, published, run.recipe, said)
+    predicted = _predicted(run, said)
+    _check_origin(run, fragment, subset, ready)
+    model, built = whole_network(
+        ready, backbone, not is_random(fragment.weights.id), run.recipe, said
+    )
     read = compare.read_as_folder(run.task_id, entry, data)
     how = preparation(ready.preprocessing, transform, read is not None and read.upright)
     with replacing_folder(folder, CARD) as made:
-        write_onnx(made / "model.onnx", model, ready.preprocessing.size)
-        (made / "model.safetensors").write_bytes(save(_separate(model.state_dict())))
-        for program in PROGRAMS:
-            shutil.copyfile(program, made / program.name)
+        _write_model(made, model, ready.preprocessing.size)
         write_json(made / "classes.json", subset["class_names"])
         write_json(made / CARD, {"network": built, "preprocessing": how})
         pictures = compare.pictures_of(subset["test"], run.task_id, dataset, read, data)
@@ -111,10 +106,39 @@ def export_model(
         _check(found, fragment)
         card = make_card(fragment, subset, run.recipe, licence, built, how, found, predicted)
         write_text(made / "card.md", to_markdown(card, subset["class_names"]))
-        others = [made / name for name in MODEL_FILES if name != CARD]
-        card |= {"made_from": made_from, "files": digest_files(made, others)}
-        card = with_checksum(card)
-        write_json(made / CARD, card)
+        return _write_card(made, card | {"made_from": made_from})
+
+
+def _predicted(run: Run, said: Arrays) -> NDArray[Any]:
+    """Return the (N,) classes of the test images, by the first head of the run."""
+    told = read_predictions(run.predictions.parents[1], run.task_id, run.configuration)
+    predicted: NDArray[Any] = told["predicted_class"][FIRST]
+    if said["test_logits"][FIRST].argmax(axis=1).tolist() != predicted.tolist():
+        raise broken(run.predictions, f"it is not of {run.head}")
+    return predicted
+
+
+def _check_origin(run: Run, fragment: Fragment, subset: dict[str, Any], ready: Ready) -> None:
+    """See that a fragment is of this subset, and of the weights that are here."""
+    if fragment.subset_sha256 != subset["sha256"]:
+        raise broken(run.fragment, f"it is of another subset than {run.subset}")
+    if fragment.weights.sha256 != ready.origin["sha256"]:
+        raise broken(run.fragment, "its backbone has other weights than are here now")
+
+
+def _write_model(made: Path, model: Model, side: int) -> None:
+    """Write the network, in both forms, and the programs that run it."""
+    write_onnx(made / "model.onnx", model, side)
+    (made / "model.safetensors").write_bytes(save(_separate(model.state_dict())))
+    for program in PROGRAMS:
+        shutil.copyfile(program, made / program.name)
+
+
+def _write_card(made: Path, card: Card) -> Card:
+    """Write the card, with the digests of the files beside it, and return it."""
+    others = [made / name for name in MODEL_FILES if name != CARD]
+    card = with_checksum(card | {"files": digest_files(made, others)})
+    write_json(made / CARD, card)
     return card
 
 
@@ -131,7 +155,10 @@ def _check(found: Compared, fragment: Fragment) -> None:
     """
     if not found.different:
         return
-    advice = "choose another configuration, or another seed (--config seed=1)"
+    advice = (
+        "choose another configuration, or another seed (--config seed=1), which is another run: other "
+        "pictures are drawn for testing, and the accuracy is of these"
+    )
     if fragment.precision != "float32":
         advice = f"the run computed in {fragment.precision}: set precision: float32"
     raise UserError(

@@ -6,6 +6,7 @@ It needs onnxruntime, numpy and Pillow, and beside it model.onnx, classes.json a
 import argparse
 import csv
 import importlib.util
+import io
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ except ImportError as error:
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"}
 SUFFIXES |= {".jfif", ".avif", ".jp2", ".j2k", ".heic", ".heif"}  # where Pillow opens them
 ORIENTATION = 0x0112  # of EXIF
+THINNEST = 100  # times as long as wide: resized, a thinner picture would take gigabytes
 
 
 class Model:
@@ -54,12 +56,22 @@ def open_picture(file: Path, upright: bool) -> Image.Image:
     return ImageOps.exif_transpose(picture)
 
 
+def check(picture: Image.Image) -> None:
+    """See that a picture can be prepared; ValueError if not, as in training."""
+    if picture.mode.startswith(("I", "F")):  # Pillow would clip it to white without a word
+        raise ValueError(f"its mode is {picture.mode}: convert it to 8 bits a channel")
+    short, long = sorted(picture.size)
+    if long > THINNEST * short:
+        raise ValueError(
+            f"its sides are {short} and {long} pixels: cut it to at most 1 : {THINNEST}"
+        )
+
+
 def prepare(picture: Image.Image, how: dict[str, Any]) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """Return a picture as the model sees it: (3, S, S) uint8; the whole of it in grey, or in colour
     its middle.
     """
-    if picture.mode.startswith(("I", "F")):  # Pillow would clip it to white without a word
-        raise ValueError(f"its mode is {picture.mode}: convert it to 8 bits a channel")
+    check(picture)
     side, resized = how["size"], how["resized"]
     filter_ = Image.Resampling[how["interpolation"].upper()]
     if how["transform"] == "grey":
@@ -77,12 +89,18 @@ def prepare(picture: Image.Image, how: dict[str, Any]) -> "np.ndarray[Any, np.dt
 def find(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield files, and the pictures in folders, at any depth, sorted; hidden ones are passed over."""
     for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden:
+        yield from sorted(pictures_in(path)) if path.is_dir() else [path]
+
+
+def pictures_in(folder: Path) -> Iterator[Path]:
+    """Yield the pictures in a folder at any depth, linked folders too, but each folder once."""
+    seen = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        new = os.path.realpath(parent) not in seen
+        seen.add(os.path.realpath(parent))
+        folders[:] = sorted(name for name in folders if new and not name.startswith("."))
+        for file in (Path(parent, name) for name in files if new and not name.startswith(".")):
+            if file.suffix.lower() in SUFFIXES and file.is_file():
                 yield file
 
 
@@ -92,6 +110,8 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
     parser.add_argument("paths", nargs="+", type=Path, metavar="PICTURE_OR_FOLDER")
     parser.add_argument("--csv", action="store_true", help="print a table: path,class,probability")
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # of names that the console cannot show
     if importlib.util.find_spec("pillow_heif"):  # for pictures of some telephones
         importlib.import_module("pillow_heif").register_heif_opener()
     model = Model(folder)
@@ -104,13 +124,14 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
         try:
             number, probabilities = model(open_picture(file, model.preprocessing["upright"]))
         except Exception as error:  # a damaged picture can make its decoder raise anything
-            print(f"{file}: cannot be read ({error})", file=sys.stderr)
+            reason = str(error) or type(error).__name__
+            print(f"{file}: cannot be read ({reason})", file=sys.stderr)
             broken += 1
             continue
         row = [str(file), model.classes[number], f"{probabilities[number]:.4f}"]
         table.writerow(row) if table else print(*row, sep="\t")
     if not found:
-        print("there is no picture in what was named", file=sys.stderr)
+        print("there is no picture in", *options.paths, file=sys.stderr)
     return int(broken > 0 or not found)
 
 

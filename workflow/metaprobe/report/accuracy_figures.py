@@ -164,7 +164,7 @@ def _curves(axes: Any, epochs: Floats, curves: list[tuple[Floats, dict[str, Any]
             x, y = x[0] + np.array([-0.2, 0.2]), np.repeat(y, 2)
         segments.append(np.column_stack([x, y]))
     own = [look for _, look in curves]
-    told = {
+    told: dict[str, Any] = {
         f"{name}s": [look[name] for look in own] for name in ("color", "linestyle", "linewidth")
     }
     axes.add_collection(LineCollection(segments, alpha=own[0]["alpha"], **told))

@@ -79,7 +79,8 @@ class Run:
         rates = self.experiments.drop_duplicates("task_id").set_index("task_id").test_majority_rate
         chance = rates.reindex(self.tasks).to_numpy(dtype=float)
         mean = mean_of(self.accuracy, 1)
-        return (mean - chance) / np.where(chance < 1, 1 - chance, np.nan)
+        found: Floats = (mean - chance) / np.where(chance < 1, 1 - chance, np.nan)
+        return found
 
     @cached_property
     def regret(self) -> Floats:

@@ -1,6 +1,7 @@
 """Drawing with matplotlib: one style, on light and on dark paper, the same bytes each time."""
 
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Figure:
     def wide(self) -> bool:
         """Whether it is too wide to be shrunk to a telephone."""
         found = re.search(r'<svg[^>]* width="([\d.]+)pt"', self.svg)
-        return bool(found) and float(found[1]) > SHRINKS
+        return found is not None and float(found[1]) > SHRINKS
 
 
 def subplots(width: float, height: float, **options: Any) -> tuple[Any, Any]:
@@ -138,10 +139,15 @@ def labels(names: Iterable[str]) -> list[str]:
 
 
 def whiskers(rows: Sequence[Mapping[str, Any]], name: str) -> list[list[float]]:
-    """Return how far the ends `_low` and `_high` of rows are from their means; 0 without an interval."""
+    """Return how far the ends `_low` and `_high` of rows are from their means; NaN, which is not drawn,
+    without an interval.
+    """
     ends = [[row[f"{name}{end}"] for row in rows] for end in ("_low", "_high")]
     means = [row[name] for row in rows]
     return [
-        [0.0 if end is None else abs(end - mean) for end, mean in zip(side, means, strict=True)]
+        [
+            math.nan if end is None else abs(end - mean)
+            for end, mean in zip(side, means, strict=True)
+        ]
         for side in ends
     ]

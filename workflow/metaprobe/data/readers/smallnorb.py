@@ -16,7 +16,7 @@ FILES = {
     "train": "smallnorb-5x46789x9x18x6x2x96x96-training",
     "test": "smallnorb-5x01235x9x18x6x2x96x96-testing",
 }
-TYPES = {0x1E3D4C55: np.dtype("u1"), 0x1E3D4C54: np.dtype("<i4")}
+TYPES: dict[int, np.dtype[Any]] = {0x1E3D4C55: np.dtype("u1"), 0x1E3D4C54: np.dtype("<i4")}
 COLUMNS = {"elevation": 1, "azimuth": 2, "lighting": 3}  # of -info; category has a file of its own
 NAMES = {
     "category": ["four-legged animal", "human figure", "airplane", "truck", "car"],
@@ -66,6 +66,7 @@ def _matrix(task_id: str, file: Path) -> NDArray[Any]:
         kind, offset = TYPES[magic], 8 + 4 * max(3, dimensions)
         if file.stat().st_size != offset + math.prod(shape) * kind.itemsize:
             raise ValueError(f"it has not the bytes of a matrix of {shape}")
-        return np.memmap(file, dtype=kind, mode="r", offset=offset, shape=shape)
+        found: NDArray[Any] = np.memmap(file, dtype=kind, mode="r", offset=offset, shape=shape)
+        return found
     except (struct.error, KeyError, ValueError) as error:
         raise damaged_file(task_id, file, error) from error

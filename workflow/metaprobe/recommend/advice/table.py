@@ -113,7 +113,8 @@ def _that_fit(
     }
     if told := [f"{count} {why}" for why, count in ignored.items() if count]:
         say(f"note: of {len(frame)} rows of the table are ignored: {', '.join(told)}")
-    return frame[of_weights & of_recipe & of_size]
+    kept: pd.DataFrame = frame[of_weights & of_recipe & of_size]
+    return kept
 
 
 def _same_recipe(frame: pd.DataFrame, candidates: Candidates) -> NDArray[np.bool_]:
