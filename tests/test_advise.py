@@ -73,6 +73,7 @@ def test_advice_keeps_its_time_and_goes_on(folder: Path) -> None:
     assert "birds: take " in first.stdout
     assert "random weights" in first.stdout
     seen = answer_in(folder)
+    assert Path(seen["folder"]) == folder.parent / "birds"
     assert seen["steps"]
     assert seen["configuration"] in MINE["only_configurations"]
     assert seen["seconds"] <= SHORT + 10

@@ -4,7 +4,7 @@ import shlex
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metaprobe.config import layout
 from metaprobe.core.durations import seconds_of
@@ -62,7 +62,7 @@ def advise(flow: Workflow, command: Command, cores: int, began: float) -> int:
         elsewhere=partial(run_one, flow, command),
         progress=_progress(flow, folder, bench, unjudged),
         say=_say,
-        write=partial(write_checked_json, _target(flow)),
+        write=partial(_write, flow),
     )
     if begun:
         _say(_where_it_stands(advisor))
@@ -82,6 +82,12 @@ def _say(text: str) -> None:
 
 def _target(flow: Workflow) -> Path:
     return flow.path(layout.ADVICE.format(dataset=flow.new))
+
+
+def _write(flow: Workflow, answer: dict[str, Any]) -> None:
+    """Write an advice with the folder it is for: another of the same name is not to be fitted by it."""
+    folder = str(flow.entries[str(flow.new)].parameters()["path"])
+    write_checked_json(_target(flow), {**answer, "folder": folder})
 
 
 def _sizes(flow: Workflow) -> Sizes:
