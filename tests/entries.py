@@ -5,8 +5,9 @@ from typing import Any
 
 from checkouts import ROOT
 from metaprobe.config.backbones import parse_backbone
-from metaprobe.config.datasets import Entry, Source, parse_entry
+from metaprobe.config.datasets import Entry, parse_entry
 from metaprobe.config.reading import read_strictly
+from metaprobe.config.sources import Source
 from metaprobe.data import dataset as datasets
 from metaprobe.data import readers
 from metaprobe.data.readers import Dataset

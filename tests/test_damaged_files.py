@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from checkouts import copy_workflow, snakemake, write_pictures
-from metaprobe.config.datasets import Source
+from metaprobe.config.sources import Source
 from metaprobe.core.files import write_checked_json
 from metaprobe.data.download import fetch_source
 from metaprobe.data.inventory import known_files, sizes_of

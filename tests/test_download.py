@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 import yaml
-from metaprobe.config.datasets import Nested, Source, SourceFile
+from metaprobe.config.sources import Nested, Source, SourceFile
 from metaprobe.core.errors import UserError
 from metaprobe.data import download, transfer
 from metaprobe.data.archives import TAR_ENDINGS, Room, unpack

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from metaprobe.config.datasets import Source
+from metaprobe.config.sources import Source
 from metaprobe.data import digests
 from metaprobe.data.digests import MEMORY, remembered_in
 from metaprobe.data.formats import flaw

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metaprobe.config import configurations
 from metaprobe.config.configurations import Configuration, Grid
-from metaprobe.config.datasets import Entry, Source, parse_entry
+from metaprobe.config.datasets import Entry, parse_entry
 from metaprobe.config.load import load_run
 from metaprobe.config.reading import read_strictly
 from metaprobe.config.settings import Settings
+from metaprobe.config.sources import Source
 from metaprobe.core.errors import UserError
 from pydantic import ValidationError
 

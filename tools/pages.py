@@ -13,10 +13,11 @@ from urllib.parse import urlparse
 
 from metaprobe.config.backbones import LIBRARIES, Backbone, parse_backbone
 from metaprobe.config.configurations import HYPERPARAMETERS, OF_RUN, Configuration, Grid
-from metaprobe.config.datasets import KINDS, Divided, Entry, Source, SourceFile, Split, parse_entry
+from metaprobe.config.datasets import KINDS, Divided, Entry, Split, parse_entry
 from metaprobe.config.model import Model
 from metaprobe.config.reading import read_strictly
 from metaprobe.config.settings import Settings
+from metaprobe.config.sources import Source, SourceFile
 from metaprobe.core.files import write_text
 from metaprobe.reader.dictionary import dictionary
 

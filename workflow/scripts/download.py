@@ -5,8 +5,9 @@ from metaprobe.core.jobs import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from metaprobe.config.datasets import Source, parse_entry
+    from metaprobe.config.datasets import parse_entry
     from metaprobe.config.layout import HUB
+    from metaprobe.config.sources import Source
     from metaprobe.core.files import write_checked_json
     from metaprobe.data.download import fetch_source
     from metaprobe.data.readers import huggingface

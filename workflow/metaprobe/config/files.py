@@ -6,8 +6,9 @@ from pydantic import Field
 
 from metaprobe.config.backbones import AnyBackbone
 from metaprobe.config.configurations import Configuration, Grid
-from metaprobe.config.datasets import AnyEntry, Source
+from metaprobe.config.datasets import AnyEntry
 from metaprobe.config.settings import Settings
+from metaprobe.config.sources import Source
 
 SECTIONS = ("datasets", "sources", "backbones", "configurations")  # id → entry
 LONGEST_ID = 100

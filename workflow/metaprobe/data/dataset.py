@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metaprobe.data import readers
 from metaprobe.data import subset as subsets
-from metaprobe.config.datasets import Divided, Entry, Split, parse_entry
+from metaprobe.config.datasets import (Divided, Entry, Split, parse_entry)
 from metaprobe.core.errors import UserError
 from metaprobe.core.arrays import (digest_arrays)
 from metaprobe.core.files import (digest_json, with_checksum)

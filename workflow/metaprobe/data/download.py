@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from metaprobe.data.archives import Room, unpack
-from metaprobe.config.datasets import Source, SourceFile
+from metaprobe.config.sources import (Source, SourceFile)
 from metaprobe.config.places import leads_outside
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (FULL, replacing)

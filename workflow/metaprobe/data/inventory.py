@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from glob import escape
 from pathlib import Path
 
-from metaprobe.config.datasets import Content, Source
+from metaprobe.config.sources import (Content, Source)
 from metaprobe.data.digests import Digest, digest_of
 from metaprobe.data.formats import flaw
 

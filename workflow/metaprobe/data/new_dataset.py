@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metaprobe.config.datasets import Entry, Folder
+from metaprobe.config.datasets import (Entry, Folder)
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, folder
 

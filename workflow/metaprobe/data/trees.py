@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from metaprobe.config.datasets import Entry, Folder
+from metaprobe.config.datasets import (Entry, Folder)
 from metaprobe.data.readers import folder
 
 

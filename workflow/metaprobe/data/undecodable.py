@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaprobe.config.datasets import Entry
+from metaprobe.config.datasets import (Entry)
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import SHOWN, Pool
 from metaprobe.data.transforms import usable

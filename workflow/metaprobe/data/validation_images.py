@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from metaprobe.config.datasets import Entry
+from metaprobe.config.datasets import (Entry)
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import (with_checksum)
 from metaprobe.core.randomness import generator

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from metaprobe.config.datasets import Derived, Entry, HuggingFace, Source
+from metaprobe.config.datasets import Derived, Entry, HuggingFace
 from metaprobe.config.layout import HUB
+from metaprobe.config.sources import Source
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import read_checked_json
 from metaprobe.core.text_table import aligned

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metaprobe.config.datasets import Entry
+from metaprobe.config.datasets import (Entry)
 from metaprobe.core.errors import UserError
 
 SHOWN = 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from metaprobe.config.datasets import CLEVRDistance
+from metaprobe.config.datasets import (CLEVRDistance)
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, Pool, damaged_file, missing_file
 from metaprobe.data.transforms import open_image

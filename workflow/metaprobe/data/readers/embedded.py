@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from metaprobe.core.randomness import generator
-from metaprobe.config.datasets import Embedded
+from metaprobe.config.datasets import (Embedded)
 from metaprobe.data.readers import Dataset, Pool
 
 SIDE = 64

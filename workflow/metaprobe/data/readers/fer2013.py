@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from metaprobe.core.errors import UserError
-from metaprobe.config.datasets import FER2013
+from metaprobe.config.datasets import (FER2013)
 from metaprobe.data.readers import Dataset, Pool, damaged_file
 
 CLASS_NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]

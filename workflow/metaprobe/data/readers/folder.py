@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from metaprobe.core.errors import UserError
-from metaprobe.config.datasets import Folder
+from metaprobe.config.datasets import (Folder)
 from metaprobe.data.inventory import is_hidden
 from metaprobe.data.transforms import open_image
 from metaprobe.data.readers import Dataset, Pool

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metaprobe.core.errors import UserError
-from metaprobe.config.datasets import HuggingFace
+from metaprobe.config.datasets import (HuggingFace)
 from metaprobe.data.readers import Dataset, Pool, numbered_classes, optional_package
 
 # Queued jobs may have no internet; only `fetch` asks the Hub.

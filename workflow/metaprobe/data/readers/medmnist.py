@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from metaprobe.config.datasets import MedMNIST
+from metaprobe.config.datasets import (MedMNIST)
 from metaprobe.data.readers import Dataset, numbered_classes
 from metaprobe.data.readers.npz import pool_of
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from metaprobe.core.errors import UserError
 from metaprobe.data.transforms import open_image
-from metaprobe.config.datasets import Omniglot
+from metaprobe.config.datasets import (Omniglot)
 from metaprobe.data.inventory import is_hidden
 from metaprobe.data.readers import Dataset, Pool, damaged_file
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metaprobe.config.datasets import PCAM
+from metaprobe.config.datasets import (PCAM)
 from metaprobe.data.readers import (
     Dataset,
     Pool,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metaprobe.config.datasets import SmallNORB
+from metaprobe.config.datasets import (SmallNORB)
 from metaprobe.data.readers import Dataset, Pool, damaged_file, missing_file, unequal_files
 
 FILES = {

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from metaprobe.core.randomness import generator
-from metaprobe.config.datasets import STL10
+from metaprobe.config.datasets import (STL10)
 from metaprobe.data.readers import (
     Dataset,
     Pool,

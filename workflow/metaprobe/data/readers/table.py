@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from metaprobe.config.datasets import Table
+from metaprobe.config.datasets import (Table)
 from metaprobe.config.places import leads_outside
 from metaprobe.core.errors import UserError
 from metaprobe.data.readers import Dataset, Pool, damaged_file

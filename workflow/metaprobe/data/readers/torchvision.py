@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaprobe.core.errors import UserError
-from metaprobe.config.datasets import Arguments, Torchvision
+from metaprobe.config.datasets import (Arguments, Torchvision)
 from metaprobe.data.inventory import is_hidden
 from metaprobe.data.readers import Dataset, Pool, missing_package, numbered_classes
 

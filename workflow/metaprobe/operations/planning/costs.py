@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from metaprobe.config.datasets import Entry, Source
+from metaprobe.config.datasets import Entry
+from metaprobe.config.sources import Source
 from metaprobe.core.arrays import read_facts
 from metaprobe.core.errors import UserError
 

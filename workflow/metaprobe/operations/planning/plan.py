@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from metaprobe.config.datasets import Source
 from metaprobe.config.layout import WORK
+from metaprobe.config.sources import Source
 from metaprobe.core.text_table import aligned
 from metaprobe.operations.doctor import NEEDS_USER, Finding
 from metaprobe.operations.planning import costs
