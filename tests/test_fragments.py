@@ -426,7 +426,7 @@ def test_reading_experiments_needs_no_torch(birds: Experiment) -> None:
     """A table that cannot be made on a machine without torch, or that takes seconds to begin."""
     code = (
         "import sys\n"
-        "from metaprobe.core.files import read_arrays\n"
+        "from metaprobe.core.arrays import read_arrays\n"
         "from metaprobe.tables.collect import read_fragments\n"
         f"read_arrays({str(birds.features)!r})\n"
         "assert len(read_fragments('nowhere', [('Birds', 'plain')])[1]) == 1\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from metaprobe.config.backbones import Backbone, File
+from metaprobe.config.backbones import Backbone, File, weights_id
 from metaprobe.core.arrays import Arrays
 from metaprobe.core.errors import UserError
 from metaprobe.features.backbones import preprocessing, try_out, without_head
@@ -32,7 +32,7 @@ def source_classifier(
     Returns:
         Arrays `weight` (Z, D) and `bias` (Z,), float32, that make logits of the Z classes it was
         trained on from features (N, D); no arrays where there is no such layer, and then the reason
-        as `no_classifier`. Facts: `parameters` of the whole network, `gflop` per picture, `width` D,
+        as `no_classifier`. Facts: `weights_id`, `parameters` of the whole network, `gflop` per picture, `width` D,
         `load_cpu_seconds` to build it with its weights, and `imagenet_accuracy`, where torchvision publishes it
         of these weights.
 
@@ -56,6 +56,7 @@ def source_classifier(
     if layer is not None and (taken := layer[0].shape[1]) != width:
         layer, reason = None, f"it takes {taken} numbers, and features have {width}"
     facts = {
+        "weights_id": weights_id(backbone, weights, seed),
         "parameters": parameters,
         "gflop": gflop,
         "width": width,

@@ -13,6 +13,7 @@ from metaprobe.core.parquet import check_parquet, read_parquet
 from metaprobe.data.subset import read_subset
 from metaprobe.features.weights import read_receipt
 from metaprobe.metafeatures.table import as_csv
+from metaprobe.operations.flow.expected import weights_ids
 from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.recommend import evaluation_table, portfolio, ranking
 from metaprobe.recommend.arena import tables as arena
@@ -103,10 +104,11 @@ def _between_stages(flow: Workflow) -> Iterator[tuple[str, str, dict[str, str], 
     for task_id in flow.entries:
         yield "descriptions", layout.DESCRIPTION, {"dataset": task_id}, checked_json
         yield "descriptions", layout.RESAMPLES, {"dataset": task_id}, checked_json
-    for name in flow.architectures:
-        yield "classifiers", layout.CLASSIFIER, {"architecture": name}, arrays
+    for name, expected in weights_ids(flow).items():
+        proof = partial(_classifier, expected)
+        yield "classifiers", layout.CLASSIFIER, {"architecture": name}, proof
     for task_id, name in product(flow.run.datasets, flow.architectures):
-        yield "scores", layout.SCORES, {"dataset": task_id, "architecture": name}, checked_json
+        yield "scores", layout.SCORES, {"dataset": task_id, "architecture": name}, _scores
     swept = flow.run.grid.parameters()["architecture"] if flow.run.grid else []
     for task_id, name in product(flow.run.datasets, swept):
         yield "sweeps", layout.SWEEP, {"dataset": task_id, "architecture": name}, _sweep
@@ -162,6 +164,21 @@ def of_predictions(path: Path) -> str:
         if abs(accuracy - told) > ROUNDING:
             raise broken(path, f"their accuracy is {accuracy:.4f}, in {fragment} {told:.4f}")
     return digest_arrays(found)
+
+
+def _classifier(weights_id: str, path: Path) -> str:
+    found, facts = read_arrays(path)
+    if facts["weights_id"] != weights_id:
+        raise broken(path, f"it is of the weights {facts['weights_id']}, not {weights_id}")
+    return digest_arrays(found)
+
+
+def _scores(path: Path) -> str:
+    told = read_checked_json(path)
+    features = path.parents[2] / "features" / path.parent.name / f"{path.stem}.safetensors"
+    if features.is_file() and read_facts(features)["features_sha256"] != told["features_sha256"]:
+        raise broken(path, f"it is of other features than {features}")
+    return str(told["sha256"])
 
 
 def _sweep(path: Path) -> str:
