@@ -274,7 +274,7 @@ def test_damaged_model_is_named(fitted: Path) -> None:
     sound = ask(fitted, *question, package=fitted)
     assert sound.returncode == 0 and "models" in sound.stdout, sound.stdout
     written = classes.read_text(encoding="utf-8")
-    classes.write_text(written.replace("china", "japan"), encoding="utf-8")
+    classes.write_text(written.upper(), encoding="utf-8")
     found = ask(fitted, *question, package=fitted)
     classes.write_text(written, encoding="utf-8")
     assert found.returncode == 1 and "classes.json is broken" in found.stdout
