@@ -188,8 +188,8 @@ def test_openvino_sends_no_statistics() -> None:
 OTHERS = (
     ("torchvision", "shufflenet_v2_x0_5"),
     ("torchvision", "mobilenet_v3_small"),
-    ("timm", "edgenext_xx_small"),
     ("timm", "eva02_tiny_patch14_224"),
+    ("timm", "edgenext_xx_small"),
     ("timm", "fastvit_t8"),
     ("timm", "levit_128s"),
     ("timm", "mobilenetv4_conv_small"),
@@ -197,7 +197,12 @@ OTHERS = (
 )
 
 
-@pytest.mark.parametrize(("library", "model"), OTHERS)
+RARE = [pytest.mark.slow, pytest.mark.long]  # `make test-long`: half a minute each
+
+
+@pytest.mark.parametrize(
+    ("library", "model"), [*OTHERS[:3], *(pytest.param(*one, marks=RARE) for one in OTHERS[3:])]
+)
 def test_every_engine_runs_every_backbone(library: str, model: str, pictures) -> None:
     """An engine that is made for three networks, or a fused kernel that computes another thing."""
     declared = parse_backbone({"library": library, "model": model})

@@ -56,7 +56,13 @@ def but_for_seconds(path: Path) -> pd.DataFrame:
     return table[[name for name in table if not pd.Series([name]).str.contains(ELSEWHERE)[0]]]
 
 
-@pytest.mark.parametrize("halves", [("Digits", "Tints"), RECIPES], ids=["data sets", "recipes"])
+@pytest.mark.parametrize(
+    "halves",
+    [
+        pytest.param(("Digits", "Tints"), id="data sets"),
+        pytest.param(RECIPES, id="recipes", marks=pytest.mark.long),
+    ],
+)
 def test_halves_are_the_whole_and_nothing_runs(finished: Path, tmp_path: Path, halves) -> None:
     """A merged folder that trains again, here or in another checkout; or a table of other rows."""
     parts = [

@@ -109,8 +109,15 @@ def check_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:
     assert not (folder / "results/target_representations.partial.csv").exists()
 
 
+# Every other one in CI, all of them by `make test-long`.
+MOMENTS = [
+    pytest.param(moment, id=str(moment), marks=pytest.mark.long if number % 2 else ())
+    for number, moment in enumerate(moments(len(STAGES)))
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", moments(len(STAGES)), ids=str)
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_kill_at_any_moment_loses_nothing(undisturbed, tmp_path, moment: Moment) -> None:
     """Half a file taken for whole, a lost experiment, a number that is not the undisturbed one."""
     check_kill(tmp_path / "checkout", moment, undisturbed)

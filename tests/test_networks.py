@@ -20,7 +20,7 @@ from metaprobe.features.networks import (
 )
 from torchvision import models
 
-FEW, MANY = 3e6, 60e6  # parameters: networks with more are slow tests, and long ones
+FEW, MANY = 3e6, 25e6  # parameters: networks with more are slow tests, and long ones
 SMALLEST_OF_THEIR_KIND = ("alexnet", "vgg11", "vit_b_16")  # of those
 WITHOUT_LINEAR_LAYER = ("squeezenet1_0", "squeezenet1_1")
 
@@ -52,7 +52,20 @@ LARGE = (
     "tnt_s_patch16_224 twins_svt_small vgg11 visformer_tiny vit_base_patch16_siglip_224 "
     "vit_base_patch32_clip_224 vit_small_patch14_dinov2 vit_small_patch16_224 xception41"
 )
-OF_TIMM = [*SMALL.split(), *(pytest.param(one, marks=pytest.mark.slow) for one in LARGE.split())]
+# Those whose heads, poolings or sizes are like no other's; the rest is run by `make test-long`.
+UNLIKE = (
+    "cait_xxs24_224 convnextv2_nano densenet121 efficientformer_l1 hiera_tiny_224 "
+    "maxvit_rmlp_pico_rw_256 mixer_s32_224 pit_ti_224 selecsls42 swin_tiny_patch4_window7_224 "
+    "vgg11 vit_base_patch16_siglip_224 vit_small_patch14_dinov2"
+)
+RARE = [pytest.mark.slow, pytest.mark.long]
+OF_TIMM = [
+    *SMALL.split(),
+    *(
+        pytest.param(one, marks=pytest.mark.slow if one in UNLIKE.split() else RARE)
+        for one in LARGE.split()
+    ),
+]
 # Their heads are no single layer that could be put back: two heads, or one that holds a pooling.
 TWO_HEADS = ("deit_tiny_distilled_patch16_224", "levit_128s", "efficientformer_l1")
 
