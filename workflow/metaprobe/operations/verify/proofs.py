@@ -16,7 +16,6 @@ from metaprobe.metafeatures.table import as_csv
 from metaprobe.operations.flow.expected import weights_ids
 from metaprobe.operations.flow.workflow import Workflow
 from metaprobe.recommend import evaluation_table, portfolio, ranking
-from metaprobe.recommend.arena import tables as arena
 from metaprobe.tables import predictions, validation
 from metaprobe.tables.collect import target_table
 from metaprobe.training.fragment import read_fragment
@@ -212,8 +211,12 @@ def _from_json(to_table: Callable[[Any], Any], path: Path) -> str:
 
 
 def _from_arena(number: int, path: Path) -> str:
+    from metaprobe.recommend.arena.tables import (
+        as_tables,
+    )  # imports SciPy, which publishing can do without
+
     judged = read_checked_json(path.with_name("arena.json"))
-    return _same_text(path, csv_text(arena.as_tables(judged)[number]))
+    return _same_text(path, csv_text(as_tables(judged)[number]))
 
 
 def _model(path: Path) -> str:
