@@ -1,8 +1,8 @@
 """The arena and advice on real pictures with real weights: what docs/arena.md and docs/advice.md show.
 
 `python -m benchmarks.arena FOLDER` makes six families of tasks of pictures that come with packages, each with
-one of 100 images derived from it, runs them in a copy of this checkout in FOLDER on eight backbones and two recipes, and
-prints the verdicts; started again, it goes on. `--print` only prints what is finished.
+one of 100 images derived from it, runs them in a copy of this checkout in FOLDER on eight backbones and two
+recipes, and prints the verdicts; started again, it goes on. `--print` only prints what is finished.
 """
 
 import json

@@ -211,9 +211,8 @@ def _from_json(to_table: Callable[[Any], Any], path: Path) -> str:
 
 
 def _from_arena(number: int, path: Path) -> str:
-    from metaprobe.recommend.arena.tables import (
-        as_tables,
-    )  # imports SciPy, which publishing can do without
+    # Here, as it imports SciPy, which publishing can do without.
+    from metaprobe.recommend.arena.tables import as_tables
 
     judged = read_checked_json(path.with_name("arena.json"))
     return _same_text(path, csv_text(as_tables(judged)[number]))
