@@ -15,7 +15,8 @@ from metaprobe.recommend.advice.lessons import Table, learn, no_table
 from metaprobe.recommend.advice.policy import Policy, State, Step
 from metaprobe.recommend.advice.prices import Prices
 from metaprobe.recommend.advice.probes import RUNGS, probe_curve, rungs_of
-from metaprobe.recommend.advice.replay import (
+from metaprobe.recommend.advice.table import families_of, rungs_on
+from metaprobe.recommend.arena.replay import (
     ALONE,
     EVERYTHING,
     RANDOM,
@@ -25,7 +26,6 @@ from metaprobe.recommend.advice.replay import (
     Reached,
     replay,
 )
-from metaprobe.recommend.advice.table import families_of, rungs_on
 from pydantic import ValidationError
 
 BACKBONES, RECIPES = 6, 3

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from checkouts import ROOT, copy_workflow, snakemake
-from metaprobe.config.files import Files
 from metaprobe.config.reading import read_strictly
+from metaprobe.config.settings import Files
 from metaprobe.core.errors import UserError
 from metaprobe.core.files import write_text
 from metaprobe.operations.beforehand import check_machine

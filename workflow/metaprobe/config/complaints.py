@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 from metaprobe.config.backbones import LIBRARIES, Backbone
 from metaprobe.config.datasets import KINDS, LEAST_IMAGES, Derived, Entry
-from metaprobe.config.files import LONGEST_ID, SECTIONS, Files
 from metaprobe.config.model import Model
 from metaprobe.config.recipe import epochs_in_vain
+from metaprobe.config.settings import LONGEST_ID, SECTIONS, Files
 
 Keys = Sequence[str | int]
 Complaint = tuple[Keys, str]

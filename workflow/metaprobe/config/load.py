@@ -19,10 +19,9 @@ from metaprobe.config.complaints import (
 )
 from metaprobe.config.configurations import OF_RUN, Configuration, Grid
 from metaprobe.config.datasets import Derived, Entry
-from metaprobe.config.files import SECTIONS, Files
 from metaprobe.config.model import Model
 from metaprobe.config.reading import read_strictly
-from metaprobe.config.settings import Settings
+from metaprobe.config.settings import SECTIONS, Files, Settings
 from metaprobe.config.sources import Source
 from metaprobe.core.errors import UserError
 

@@ -1,11 +1,12 @@
-"""The settings of the whole run."""
+"""The settings of the whole run, and with all entries: what the configuration files say as one object."""
 
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from metaprobe.config.configurations import EPOCHS
-from metaprobe.config.datasets import Sampling
+from metaprobe.config.backbones import AnyBackbone
+from metaprobe.config.configurations import EPOCHS, Configuration, Grid
+from metaprobe.config.datasets import AnyEntry, Sampling
 from metaprobe.config.model import (
     DISTINCT,
     WHOLE,
@@ -16,6 +17,7 @@ from metaprobe.config.model import (
     refusal,
 )
 from metaprobe.config.places import OwnFolder, Place
+from metaprobe.config.sources import Source
 from metaprobe.core.durations import seconds_of
 
 Names = Annotated[list[str], Field(min_length=1), DISTINCT]
@@ -35,6 +37,10 @@ def _budget(value: object) -> str:
 
 
 Budget = Annotated[str, BeforeValidator(_budget)]
+SECTIONS = ("datasets", "sources", "backbones", "configurations")  # id → entry
+LONGEST_ID = 100
+ID = rf"^(?!(?i:na|nan|none|null)\Z)[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_ID - 1}}}\Z"
+Id = Annotated[str, Field(pattern=ID)]
 
 
 class PathVars(Model):
@@ -115,3 +121,13 @@ class Settings(Model):
     """finished experiments that `metaprobe verify` recomputes"""
     pathvars: PathVars = PathVars()
     """`results` and `logs`: where the run writes"""
+
+
+class Files(Settings):
+    """All that the configuration files say, merged into one mapping by Snakemake."""
+
+    datasets: Annotated[dict[Id, AnyEntry], Field(min_length=1)]
+    sources: dict[Id, Source] = Field(default={})
+    backbones: Annotated[dict[Id, AnyBackbone], Field(min_length=1)]
+    configurations: Annotated[dict[Id, Configuration], Field(min_length=1)]
+    grid: Grid | None = None

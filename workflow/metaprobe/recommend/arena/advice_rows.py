@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from metaprobe.core.randomness import generator
 from metaprobe.recommend.advice.candidates import Candidates
-from metaprobe.recommend.advice.replay import (
+from metaprobe.recommend.arena.replay import (
     ALONE,
     BUDGETS,
     EVERYTHING,

@@ -14,7 +14,6 @@ from metaprobe.core.files import read_checked_json
 from metaprobe.core.parquet import read_parquet
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.advice.prices import Prices
-from metaprobe.recommend.advice.replay import Known
 from metaprobe.recommend.advice.table import (
     as_matrix,
     families_of,
@@ -22,6 +21,7 @@ from metaprobe.recommend.advice.table import (
     rungs_on,
 )
 from metaprobe.recommend.arena.judgement import LISTS, Entrants, combined
+from metaprobe.recommend.arena.replay import Known
 from metaprobe.recommend.arena.targets import Target, targets_of
 from metaprobe.recommend.transferability import COMBINED, METRICS
 from metaprobe.tables.predictions import right_by_task
