@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,55 +24,70 @@ from metaprobe.recommend.advice.table import as_matrix, families_of, hyperparame
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.real_weights import backbone, fetch_pictures, fetch_weights, run
+from benchmarks.real_weights import backbone, fetch_package, fetch_pictures, fetch_weights, run
 
 ROOT = Path(__file__).parent.parent
 # The backbones: real weights of three networks, at sizes that differ about twentyfold in cost.
 SIDES = {0: (64, 96, 128, 160), 1: (96, 160), 2: (128, 192)}
 # Of each data set the images drawn to train on, to test, and to choose on.
-TRAIN, TEST, VALIDATION = 400, 300, 100
+TRAIN, TEST, VALIDATION = 400, 600, 100
 SIDE, CROPS = 64, 120  # of a crop of a photograph; and how many of each half
+DRAWN, MOST = 160, 120  # pixels of a drawn picture; and how many of a class
+LARGE = 1_000_000  # bytes; some that are larger have 170 million pixels
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {"learning_rate": 0.01, "epochs": 3},
     "long": {"learning_rate": 0.01, "epochs": 20, "schedule": "cosine", "warmup_epochs": 1},
 }
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "ihc", "motorcycle_left")
-TEXTURES = ("brick", "grass", "gravel")
 Pixels = NDArray[np.uint8]
 Pictures = Iterator[tuple[str, str, Pixels]]  # split, class, picture
 
 
-def textures(images: Path) -> Pictures:
-    """Which of three textures a crop shows; training crops from the left halves, test from the right."""
-    for name in TEXTURES:
-        yield from _crops(name, np.asarray(Image.open(images / f"{name}.png").convert("RGB")))
+@dataclass(frozen=True)
+class Drawn:
+    """Drawn pictures of a Debian package, in one folder per class."""
+
+    package: str
+    folder: str  # of the classes
+    classes: tuple[str, ...]
+
+    def __call__(self, folder: Path) -> Pictures:
+        """Yield up to `MOST` of each class on white, every third of them to test on."""
+        root = folder / "unpacked" / self.folder
+        for name in self.classes:
+            files = (one for one in (root / name).rglob("*.png") if not one.is_symlink())
+            found = sorted(one for one in files if one.stat().st_size < LARGE)
+            for number, path in enumerate(spread(found)):
+                yield "test" if number % 3 == 0 else "train", name, on_white(path)
 
 
-def photographs(images: Path) -> Pictures:
-    """Which of five photographs a crop is of; halves as of textures."""
+def spread(found: list[Path]) -> list[Path]:
+    """Return `MOST` of these files, evenly spread over their order; neighbours are often alike."""
+    step = max(1.0, len(found) / MOST)
+    return [found[int(i * step)] for i in range(min(len(found), MOST))]
+
+
+def on_white(path: Path) -> Pixels:
+    """Return a picture of at most `DRAWN` pixels a side, on white where it is transparent."""
+    picture = Image.open(path).convert("RGBA")
+    picture.thumbnail((DRAWN, DRAWN))
+    white = Image.new("RGBA", picture.size, "white")
+    return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
+
+
+def photographs(folder: Path) -> Pictures:
+    """Which of five photographs a crop is of; training crops from the left halves, test from the right."""
     for name in PHOTOGRAPHS:
-        yield from _crops(name, np.asarray(Image.open(images / f"{name}.png").convert("RGB")))
+        picture = np.asarray(Image.open(folder / f"skimage/data/{name}.png").convert("RGB"))
+        rng = np.random.default_rng(len(name))
+        height, width = picture.shape[:2]
+        for split, low, high in (("train", 0, width // 2), ("test", width // 2, width)):
+            for _ in range(CROPS):
+                top, left = rng.integers(0, height - SIDE), rng.integers(low, high - SIDE)
+                yield split, name, picture[top : top + SIDE, left : left + SIDE]
 
 
-def rotations(images: Path) -> Pictures:
-    """How a crop of scikit-learn's two photographs is turned."""
-    from sklearn.datasets import load_sample_images
-
-    for photograph in load_sample_images().images:
-        for split, _, crop in _crops("", photograph):
-            for turn in range(4):
-                yield split, f"{90 * turn}", np.rot90(crop, turn)
-
-
-def faces(images: Path) -> Pictures:
-    """Faces (Labeled Faces in the Wild) or none: 200 grey pictures of 25 x 25, of scikit-image."""
-    for number, picture in enumerate(np.load(images / "lfw_subset.npy")):
-        split = "test" if number % 3 == 0 else "train"
-        grey = (255 * picture).astype(np.uint8)
-        yield split, "face" if number < 100 else "none", np.stack([grey] * 3, axis=2)
-
-
-def digits(images: Path) -> Pictures:
+def digits(folder: Path) -> Pictures:
     """scikit-learn's handwritten digits, 8 x 8."""
     from sklearn.datasets import load_digits
 
@@ -81,21 +97,35 @@ def digits(images: Path) -> Pictures:
         yield split, str(digit), np.stack([(picture * 15.9).astype(np.uint8)] * 3, axis=2)
 
 
-def _crops(name: str, picture: Pixels) -> Pictures:
-    rng = np.random.default_rng(len(name))
-    height, width = picture.shape[:2]
-    for split, low, high in (("train", 0, width // 2), ("test", width // 2, width)):
-        for _ in range(CROPS):
-            top, left = rng.integers(0, height - SIDE), rng.integers(low, high - SIDE)
-            yield split, name, picture[top : top + SIDE, left : left + SIDE]
-
-
+# What is printed: columns of arena.csv (of them some under a shorter name) and of advice_evaluation.csv.
+RANKED = ["ranker", "kind", "weighted_tau", "weighted_tau_low", "weighted_tau_high"]
+RANKED += ["regret_points", "regret_above_floor_points", "fidelity", "stability", "holm_p"]
+SHORT = {"weighted_tau_low": "low", "weighted_tau_high": "high"}
+SHORT |= {"regret_points": "regret", "regret_above_floor_points": "above floor"}
+JUDGED = ["method", "budget", "seconds", "share_with_model", "behind_everything_points"]
+JUDGED += ["behind_low", "behind_high", "within_one_point", "p_against_random"]
+BUDGETS = (0.05, 0.1, 0.2, 1.0)
+DRAWINGS = {
+    "Clipart": Drawn(
+        "openclipart-png",
+        "usr/share/openclipart/png",
+        ("animals", "food", "people", "plants", "recreation", "tools", "transportation"),
+    ),
+    "Stamps": Drawn(
+        "tuxpaint-stamps-default",
+        "usr/share/tuxpaint/stamps",
+        ("animals", "food", "household", "plants", "seasonal", "symbols", "town", "vehicles"),
+    ),
+    "Icons": Drawn(
+        "oxygen-icon-theme",
+        "usr/share/icons/oxygen/base/64x64",
+        ("actions", "apps", "devices", "mimetypes", "places", "status"),
+    ),
+}
 SETS: dict[str, tuple[Callable[[Path], Pictures], int]] = {
-    "Textures": (textures, 3),
-    "Photographs": (photographs, 5),
-    "Rotations": (rotations, 4),
-    "Faces": (faces, 2),
+    "Photographs": (photographs, len(PHOTOGRAPHS)),
     "HandwrittenDigits": (digits, 10),
+    **{name: (drawn, len(drawn.classes)) for name, drawn in DRAWINGS.items()},
 }
 
 
@@ -144,12 +174,14 @@ def prepare(folder: Path, checkout: Path) -> dict[str, Any]:
         shutil.copytree(ROOT / part, checkout / part, symlinks=True, dirs_exist_ok=True)
     shutil.copy2(ROOT / "Snakefile", checkout)
     fetch_pictures(folder, checkout / "data/FashionMNIST/raw")
+    for drawn in DRAWINGS.values():
+        fetch_package(folder, drawn.package)
     run(folder, sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "scikit-image")
     (wheel,) = folder.glob("scikit_image-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder, [n for n in archive.namelist() if n.startswith("skimage/data/")])
     for name, (pictures, _) in SETS.items():
-        for number, (split, label, picture) in enumerate(pictures(folder / "skimage/data")):
+        for number, (split, label, picture) in enumerate(pictures(folder)):
             path = folder / "sets" / name / split / label / f"{number:05d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.ascontiguousarray(picture)).save(path)
@@ -171,21 +203,25 @@ def main(folder: Path) -> None:
 def show(folder: Path) -> None:
     """Print what the arena says of the heads, what advice reaches, and the verdicts."""
     results = folder / "checkout/results"
-    arena = pd.read_csv(results / "arena.csv")
+    arena, advice = (pd.read_csv(results / f"{n}.csv") for n in ("arena", "advice_evaluation"))
+    experiments = pd.read_parquet(results / "experiments.parquet")
     own = arena[arena.target == "head"].sort_values("weighted_tau", ascending=False)
-    columns = ["ranker", "kind", "weighted_tau", "weighted_tau_low", "weighted_tau_high"]
-    columns += ["regret_points", "regret_above_floor_points", "fidelity", "stability", "holm_p"]
     print(
         f"{own.tasks.max()} tasks, {own.families.max()} families, {own.backbones.max()} backbones"
     )
-    print(own[columns].round(2).to_string(index=False))
-    advice = pd.read_csv(results / "advice_evaluation.csv")
-    columns = ["method", "budget", "seconds", "share_with_model", "regret_points"]
-    columns += ["behind_everything_points", "behind_low", "behind_high", "within_one_point"]
-    print(advice[[*columns, "p_against_random"]].round(3).to_string(index=False))
-    print(deviations(pd.read_parquet(results / "experiments.parquet")))
+    print(own[RANKED].round(2).rename(columns=SHORT).to_string(index=False))
+    print(advice[advice.budget.isin(BUDGETS)][JUDGED].round(3).to_string(index=False))
+    print(deviations(experiments))
+    print(costs(experiments))
     judged = json.loads((results / "arena.json").read_text(encoding="utf-8"))
     print(*judged["sentences"], sep="\n")
+
+
+def costs(experiments: pd.DataFrame) -> str:
+    """What share of trying everything a backbone's passes are: advice pays those of what it names."""
+    seconds = experiments.groupby("architecture").seconds_features_cpu.mean()
+    cheapest, dearest = seconds.min() / seconds.sum(), seconds.max() / seconds.sum()
+    return f"Of all passes the cheapest backbone takes {cheapest:.0%}, the dearest {dearest:.0%}"
 
 
 def deviations(experiments: pd.DataFrame) -> str:

@@ -68,14 +68,19 @@ def run(folder: Path, *command: str) -> None:
         raise CannotBeHad(f"{' '.join(command[:4])} failed: {done.stderr.strip()[-200:]}")
 
 
-def fetch_pictures(folder: Path, raw: Path) -> None:
-    """Put FashionMNIST into `raw`, by way of `folder`."""
+def fetch_package(folder: Path, name: str) -> None:
+    """Put what a package of Debian's holds into `folder`/unpacked."""
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise CannotBeHad(f"no {program} on this machine")
-    run(folder, "apt-get", "download", PICTURES)
-    (package,) = folder.glob(f"{PICTURES}_*.deb")
+    run(folder, "apt-get", "download", name)
+    (package,) = folder.glob(f"{name}_*.deb")
     run(folder, "dpkg-deb", "-x", str(package), "unpacked")
+
+
+def fetch_pictures(folder: Path, raw: Path) -> None:
+    """Put FashionMNIST into `raw`, by way of `folder`."""
+    fetch_package(folder, PICTURES)
     raw.mkdir(parents=True)
     for file in (folder / "unpacked").rglob("*-ubyte.gz"):
         (raw / file.stem).write_bytes(gzip.decompress(file.read_bytes()))

@@ -9,6 +9,7 @@ from metaprobe.recommend.arena.judgement import (
     BY_MEAN_RANK,
     BY_SIZE,
     COLUMNS,
+    MEASURES,
     PLACEBO,
     Entrants,
     combined,
@@ -111,6 +112,15 @@ def test_perfect_score_wins_and_noise_does_not() -> None:
     sentence = verdict(list(rows.values()))
     assert "perfect for head" in sentence
     assert "logme for" not in sentence
+
+
+def test_no_interval_leaves_the_range_of_its_measure() -> None:
+    """A weighted tau of at most 2.2, which says that nobody looked."""
+    rows = rows_of()
+    for row in rows.values():
+        for name, (least, most) in MEASURES.items():
+            low, high = row[f"{name}_low"], row[f"{name}_high"]
+            assert low is None or least <= low <= row[name] <= high <= most
 
 
 def test_list_by_size_and_placebo_are_no_metrics() -> None:

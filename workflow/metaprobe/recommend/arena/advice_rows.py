@@ -146,10 +146,14 @@ def advice_verdict(rows: Sequence[dict[str, Any]]) -> str:
 
 def _behind(row: Mapping[str, Any]) -> str:
     """Return the points with their interval, if there is one."""
-    points = f"{row['behind_everything_points']:.1f} points"
+    points = f"{_tenth(row['behind_everything_points'])} points"
     if row["behind_low"] is None:
         return points
-    return f"{points} ({row['behind_low']:.1f} to {row['behind_high']:.1f})"
+    return f"{points} ({_tenth(row['behind_low'])} to {_tenth(row['behind_high'])})"
+
+
+def _tenth(points: float) -> str:
+    return f"{round(points, 1) + 0.0:.1f}"  # no -0.0
 
 
 def _percent(row: Mapping[str, Any]) -> str:

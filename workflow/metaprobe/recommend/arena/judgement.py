@@ -21,7 +21,14 @@ Floats = NDArray[np.float64]
 BY_SIZE, BY_MEAN_RANK, PLACEBO = "parameters", "mean_rank", "logme_of_another_task"
 LISTS = (BY_SIZE, "gflop", "imagenet_accuracy")
 SHUFFLED = "logme"  # the metric that the placebo takes from other tasks
-MEASURES = ("weighted_tau", "kendall", "regret_points", "regret_above_floor_points", "fidelity")
+# Measure -> its least and greatest value: no interval goes beyond.
+MEASURES = {
+    "weighted_tau": (-1.0, 1.0),
+    "kendall": (-1.0, 1.0),
+    "regret_points": (0.0, 100.0),
+    "regret_above_floor_points": (-100.0, 100.0),
+    "fidelity": (0.0, 1.0),
+}
 COLUMNS = (
     *("target", "ranker", "kind", "tasks", "families", "backbones"),
     *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
@@ -231,7 +238,7 @@ def _summary(
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     kept = [one for one, is_there in zip(families, there, strict=True) if is_there]
     interval = mean_interval(values[there], kept, generator(seed, "arena", "bootstrap"))
-    low, high = interval or (None, None)
+    low, high = np.clip(interval, *MEASURES[name]).tolist() if interval else (None, None)
     return {name: float(values[there].mean()), f"{name}_low": low, f"{name}_high": high}
 
 
