@@ -144,7 +144,7 @@ def main(names: list[str]) -> None:
     datasets, six = read("datasets", "datasets"), read("configurations", "configurations")
     entries = {k: parse_entry(one) for k, one in read("derived-300", "datasets").items()}
     chosen = names or list(datasets)
-    costs, tasks = Costs(), 0
+    costs, tasks, passes = Costs(), 0, 0
     for name in chosen:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -152,14 +152,23 @@ def main(names: list[str]) -> None:
             for task_id, entry in entries.items():
                 if isinstance(entry, Derived) and entry.of == name:
                     run_task(folder, task_id, entry, parent, six, costs)
-                    tasks += 1
+                    tasks, passes = tasks + 1, passes + passes_of(folder / task_id / "subset.json")
     total = sum(costs.seconds.values())
     print(f"{tasks} tasks derived from {len(chosen)} data sets × {len(six)} configurations")
     print(f"{'step':<20}{'runs':>8}{'CPU s':>10}{'CPU s each':>12}")
     for step in STEPS:
         each = costs.seconds[step] / costs.calls[step]
         print(f"{step:<20}{costs.calls[step]:>8}{costs.seconds[step]:>10.1f}{each:>12.3f}")
-    print(f"in all {total:.0f} CPU seconds, {total / tasks:.1f} a task; no backbone has run")
+    print(f"in all {total:.0f} CPU seconds, {total / tasks:.1f} a task")
+    if "torch" in sys.modules:  # without it no network can run
+        raise SystemExit("torch was imported: a backbone may have run")
+    print(f"passes of a picture through a backbone: 0 of {passes:,}, what the tasks alone would take")
+
+
+def passes_of(path: Path) -> int:
+    """How many pictures a task would send through its backbones if it had none of their features."""
+    subset = read_json(path)
+    return len(WIDTHS) * sum(len(subset[part]["indices"]) for part in SIZES)
 
 
 if __name__ == "__main__":

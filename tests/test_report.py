@@ -22,7 +22,7 @@ from metaprobe.report.comparison import compare, standings
 from metaprobe.report.cost_figures import pareto_front, pushed_apart
 from metaprobe.report.data import Run, hours
 from metaprobe.report.page import figures, page, write_partial_report, write_report
-from metaprobe.report.rank_figure import groups
+from metaprobe.report.rank_figure import groups, ranks
 from metaprobe.report.reading import partial_run, read_run
 from metaprobe.report.style import whiskers
 from metaprobe.tables.collect import collect
@@ -315,6 +315,42 @@ def test_winner_has_an_interval_and_is_told_apart() -> None:
     assert f"{first['rank']:.2f} (95 % interval {first['rank_low']:.2f}" in said
     assert "told apart from" in said
     assert first["rank_low"] <= first["rank"] <= first["rank_high"]
+
+
+def test_ranks_stay_between_the_first_and_the_last() -> None:
+    """An interval of a mean rank that begins before the first place."""
+    found = compare(lifelike(30, 6))
+    assert found.intervals is not None
+    assert found.intervals.min() >= 1
+    assert found.intervals.max() <= 6
+
+
+def test_the_best_of_each_data_set_is_told_at_once() -> None:
+    """An answer for all data sets together alone, with that for each far below."""
+    few = headline(made(2, 3, accuracy=lambda task, name: 0.5 + 0.1 * ((task + name) % 3)))
+    assert "The best on each data set: Task0: plain2; Task1: plain1." in few
+    best = made(9, 5, accuracy=lambda task, name: 0.5 + 0.1 * (name == min(task, 4)))
+    said = "The best on each of 9 data sets: plain4 on 5, plain0 on 1, plain1 on 1, 2 others on 2"
+    assert said in headline(best)
+
+
+def test_lines_are_told_of_where_there_are_any() -> None:
+    """Words about lines in a picture that has none."""
+    apart = made(12, 3, accuracy=lambda task, name: 0.2 + 0.3 * name + task / 100)
+    assert "Lines at the right" not in ranks(compare(apart)).sentence
+    pair = made(
+        12, 3, accuracy=lambda task, name: (0.1, 0.8, 0.8 + 0.01 * (-1) ** task)[name] + task / 100
+    )
+    assert "Lines at the right" in ranks(compare(pair)).sentence
+
+
+def test_features_of_a_derived_data_set_are_nobodys_hours() -> None:
+    """Hours of passes that were never made: a derived data set has the features of its parent."""
+    alone = hours(made(1, 2))
+    read_as = {"read_as": "folder, derived from Task0"}
+    several = hours(made(4, 2, own=lambda task, name: read_as if task else {}))
+    assert several["features, ResNet18"] == alone["features, ResNet18"]
+    assert several["heads"] == pytest.approx(4 * alone["heads"])
 
 
 def test_luck_is_no_winner() -> None:

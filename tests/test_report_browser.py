@@ -1,17 +1,27 @@
-"""The report in Chromium: nothing cut, all of it legible, short, quick, and reached by keys."""
+"""Report, arena and comparison in Chromium: nothing cut, all legible, short, quick, reached by keys."""
 
 import io
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import matplotlib.colors
+import numpy as np
 import pytest
+from metaprobe.exchange.compare import compare
+from metaprobe.exchange.compared_text import write_page
+from metaprobe.exchange.holdings import holdings
+from metaprobe.recommend.arena.advice_rows import COLUMNS as ADVICE_COLUMNS
+from metaprobe.recommend.arena.replay import METHODS
+from metaprobe.report.arena_page import write_arena
 from metaprobe.report.page import write_report
 from metaprobe.report.style import DARK_PAPER, PAPER
 from PIL import Image
 from planted_runs import lifelike
+from test_arena import rows_of
+from travelling import TASKS, write_run
 
 from tools.browser import CHROMIUM, Browser, browser
 
@@ -19,12 +29,30 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine"),
 ]
+# So many warnings as weak configurations of a large run can bring.
+MANY = {
+    "checks": [
+        {
+            "name": "above_majority",
+            "severity": "warning",
+            "checked": True,
+            "findings": [
+                {"task_id": f"Task{i}", "configuration": "plain", "message": "0.10, guessing 0.20"}
+                for i in range(400)
+            ],
+        }
+    ],
+    "table": "target_representations.csv",
+    "rows": 2736,
+    "experiments": 2736,
+}
 FAILED = [(1, 1), (2, 3), (4, 0), (4, 1), (9, 5), (20, 2), (29, 5)]
 RUNS: dict[str, Any] = {
     "30 x 6": lambda: lifelike(30, 6),
-    "57 x 48": lambda: lifelike(57, 48),
+    "57 x 48": lambda: lifelike(57, 48, validation=MANY),
     "1 x 6": lambda: lifelike(1, 6),
     "7 failed": lambda: lifelike(30, 6, missing=FAILED),
+    "377 x 6": lambda: lifelike(377, 6),
 }
 SCREEN = 800
 # Of all text that is shown: the least contrast to what is behind it, and what is cut.
@@ -73,7 +101,34 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files = {name: folder / f"{name}.html" for name in RUNS}
     for name, file in files.items():
         write_report(RUNS[name](), file, folder / name)
-    return files
+    return files | {"a comparison": compared(folder), "the arena": judged(folder)}
+
+
+def compared(folder: Path) -> Path:
+    """The page of two runs, of which one has fewer data sets and another engine."""
+    held = [
+        write_run(folder / "a", replicates=3),
+        write_run(folder / "b", TASKS[:1], moved=50.0, engine="openvino", replicates=3),
+    ]
+    words = ("fragment", "predictions")
+    found = compare(*(holdings(one, one, words) for one in held), ("a", "b"))
+    write_page(found, folder / "compare.html")
+    return folder / "compare.html"
+
+
+def judged(folder: Path) -> Path:
+    """The arena's page: scores of drawn runs, and drawn advice."""
+    rng = np.random.default_rng(0)
+    advice = [
+        dict.fromkeys(ADVICE_COLUMNS, 1.0)
+        | {"method": method, "budget": budget, "share_with_model": budget}
+        | {"behind_everything_points": rng.uniform(), "behind_low": -0.5, "behind_high": 1.5}
+        for method, budget in product(METHODS, (0.05, 0.2, 1.0))
+    ]
+    sentences = ["No metric is better: no difference that this table can show."] * 2
+    content = {"arena": list(rows_of().values()), "advice": advice, "sentences": sentences}
+    write_arena(content | {"notes": []}, folder / "arena.html", folder / "arena")
+    return folder / "arena.html"
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +175,15 @@ def test_a_large_run_is_short_and_quick(pages: dict[str, Path], tab: Browser) ->
     tab.open(pages["57 x 48"], 1280, SCREEN)
     assert tab.cpu_seconds < 1
     assert tab.evaluate(MEASURE)["height"] <= 20 * SCREEN
+    assert "and 390 more" in tab.evaluate("document.querySelector('#validation').textContent")
     assert len(re.findall(rb"/Type\s*/Page\b", tab.print())) <= 20
+
+
+@pytest.mark.parametrize("name", ["57 x 48", "377 x 6"])
+def test_a_telephone_scrolls_no_further(pages: dict[str, Path], tab: Browser, name: str) -> None:
+    """Hundreds of data sets, each with a row of a picture and a panel of its own."""
+    tab.open(pages[name], 390, SCREEN)
+    assert tab.evaluate(MEASURE)["height"] <= 20 * SCREEN
 
 
 def test_tables_sort_filter_and_turn(pages: dict[str, Path], tab: Browser) -> None:

@@ -28,18 +28,38 @@ NUMBERED = 16  # configurations whose cells still hold a number
 DASHES = ("-", "--", ":", "-.")
 DISTINCT = 12  # curves in one panel that can be told apart
 ACROSS = 4
+MOST = 60  # data sets that have a row, or a panel, of their own; of more, their families have
+
+
+def rows_of(run: Run) -> dict[str, list[int]]:
+    """Return name -> which tasks, of each row of a picture: a task, or a family with how many it has."""
+    if len(run.tasks) <= MOST:
+        return {task: [number] for number, task in enumerate(run.tasks)}
+    families: dict[str, list[int]] = {}
+    for number, family in enumerate(run.families):
+        families.setdefault(family, []).append(number)
+    return {
+        name if len(members) == 1 else f"{shortened(name, 20)} ({len(members)})": members
+        for name, members in families.items()
+    }
+
+
+def _together(values: Floats, groups: Iterable[list[int]]) -> Floats:
+    """Return the mean over the tasks of each group, (groups, ...), of what is there of (tasks, ...)."""
+    return np.stack([mean_of(values[members], 0) for members in groups])
 
 
 def _subplots(run: Run) -> tuple[Any, Any]:
-    """Return a picture with room for a cell of each experiment and for the names."""
-    tasks, count = len(run.tasks), len(run.configurations)
+    """Return a picture with room for a cell of each experiment, or family, and for the names."""
+    tasks, count = len(rows_of(run)), len(run.configurations)
     few = count <= NUMBERED
     width = max(WIDTH, 2.2 + (0.5 if few else 0.17) * count)
     return subplots(width, 2.3 + (0.24 if few else 0.165) * tasks)
 
 
 def _grid(axes: Any, run: Run, rows: Iterable[int], columns: Iterable[int]) -> None:
-    tasks = [shortened(run.tasks[row]) for row in rows]
+    all_rows = list(rows_of(run))
+    tasks = [shortened(all_rows[row]) for row in rows]
     names = [shortened(run.configurations[column]) for column in columns]
     size = 9 if len(names) <= NUMBERED else 7.5
     axes.set_yticks(range(len(tasks)), tasks, fontsize=size)
@@ -49,17 +69,22 @@ def _grid(axes: Any, run: Run, rows: Iterable[int], columns: Iterable[int]) -> N
 
 
 def completeness(run: Run) -> Figure:
-    """Draw which experiments are done, failed or missing; what is at work is missing yet."""
+    """Draw which experiments are done, failed or missing; what is at work is missing yet.
+
+    A family is done where all of its data sets are, and failed where one is.
+    """
     figure, axes = _subplots(run)
     kinds = list(SIGNS)
-    names = [[run.states[t, c].name for c in run.configurations] for t in run.tasks]
-    found = [[kinds.index(one) if one in SIGNS else 2 for one in row] for row in names]
+    found = [
+        [_state(run, [run.tasks[one] for one in members], name) for name in run.configurations]
+        for members in rows_of(run).values()
+    ]
     axes.imshow(found, cmap=SHADES, vmin=0, vmax=2, aspect="auto", interpolation="none")
     for (i, j), kind in np.ndenumerate(np.array(found)):
         colour = legible(*SHADES(int(kind))[:3])
         if kind:
             axes.text(j, i, SIGNS[kinds[kind]], ha="center", va="center", color=colour)
-    _grid(axes, run, range(len(run.tasks)), range(len(run.configurations)))
+    _grid(axes, run, range(len(found)), range(len(run.configurations)))
     done, failed = run.count("done"), run.count("failed")
     sentence = (
         f"{done} of {len(run.states)} experiments are done (light), {failed} failed (×), "
@@ -68,18 +93,29 @@ def completeness(run: Run) -> Figure:
     return Figure("completeness", "What is there", sentence, to_svg(figure))
 
 
+def _state(run: Run, tasks: Iterable[str], name: str) -> int:
+    """Return the place among SIGNS of the state of a configuration on these tasks."""
+    states = {run.states[task, name].name for task in tasks}
+    if states == {"done"}:
+        return 0
+    return 1 if "failed" in states else 2
+
+
 def grids(run: Run) -> list[Figure]:
-    """Draw test accuracy, and regret, tasks and configurations sorted alike."""
+    """Draw test accuracy, and regret, tasks (or families, in their mean) and configurations sorted alike."""
     whole = run.whole_tasks if run.whole_tasks.any() else np.ones(len(run.tasks), dtype=bool)
-    rows = np.argsort(-run.above_chance, kind="stable")  # what is NaN comes last
+    groups = rows_of(run)
+    names, above = list(groups), _together(run.above_chance[:, None], groups.values())[:, 0]
+    rows = np.argsort(-above, kind="stable")  # what is NaN comes last
     columns = np.argsort(mean_of(run.regret[whole], 0), kind="stable")
-    known = [row for row in rows if not np.isnan(run.above_chance[row])]
+    known = [row for row in rows if not np.isnan(above[row])]
+    are = "data sets" if len(groups) == len(run.tasks) else "families of data sets, in their mean"
     accuracy = (
-        "Rows are data sets, the easiest on top: the one that comes nearest to perfect from always "
+        f"Rows are {are}, the easiest on top: the one that comes nearest to perfect from always "
         "guessing its most frequent class, whatever the number of classes."
     )
     if known:
-        accuracy += f" The easiest is {run.tasks[known[0]]}, the hardest {run.tasks[known[-1]]}."
+        accuracy += f" The easiest is {names[known[0]]}, the hardest {names[known[-1]]}."
     regret = (
         "The regret of a configuration is how far it is behind the best one on the same data set. "
         "Columns are configurations, the one with the smallest mean regret first: "
@@ -96,7 +132,7 @@ def _heat_map(
     run: Run, values: Floats, rows: Any, columns: Any, told: tuple[str, str, str], top: float
 ) -> Figure:
     figure, axes = _subplots(run)
-    values = values[np.ix_(rows, columns)]
+    values = _together(values, rows_of(run).values())[np.ix_(rows, columns)]
     cmap = {"accuracy": "viridis", "regret": "cividis_r"}[told[0]]
     shown = {"cmap": cmap, "vmin": 0, "vmax": top, "aspect": "auto", "interpolation": "none"}
     image = axes.imshow(values, **shown)
@@ -119,24 +155,32 @@ def _numbers(axes: Any, values: Floats, image: Any) -> None:
 
 
 def learning_curves(run: Run) -> Figure:
-    """Draw test accuracy by epoch, a panel per task, coloured by architecture while colours last."""
+    """Draw test accuracy by epoch, a panel per task (or family, in its mean), coloured by architecture
+    while colours last.
+    """
     ids = ["task_id", "configuration", "epoch"]
     means = run.tables.curves.groupby(ids).test_accuracy.mean().unstack("epoch")
     curves = dict(zip(means.index, means.to_numpy(), strict=True))
     of = dict(zip(run.experiments.configuration, run.experiments.architecture, strict=True))
-    tasks = [task for task in run.tasks if task in set(run.experiments.task_id)]
+    there = set(run.experiments.task_id)
+    panels_of = {
+        name: [run.tasks[one] for one in members if run.tasks[one] in there]
+        for name, members in rows_of(run).items()
+    }
+    panels_of = {name: members for name, members in panels_of.items() if members}
     lines = looks([name for name in run.configurations if name in of], of)
-    across = min(ACROSS, len(tasks))
-    down = -(-len(tasks) // across)
+    across = min(ACROSS, len(panels_of))
+    down = -(-len(panels_of) // across)
     shape = {"nrows": down, "ncols": across, "sharex": True, "sharey": True}
     figure, grid = subplots(WIDTH, 1.1 * down + 0.9, **shape)
     panels = np.atleast_1d(grid).ravel()
     epochs = means.columns.to_numpy(dtype=float)
-    for axes, task in zip(panels, tasks, strict=False):
-        there = [name for name in lines if (task, name) in curves]
-        _curves(axes, epochs, [(curves[task, name], lines[name]) for name in there])
-        axes.set_title(shortened(task, 20), fontsize=8)
-    for axes in panels[len(tasks) :]:
+    for axes, (title, tasks) in zip(panels, panels_of.items(), strict=False):
+        of_each = {name: [curves[t, name] for t in tasks if (t, name) in curves] for name in lines}
+        own = [(mean_of(np.stack(one), 0), lines[name]) for name, one in of_each.items() if one]
+        _curves(axes, epochs, own)
+        axes.set_title(shortened(title, 20), fontsize=8)
+    for axes in panels[len(panels_of) :]:
         axes.set_visible(False)
     panels[0].set(xlim=(epochs[0] - 0.3, epochs[-1] + 0.3), ylim=(0, 1))
     panels[0].xaxis.get_major_locator().set_params(integer=True)

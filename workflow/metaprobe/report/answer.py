@@ -1,13 +1,15 @@
 """What came out of a run, in words: which configuration is best, how sure that is, what to be wary of."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metaprobe.report.comparison import Comparison
-from metaprobe.report.data import Run
+from metaprobe.report.data import Run, cards
 from metaprobe.tables.statistics import CONFIDENCE
 
 NAMED = 3  # configurations that a sentence names
+FEW = 4  # data sets that a sentence names
 Row = Mapping[str, Any]
 
 
@@ -45,8 +47,22 @@ def lead(run: Run, comparison: Comparison, rows: Sequence[Row]) -> list[str]:
         f"configurations, where 1 would be the best on every data set. It is the best on "
         f"{first['best_on']} of {comparison.tasks}, and its mean test accuracy is "
         f"{first['accuracy']:.3f}.",
+        _best_of_each(run),
         _certainty(comparison),
     ]
+
+
+def _best_of_each(run: Run) -> str:
+    """Return which configuration is the best on each data set: by name, or, of many, on how many."""
+    best = {card["task"]: card["best"]["configuration"] for card in cards(run) if "best" in card}
+    if len(best) <= FEW:
+        told = "; ".join(f"{task}: {name}" for task, name in best.items())
+        return f"The best on each data set: {told}."
+    counts = Counter(best.values()).most_common()
+    named = ", ".join(f"{name} on {count}" for name, count in counts[:NAMED])
+    others = len(counts) - NAMED
+    more = f", {others} others on {sum(n for _, n in counts[NAMED:])}" if others > 0 else ""
+    return f"The best on each of {len(best)} data sets: {named}{more} (listed below)."
 
 
 def _on_one_task(run: Run, first: Row) -> str:
@@ -65,7 +81,7 @@ def _certainty(comparison: Comparison) -> str:
     """Return whether the differences between configurations are real."""
     if comparison.p is None:
         return (
-            "Whether this holds for other data sets cannot be tested. A test counts whole families "
+            "Which of them differ on other data sets, too, cannot be tested. A test counts whole families "
             f"of related tasks, here {comparison.families}; at least {comparison.needed} are needed "
             f"to tell {len(comparison.mean_ranks)} configurations apart."
         )

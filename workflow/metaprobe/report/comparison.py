@@ -105,14 +105,16 @@ def pairwise_p(accuracy: Floats, families: Sequence[str]) -> Floats:
 
 
 def intervals(values: Floats, families: Sequence[str]) -> Floats | None:
-    """Return (C, 2) intervals of the means of (T, C) values; a mean without spread is its own."""
+    """Return (C, 2) intervals of the means of (T, C) ranks, from 1 to C; a mean without spread is its own."""
     sums = family_sums(values, families)
     if len(sums) < FEWEST_FAMILIES:
         return None
     sizes = family_sums(np.ones(len(values)), families)
     ends = mean_intervals(sums, sizes, resample(len(sums), np.random.default_rng(0)))
     means = values.mean(axis=0)
-    return np.stack([np.where(np.isnan(end), means, end) for end in ends], axis=1)
+    found = np.stack([np.where(np.isnan(end), means, end) for end in ends], axis=1)
+    clipped: Floats = np.clip(found, 1, values.shape[1])
+    return clipped
 
 
 def standings(run: Run, comparison: Comparison) -> list[dict[str, Any]]:

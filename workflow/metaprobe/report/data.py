@@ -14,6 +14,7 @@ from metaprobe.tables.collect import Tables
 from metaprobe.training.fragment import Experiment
 
 Floats = NDArray[np.float64]
+DERIVED = ", derived from "  # in `read_as` of a data set that has images of another
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,10 @@ def mean_of(values: Floats, axis: int) -> Floats:
 
 def hours(run: Run) -> dict[str, float]:
     """Return phase -> hours; the features of a data set and architecture count once, whatever the
-    number of heads.
+    number of heads, and those of a derived data set not at all: they are its parent's.
     """
     features = run.experiments.drop_duplicates(["task_id", "architecture"], keep="last")
+    features = features[~features.read_as.astype(str).str.contains(DERIVED, regex=False)]
     seconds = features.seconds_train_features + features.seconds_test_features
     by_architecture = seconds.groupby(features.architecture, sort=False).sum()
     phases = {f"features, {name}": spent for name, spent in by_architecture.items()}

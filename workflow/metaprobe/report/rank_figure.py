@@ -72,6 +72,6 @@ def _sentence(comparison: Comparison) -> str:
         return f"{said} There is no difference that this table can show."
     together = comparison.apart.count(False) - 1
     said += f" Blue: the first{f', and the {together} that may be as good' if together else ''}."
-    if len(comparison.mean_ranks) <= JOINED and together + 1 < len(comparison.mean_ranks):
+    if len(comparison.mean_ranks) <= JOINED and groups(comparison.p):
         said += " Lines at the right join those that are not told apart."
     return said
