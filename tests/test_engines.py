@@ -24,6 +24,7 @@ from metaprobe.features.extraction import ahead, extract, mapping, run_in_memory
 from metaprobe.features.random_weights import random_network
 from metaprobe.training.heads import LabelledFeatures, train_head
 
+pytestmark = pytest.mark.slow  # Networks on each engine: minutes.
 CPU = torch.device("cpu")
 TRAIN = 48
 CONFIGURATION = {
@@ -197,7 +198,7 @@ OTHERS = (
 )
 
 
-RARE = [pytest.mark.slow, pytest.mark.long]  # `make test-long`: half a minute each
+RARE = pytest.mark.long  # `make test-long`: half a minute each
 
 
 @pytest.mark.parametrize(

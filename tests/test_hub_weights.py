@@ -17,6 +17,7 @@ from checkouts import ROOT
 from metaprobe.features.networks import build
 from safetensors.torch import save_file
 
+pytestmark = pytest.mark.slow  # A Hub and a run of its own for each.
 MODEL = "test_vit.r160_in1k"  # timm's own, for tests: 0.4 million parameters
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FETCH = """

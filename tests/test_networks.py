@@ -20,16 +20,15 @@ from metaprobe.features.networks import (
 )
 from torchvision import models
 
-FEW, MANY = 3e6, 25e6  # parameters: networks with more are slow tests, and long ones
+pytestmark = pytest.mark.slow  # A hundred networks: minutes.
+MANY = 25e6  # parameters: networks with more are long tests
 SMALLEST_OF_THEIR_KIND = ("alexnet", "vgg11", "vit_b_16")  # of those
 WITHOUT_LINEAR_LAYER = ("squeezenet1_0", "squeezenet1_1")
 
 
 def marks(name: str, parameters: float) -> list[pytest.MarkDecorator]:
-    if parameters < FEW:
-        return []
     is_long = parameters > MANY and name not in SMALLEST_OF_THEIR_KIND
-    return [pytest.mark.slow, *([pytest.mark.long] if is_long else [])]
+    return [pytest.mark.long] if is_long else []
 
 
 OF_TORCHVISION = [
@@ -58,11 +57,10 @@ UNLIKE = (
     "maxvit_rmlp_pico_rw_256 mixer_s32_224 pit_ti_224 selecsls42 swin_tiny_patch4_window7_224 "
     "vgg11 vit_base_patch16_siglip_224 vit_small_patch14_dinov2"
 )
-RARE = [pytest.mark.slow, pytest.mark.long]
 OF_TIMM = [
     *SMALL.split(),
     *(
-        pytest.param(one, marks=pytest.mark.slow if one in UNLIKE.split() else RARE)
+        pytest.param(one, marks=() if one in UNLIKE.split() else pytest.mark.long)
         for one in LARGE.split()
     ),
 ]

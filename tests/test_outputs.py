@@ -13,6 +13,7 @@ from checkouts import ROOT, TINY, run_tiny, snakemake
 from metaprobe.core.arrays import read_arrays
 from metaprobe.tables.checks import CHECKS
 
+pytestmark = pytest.mark.slow  # Whole runs of the workflow.
 PAGE = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
 CONFIGURATIONS = ["resnet18-plain", "resnet18-regularized"]
 FEW = {

@@ -14,6 +14,7 @@ from checkouts import SETTINGS, TINY, copy_workflow, write_pictures
 
 pytest.importorskip("snakemake_executor_plugin_slurm")
 
+pytestmark = pytest.mark.slow  # Whole runs, and waiting for answers that do not come.
 SBATCH = """
 for word; do
     case $last in --comment) comment=$word;; --job-name) name=$word;; esac

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from checkouts import TINY, copy_workflow, edit_yaml, planned, run_tiny, snakemake
 
+pytestmark = pytest.mark.slow  # Whole runs of the workflow.
 GRID = {
     "architecture": ["ResNet18"],
     "learning_rate": [0.01, 0.002],
@@ -100,7 +101,6 @@ def test_failure_names_the_pair_and_leaves_the_table_alone(checkout) -> None:
     assert not (checkout / "results/target_representations.partial.csv").exists()
 
 
-@pytest.mark.slow
 def test_interrupted_by_the_keyboard_it_resumes(checkout) -> None:
     """Finished chunks deleted with the unfinished output, or trained again."""
 

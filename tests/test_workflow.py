@@ -29,6 +29,7 @@ from metaprobe.metafeatures.columns import columns
 from PIL import Image
 from tiny_runs import RECIPES, TUNED, VALIDATED, add
 
+pytestmark = pytest.mark.slow  # A finished run, and many that are begun: a quarter of an hour.
 CHECKED = {"check_table": 1, "validate": 1}
 FROM_METABU = dict.fromkeys(("export_metabu", "evaluate_recommenders", "report"), 1)
 LEARNT = FROM_METABU | {"build_portfolio": 1}
@@ -740,7 +741,13 @@ def test_recommendation_is_all_that_is_printed(checkout, tmp_path) -> None:
     assert done.returncode == 1 and "nowhere" in done.stderr
 
 
-@pytest.mark.parametrize("kind", ["subsets/Tints.json", "features/Tints/ResNet18.safetensors"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "subsets/Tints.json",
+        pytest.param("features/Tints/ResNet18.safetensors", marks=pytest.mark.long),
+    ],
+)
 def test_broken_intermediate_file_is_named(checkout, kind) -> None:
     """A truncated file that gives a wrong number, or a traceback."""
     path = checkout / "results" / kind
