@@ -132,7 +132,7 @@ def test_missing_package_is_told_before_anything_starts(
         beforehand.importlib.util, "find_spec", lambda one: None if one == "onnx" else found(one)
     )
     with pytest.raises(
-        UserError, match=r'^export: onnx is not installed: pip install "\.\[export\]"$'
+        UserError, match=r'^export: onnx is not installed: pip install --editable "\.\[export\]"$'
     ):
         beforehand.check_machine(flow, jobs, here=True)
     beforehand.check_machine(flow, jobs, here=True, packages=False)
