@@ -79,7 +79,11 @@ def test_derived_data_sets_beyond_a_screen_are_in_their_parents_lines() -> None:
     states |= {("MNIST", name): State("done") for name in NAMES}
     found = [Finding(t, "will download", "", "", "", e.source or "") for t, e in tasks.items()]
     found[[*tasks].index("FER2013")] = Finding("FER2013", "manual", "", "", "", "fer2013")
-    settings = {"findings": found, "sources": sources, "size_of": costs.sizes(whole, sources, PARTS)}
+    settings = {
+        "findings": found,
+        "sources": sources,
+        "size_of": costs.sizes(whole, sources, PARTS),
+    }
 
     def told(**changes) -> list[str]:
         return report(a_plan(jobs, states, **settings, **changes)).splitlines()
@@ -87,7 +91,9 @@ def test_derived_data_sets_beyond_a_screen_are_in_their_parents_lines() -> None:
     assert sum(line.startswith("CIFAR10_") for line in told()) > 5
     lines = told(parents=parents)
     assert all(len(line) <= 80 for line in lines) and len(lines) < 48
-    number = {parent: [*parents.values()].count(parent) for parent in ("CIFAR10", "MNIST", "FER2013")}
+    number = {
+        parent: [*parents.values()].count(parent) for parent in ("CIFAR10", "MNIST", "FER2013")
+    }
 
     def row(name: str) -> list[str]:
         (line,) = (line for line in lines if line.startswith(name))

@@ -52,7 +52,9 @@ def test_every_configuration_is_accepted(tmp_path: Path) -> None:
 def test_validation_images_choose_where_all_configurations_have_them(tmp_path: Path) -> None:
     """An example after which the test images choose."""
     (example,) = (text for language, text in BLOCKS if "patience:" in text)
-    (line,) = re.findall(r"--config '(only_configurations=\[resnet18-long,.*)'$", PAGE, re.MULTILINE)
+    (line,) = re.findall(
+        r"--config '(only_configurations=\[resnet18-long,.*)'$", PAGE, re.MULTILINE
+    )
     mine = tmp_path / "mine.yaml"
     mine.write_text(example, encoding="utf-8")
     assert chosen_on(read([mine], [line]), tmp_path) == "validation"
