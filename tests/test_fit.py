@@ -207,6 +207,20 @@ def test_model_is_made_once_and_enters_no_table(fitted: Path) -> None:
 
 
 @pytest.mark.slow
+def test_model_of_the_table_is_made_by_the_name_of_its_card(fitted: Path) -> None:
+    """An experiment whose model cannot be had, or a fit of Snakemake's that is another."""
+    card = "models/Digits/resnet18-plain/card.json"
+    done = snakemake(fitted, f"results/{card}", *TINY)
+    assert done.returncode == 0, done.stdout
+    assert sorted(one.name for one in (fitted / "results" / card).parent.iterdir()) == sorted(
+        MODEL_FILES
+    )
+    done = snakemake(fitted, *target("resnet18-plain"))
+    assert done.returncode == 0, done.stdout
+    assert "Two_photographs/resnet18-plain" in done.stdout
+
+
+@pytest.mark.slow
 def test_tuned_model_is_made_and_leaves_no_cache(fitted: Path) -> None:
     """Cached activations that wait for another recipe, which nobody has asked for."""
     done = fit(fitted, "--configuration", "tuned")
