@@ -1,12 +1,13 @@
 """Every command of the documentation is one that the programs understand, and a test runs it.
 
-A new command wants an entry in `RUN_BY`: the test that runs it, or what it needs that a test machine lacks.
+A new command wants an entry in `RUN_BY`: the test that runs it, or what it needs that a test machine lacks. So does
+one that is named in a sentence, unless it is the beginning of one that has an entry.
 """
 
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +34,10 @@ MERGED = "tests/test_exchange_workflow.py::test_halves_are_the_whole_and_nothing
 BUNDLE = "tests/test_exchange_workflow.py::test_a_bundle_is_checked_by_computing_it_again"
 PUBLISHED = "tests/test_publish.py::test_commands_of_the_page_run"
 PACKAGES = "needs a package index"
+ON_PURPOSE = "needs what `make test` leaves out on purpose: "
+MEASURES = ON_PURPOSE + "it measures this machine for"
+CARD = "tests/test_fit.py::test_model_of_the_table_is_made_by_the_name_of_its_card"
+COMPARED = "tests/test_compare.py::test_command_compares_two_folders"
 RUN_BY = {
     # to install and to try
     "make setup": CI,  # as a part of `make demo`
@@ -44,14 +49,44 @@ RUN_BY = {
     "source .venv/bin/activate": "needs a shell that somebody types in",
     "snakemake --cores 2 --configfile config/demo.yaml": CI,  # as a part of `make demo`
     'pip install --editable ".[export]"': PACKAGES,
-    'pip install ".[timm]"': PACKAGES,
-    'pip install ".[space]"': PACKAGES,
+    'pip install --editable ".[timm]"': PACKAGES,
+    'pip install ".[space]"': "tests/test_reading_page.py::test_reader_alone_in_a_fresh_environment",
     "pip install .": "tests/test_reading_page.py::test_reader_alone_in_a_fresh_environment",
     "pip install onnxruntime numpy pillow": PACKAGES,
     "pip install snakemake-executor-plugin-cluster-generic": PACKAGES,
     "pip install snakemake-executor-plugin-kubernetes snakemake-storage-plugin-s3": PACKAGES,
     "pip install POT tqdm 'scikit-learn<1.10' 'git+https://github.com/luxusg1/metabu.git'": PACKAGES,
+    "pip install datasets": PACKAGES,
+    "pip install openml==0.15.1": PACKAGES,
+    "pip install openvino": PACKAGES,
+    "pip install pillow-heif": PACKAGES,
+    "pip install snakemake-logger-plugin-rich": PACKAGES,
+    "python3 -m venv .venv": CI,  # as a part of `make setup`
+    # to develop
+    "make test-long": "needs a Slurm of its own, and hours",
+    "make bench": f"{MEASURES} minutes",
+    "make timings": f"{MEASURES} minutes, by running the demo twice",
+    "python -m benchmarks.arena FOLDER": "needs packages that come with pictures and weights, and hours",
+    "python -m benchmarks.coverage": ON_PURPOSE + "minutes; tests/test_families.py runs its parts on fewer tables",
+    "python -m benchmarks.every_backbone": f"{MEASURES} twenty minutes",
+    "python -m benchmarks.exports": f"{MEASURES} ten minutes",
+    "python -m benchmarks.reader": f"{MEASURES} minutes; tests/planted_results.py writes by its parts",
+    "python -m benchmarks.recipes FOLDER": "needs packages that come with weights, and hours",
+    "python -m benchmarks.transferability": f"{MEASURES} minutes",
+    "python -m tools.pages": "tests/test_pages.py::test_command_writes_the_tables_and_nothing_else",
+    "python -m tools.picture results/demo/report.html":
+     "tests/test_picture.py::test_first_screen_is_photographed",
+    "python benchmarks/draw_configurations.py > config/configurations-48.yaml":
+     "tests/test_configurations_48.py::test_documented_command_writes_the_file",
+    "python benchmarks/draw_derived.py": "tests/test_derived.py::test_documented_command_writes_the_file",
     # questions
+    "metaprobe --help": "tests/test_cli.py::test_help_names_every_question",
+    "metaprobe doctor --configfile theirs.yaml":
+     "tests/test_wrong_configurations.py::test_the_command_tells_what_snakemake_stumbles_over",
+    "metaprobe doctor --deep": "tests/test_deep.py::test_command_opens_what_is_there",
+    "metaprobe status --checkout /home/me/metaprobe --configfile config/config.yaml":
+     "tests/test_cli.py::test_checkout_of_the_current_folder_is_the_one_that_answers",
+    "snakemake status --cores 1": "tests/test_cli.py::test_answers_are_the_same_through_snakemake",
     "metaprobe doctor": "tests/test_doctor.py::test_command_prints_thirty_rows_and_changes_nothing",
     "metaprobe plan": FLOW + "plan_of_a_fresh_checkout_invents_no_time_and_starts_nothing",
     "metaprobe status": "tests/test_cli.py::test_answers_are_the_same_through_snakemake",
@@ -72,6 +107,10 @@ RUN_BY = {
     "metaprobe recommend /home/me/birds": FLOW + "recommendation_is_all_that_is_printed",
     "snakemake recommend --cores 2 --config new_dataset=/home/me/birds": RANK,
     'snakemake recommend --cores 2 --config new_dataset="/home/me/my birds" recommender=logme': RANK,
+    "snakemake advise --cores 2 --config new_dataset=/home/me/birds budget=10min":
+     "tests/test_advise.py::test_snakemake_asks_the_same",
+    "snakemake fit --cores 2 --config new_dataset=/home/me/birds only_configurations=[resnet18-plain]": CARD,
+    "snakemake --cores 2 results/models/EuroSAT/resnet18-plain/card.json": CARD,
     "python birds/predict.py picture.jpg more/pictures/":
      "tests/test_export.py::test_without_torch_it_predicts_the_same",
     "python birds/predict.py more/pictures/ --csv > predicted.csv":
@@ -85,7 +124,19 @@ RUN_BY = {
     "snakemake --cores 4 --configfile config/backbones-24.yaml": "needs the internet and hours",
     "snakemake --cores 4 --configfile config/backbones-24.yaml --config"
     " 'only_configurations=[vitsmall16-plain]'": "needs the internet",
+    "snakemake --cores 4 --configfile config/datasets-extended.yaml":
+     "needs the internet; tests/test_extended.py plans it",
+    "snakemake --cores 4 --configfile config/derived-300.yaml":
+     "needs the internet; tests/test_derived.py plans it, and runs derived tasks of other data sets",
+    "snakemake --cores 4 --configfile config/recipes.yaml":
+     "needs the internet; tests/test_recipes_workflow.py runs recipes on other data sets",
+    "snakemake bootstrap --cores 4": FLOW + "bootstrap_reads_no_picture_and_runs_no_backbone",
+    "snakemake --report report.zip": FLOW + "snakemakes_report_has_the_figures",
+    "snakemake --unlock": FLOW + "questions_leave_the_lock_of_a_run_alone",
     "snakemake --cores 4 --configfile mine.yaml": OWN_DATA,
+    "snakemake --cores 4 --configfile mine.yaml --config"
+    " 'only_configurations=[resnet18-long,resnet18-stopped]'":
+     "tests/test_scope.py::test_validation_images_choose_where_all_configurations_have_them",
     "snakemake --cores 4 --configfile mine.yaml --config 'only_datasets=[MyBirds]'": OWN_DATA,
     "snakemake --cores 4 --config replicates=5": FLOW + "more_replicates_run_no_backbone",
     "snakemake --cores 4 --config seed=1 'pathvars={results: results-of-seed-1,"
@@ -104,10 +155,8 @@ RUN_BY = {
     "snakemake -n": MERGED,
     "metaprobe contribute results --to bundle.zip": BUNDLE,
     "metaprobe check-bundle bundle.zip --recompute 3": BUNDLE,
-    "metaprobe compare results ~/old/results --page compare.html":
-     "tests/test_compare.py::test_what_moved_and_the_setting_that_did_it_are_told",
-    "metaprobe compare results results-of-seed-1":
-     "tests/test_compare.py::test_what_moved_and_the_setting_that_did_it_are_told",
+    "metaprobe compare results ~/old/results --page compare.html": COMPARED,
+    "metaprobe compare results results-of-seed-1": COMPARED,
     "metaprobe publish results/demo --to release": PUBLISHED,
     "metaprobe publish results/demo --to release --configfile config/demo.yaml": PUBLISHED,
     'metaprobe publish results/demo --to release --version 1.1.0 --author "Ada Lovelace" --doi 10.5281/zenodo.1':
@@ -148,8 +197,22 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 def test_every_command_is_run_or_says_what_it_needs() -> None:
     """A command that nobody has tried since the program has changed; an entry of one that is gone."""
     missing = [command for command in TYPED if command not in RUN_BY]
+    missing += [command for command in NAMED if not begins(command, RUN_BY)]
     assert not missing, "write into RUN_BY what runs: " + "; ".join(missing)
-    assert not RUN_BY.keys() - {*TYPED}
+    assert not RUN_BY.keys() - {*TYPED, *NAMED}
+
+
+def begins(command: str, of: Iterable[str]) -> bool:
+    """Whether it is one of these commands, or tells less than one of them."""
+    return any(f"{one} ".startswith(f"{command.removesuffix('--cores N').rstrip()} ") for one in of)
+
+
+def test_less_than_a_command_is_its_first_words() -> None:
+    """`snakemake --cores 4` that runs what begins with it, or `metaprobe fit` as a part of `metaprobe fits`."""
+    for command in ("metaprobe fit", "metaprobe fit birds", "metaprobe fit --cores N"):
+        assert begins(command, ["metaprobe fit birds"])
+    for command in ("metaprobe fit birds --advised", "metaprobe fit bird", "metaprobe advise"):
+        assert not begins(command, ["metaprobe fit birds"])
 
 
 def test_what_runs_a_command_exists() -> None:
@@ -157,12 +220,13 @@ def test_what_runs_a_command_exists() -> None:
     ci = (ROOT / CI).read_text().splitlines()
     for command, by in RUN_BY.items():
         file, _, test = by.partition("::")
-        if test:
+        if by.startswith("needs "):
+            assert all((ROOT / named).is_file() for named in re.findall(r"tests/\w+\.py", by)), by
+        elif test:
             assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), by
-        elif by == CI:
-            assert not command.startswith("make ") or command in ci or depended_on(command), command
         else:
-            assert by.startswith("needs "), (command, by)
+            assert by == CI, (command, by)
+            assert not command.startswith("make ") or command in ci or depended_on(command), command
 
 
 def depended_on(command: str) -> bool:

@@ -114,7 +114,7 @@ def test_noise_is_seldom_called_moved() -> None:
     assert np.mean(np.array(p) < 0.05) < 0.09
 
 
-def test_the_page_escapes_names_and_loads_nothing(tmp_path: Path, capsys: Any) -> None:
+def test_the_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
     """A folder's name that runs as a script, or a page that asks a server."""
     first, second = write_run(tmp_path / "a"), write_run(tmp_path / "b", drawn=1)
     found = compare(
@@ -125,7 +125,23 @@ def test_the_page_escapes_names_and_loads_nothing(tmp_path: Path, capsys: Any) -
     assert "<script>x" not in text
     assert "http://" not in text and "https://" not in text
     assert text.count("<caption>") == 2
-    arguments = ["compare", str(first), str(second), "--page", str(tmp_path / "compare.html")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["compare results results-of-seed-1", "compare results ~/old/results --page compare.html"],
+)
+def test_command_compares_two_folders(
+    tmp_path: Path, monkeypatch: Any, capsys: Any, command: str
+) -> None:
+    """A command of the pages that reads other folders than it is given, or writes no page."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    arguments = command.replace("~", str(tmp_path)).split()
+    write_run(Path(arguments[1]))
+    write_run(Path(arguments[2]), seed=1)
     assert main(arguments) == 0
-    assert "The same as a page" in capsys.readouterr().out
-    assert (tmp_path / "compare.html").is_file()
+    said = capsys.readouterr().out
+    assert "Of 4 experiments that" in said and "seed" in said
+    page = Path("compare.html")
+    assert page.is_file() == ("--page" in arguments) == ("The same as a page" in said)

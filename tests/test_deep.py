@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from entries import typed
+from metaprobe.__main__ import main
 from metaprobe.config.load import load_run
 from metaprobe.config.reading import read_strictly
 from metaprobe.data.dataset import open_dataset, pool_metadata
@@ -43,6 +44,16 @@ def test_true_copy_is_proved(tmp_path: Path) -> None:
     finding, unknown = look(tmp_path, true_digests(tmp_path))
     assert (finding.state, unknown) == ("ready", {})
     assert finding.detail == "opened: 10 images, 2 classes; as published"
+
+
+def test_command_opens_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that opens nothing."""
+    settings = ["--checkout", str(ROOT), "--configfile", str(ROOT / "config/demo.yaml")]
+    only = ["--config", "only_datasets=[Digits]"]
+    assert main(["doctor", "--deep", *settings, *only]) == 0
+    deep = capsys.readouterr().out
+    assert main(["doctor", *settings, *only]) == 0
+    assert "1 ready" in deep and deep != capsys.readouterr().out
 
 
 def test_unknown_digests_are_said_and_printed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from checkouts import (
     ROOT,
@@ -763,8 +764,10 @@ def test_derived_tasks_run_on_what_is_there(tmp_path: Path) -> None:
         ["Digits_few", "Digits"],
     ]
     assert rows[3][2:] == ["embedded, derived from Digits", 5]
-    held = read_json(results / "recommendation_evaluation.json")
-    assert "family" in json.dumps(held)
+    assert described(results) == ["Digits", "Digits_five", "Digits_few"]
+    # Held out with its relatives, none of the three has a task left to learn from.
+    assert held_out(results, "task") == dict.fromkeys(described(results), "Digits")
+    assert held_out(results, "family") == {}
 
     # Another task, of a data set that is not in the table: that alone is opened.
     write_pictures(folder / "data" / "Tints") if not (folder / "data/Tints").exists() else None
@@ -773,6 +776,9 @@ def test_derived_tasks_run_on_what_is_there(tmp_path: Path) -> None:
     assert (jobs["subset_index"], jobs["extract_features"], jobs["train_head"]) == (1, 1, 3)
     assert snakemake(folder, *TINY).returncode == 0
     assert not (results / "heads/Tints").exists()
+    assert described(results) == ["Digits", "Digits_five", "Digits_few", "Tints_noise"]
+    families = dict.fromkeys(described(results), "Digits") | {"Tints_noise": "Tints"}
+    assert held_out(results, "task") == held_out(results, "family") == families
 
     # A task that changes runs itself again, and nothing else.
     derive_more(Digits_five=FIVE | {"label_noise": 0.1})
@@ -792,6 +798,19 @@ def test_derived_tasks_run_on_what_is_there(tmp_path: Path) -> None:
     (moved / "results/features/Digits/ResNet18.safetensors").unlink()
     jobs = planned(moved, *TINY, "--forcerun", "train_head")
     assert jobs["extract_features"] == 1
+
+
+def described(results: Path) -> list[str]:
+    """The tasks that have a row of meta-features, without an empty cell."""
+    table = pd.read_csv(results / "basic_representations.csv")
+    assert table.notna().all(axis=None)
+    return [*table.task_id]
+
+
+def held_out(results: Path, protocol: str) -> dict[str, str]:
+    """Task → family of those that the evaluation of recommenders has held out."""
+    tasks = read_json(results / "recommendation_evaluation.json")["tasks"]
+    return {one["task_id"]: one["family"] for one in tasks if one["protocol"] == protocol}
 
 
 ROWS = """

@@ -132,7 +132,7 @@ def test_missing_package_is_told_before_anything_starts(
         beforehand.importlib.util, "find_spec", lambda one: None if one == "onnx" else found(one)
     )
     with pytest.raises(
-        UserError, match=r'^export: onnx is not installed: pip install "\.\[export\]"$'
+        UserError, match=r'^export: onnx is not installed: pip install --editable "\.\[export\]"$'
     ):
         beforehand.check_machine(flow, jobs, here=True)
     beforehand.check_machine(flow, jobs, here=True, packages=False)
@@ -204,6 +204,20 @@ def test_model_is_made_once_and_enters_no_table(fitted: Path) -> None:
     }
     learnt = snakemake(fitted, *target("resnet18-plain")[:-1], "recommend").stdout
     assert "there is no finished experiment to learn from yet" in learnt
+
+
+@pytest.mark.slow
+def test_model_of_the_table_is_made_by_the_name_of_its_card(fitted: Path) -> None:
+    """An experiment whose model cannot be had, or a fit of Snakemake's that is another."""
+    card = "models/Digits/resnet18-plain/card.json"
+    done = snakemake(fitted, f"results/{card}", *TINY)
+    assert done.returncode == 0, done.stdout
+    assert sorted(one.name for one in (fitted / "results" / card).parent.iterdir()) == sorted(
+        MODEL_FILES
+    )
+    done = snakemake(fitted, *target("resnet18-plain"))
+    assert done.returncode == 0, done.stdout
+    assert "Two_photographs/resnet18-plain" in done.stdout
 
 
 @pytest.mark.slow

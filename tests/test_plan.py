@@ -67,6 +67,48 @@ def test_one_screen_for_thirty_data_sets() -> None:
     assert "and 6 more: metaprobe status" in lines
 
 
+def test_derived_data_sets_beyond_a_screen_are_in_their_parents_lines() -> None:
+    """377 lines of a plan, in which nobody finds the data set that is to be fetched by hand."""
+    tasks, sources = typed_entries(DATASETS["datasets"]), typed_sources(DATASETS["sources"])
+    many = yaml.safe_load((ROOT / "config/derived-300.yaml").read_text())["datasets"]
+    parents = {task: entry["from"] for task, entry in many.items()}
+    whole = {**tasks, **typed_entries(many)}
+    jobs = {Job("extract_features", f"{task}/ResNet18") for task in tasks if task != "MNIST"}
+    jobs |= {Job("metrics_json", f"{task}/{name}") for task in many for name in NAMES}
+    states = {(task, name): State("missing") for task in whole for name in NAMES}
+    states |= {("MNIST", name): State("done") for name in NAMES}
+    found = [Finding(t, "will download", "", "", "", e.source or "") for t, e in tasks.items()]
+    found[[*tasks].index("FER2013")] = Finding("FER2013", "manual", "", "", "", "fer2013")
+    settings = {
+        "findings": found,
+        "sources": sources,
+        "size_of": costs.sizes(whole, sources, PARTS),
+    }
+
+    def told(**changes) -> list[str]:
+        return report(a_plan(jobs, states, **settings, **changes)).splitlines()
+
+    assert sum(line.startswith("CIFAR10_") for line in told()) > 5
+    lines = told(parents=parents)
+    assert all(len(line) <= 80 for line in lines) and len(lines) < 48
+    number = {
+        parent: [*parents.values()].count(parent) for parent in ("CIFAR10", "MNIST", "FER2013")
+    }
+
+    def row(name: str) -> list[str]:
+        (line,) = (line for line in lines if line.startswith(name))
+        return line.removeprefix(name).split()
+
+    of_cifar = ["0", f"{6 * (1 + number['CIFAR10'])}", f"{1 + 6 * number['CIFAR10']}"]
+    assert row(f"CIFAR10 + {number['CIFAR10']} derived ")[:3] == of_cifar
+    assert row(f"MNIST: {number['MNIST']} derived ")[:2] == ["0", f"{6 * number['MNIST']}"]
+    assert row(f"FER2013 + {number['FER2013']} derived ")[3:5] == ["by", "hand"]
+    assert "1 other data set: nothing to do" in lines
+    few = {job for job in jobs if job.first in ("CIFAR10", *list(many)[:39])}
+    few_lines = report(a_plan(few, states, **settings, parents=parents))
+    assert "derived" not in few_lines and f"\n{next(iter(many))} " in few_lines
+
+
 def test_shared_source_is_paid_once() -> None:
     """The gigabytes of EMNIST times six."""
     text = report(

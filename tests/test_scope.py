@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 import yaml
 from checkouts import ROOT
+from metaprobe.config.configurations import HYPERPARAMETERS
+from metaprobe.core.parquet import write_parquet
 from metaprobe.operations.flow.workflow import Workflow, read_workflow
 from metaprobe.operations.snakemake_coupling import merged_configuration
+from metaprobe.recommend.meta_table import read_meta_table
 
 PAGE = (ROOT / "docs/scope.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -44,6 +47,33 @@ def test_every_configuration_is_accepted(tmp_path: Path) -> None:
     assert run.configurations.keys() > declared["configurations"].keys()
     assert run.configurations["resnet18-stopped"].validation_images == 500
     assert run.grid is not None and run.grid.validation_folds == 5
+
+
+def test_validation_images_choose_where_all_configurations_have_them(tmp_path: Path) -> None:
+    """An example after which the test images choose."""
+    (example,) = (text for language, text in BLOCKS if "patience:" in text)
+    (line,) = re.findall(
+        r"--config '(only_configurations=\[resnet18-long,.*)'$", PAGE, re.MULTILINE
+    )
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(example, encoding="utf-8")
+    assert chosen_on(read([mine], [line]), tmp_path) == "validation"
+    assert chosen_on(read([mine], []), tmp_path) == "test"
+
+
+def chosen_on(flow: Workflow, folder: Path) -> str:
+    """Of which images the recommenders choose, after a run on two data sets as they are declared."""
+    rows = [
+        dict.fromkeys(HYPERPARAMETERS)
+        | {"task_id": task, "family": None, "configuration": name, "test_accuracy": 0.5}
+        | {"validation_accuracy": 0.5 if one.validation_images else None}
+        for task in ("MNIST", "USPS")
+        for name, one in flow.run.configurations.items()
+    ]
+    write_parquet(folder / "experiments.parquet", pd.DataFrame(rows))
+    basic = pd.DataFrame({"task_id": ["MNIST", "USPS"], "log10_images": [1.0, 2.0]})
+    write_parquet(folder / "basic.parquet", basic)
+    return read_meta_table(folder / "experiments.parquet", folder / "basic.parquet").chosen_on
 
 
 def test_what_comes_closest_exists() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -469,6 +470,18 @@ def test_questions_leave_the_lock_of_a_run_alone(checkout) -> None:
             assert result.returncode == 0, result.stdout
             assert lock.is_file(), question
     assert "Directory cannot be locked" in snakemake(checkout, *TINY, "-R", "aggregate").stdout
+    assert snakemake(checkout, "--unlock", *TINY).returncode == 0
+    assert planned(checkout, *TINY) == {} and not lock.exists()
+
+
+def test_snakemakes_report_has_the_figures(checkout) -> None:
+    """Figures that Snakemake does not find, or a report of its own that fails."""
+    result = snakemake(checkout, "--report", "report.zip", *TINY, cores=None)
+    assert result.returncode == 0, result.stdout
+    with zipfile.ZipFile(checkout / "report.zip") as archive:
+        packed = {Path(name).name for name in archive.namelist()}
+    figures = {path.name for path in (checkout / "results/figures").glob("*.svg")}
+    assert figures and figures <= packed
 
 
 def test_comments_and_docstrings_rerun_nothing(checkout) -> None:

@@ -85,7 +85,7 @@ class Torchvision(Backbone):
 
 
 class Timm(Backbone):
-    """Any model of timm; `pip install ".[timm]"`."""
+    """Any model of timm; `pip install --editable ".[timm]"`."""
 
     library: Literal["timm"]
     weights: str | None = None

@@ -84,7 +84,7 @@ def _missing_folders(flow: Workflow, jobs: Collection[Job]) -> Iterator[str]:
 def _missing_packages() -> Iterator[str]:
     for name in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(name) is None:
-            yield f'export: {name} is not installed: pip install ".[export]"'
+            yield f'export: {name} is not installed: pip install --editable ".[export]"'
 
 
 def _impossible_tasks(flow: Workflow, jobs: Collection[Job]) -> Iterator[str]:

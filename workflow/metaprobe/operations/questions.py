@@ -67,6 +67,7 @@ def plan(
     cores: int,
 ) -> int:
     """Print what a run would do and take."""
+    from metaprobe.config.datasets import Derived
     from metaprobe.operations import doctor
     from metaprobe.operations.planning import costs
     from metaprobe.operations.planning.activation_room import megabytes_of
@@ -93,6 +94,7 @@ def plan(
         size_of=size_of,
         cores=cores,
         free={name: doctor.free_megabytes(folder) for name, folder in folders.items()},
+        parents={name: one.of for name, one in flow.used.items() if isinstance(one, Derived)},
     )
     print(report(found))
     return 0

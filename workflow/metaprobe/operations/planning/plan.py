@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metaprobe.config.layout import WORK
 from metaprobe.config.sources import Source
@@ -16,6 +16,7 @@ from metaprobe.training.fragment import Experiment
 FLOAT_BYTES = 4
 EXTRACTING = ("extract_features", "extract_part")
 REASONS_SHOWN = 3
+SCREEN = 40  # of more data sets, those derived from one are in its line
 FEW_BACKBONES = 3  # the table of data sets says enough of so few
 KINDS = ("done", "running", "waiting", "outdated", "missing", "failed", "broken")
 NAMED = ("failed", "broken")
@@ -44,6 +45,7 @@ class Plan:
         backbones: of those that will run over images, their GFLOP per picture and the width of their
             features.
         activations: megabytes of all that will be cached for training below the head.
+        parents: of each derived data set, what it is derived from.
     """
 
     states: Mapping[Experiment, State]
@@ -56,6 +58,7 @@ class Plan:
     free: Mapping[str, float]
     backbones: Mapping[str, Work]
     activations: float = 0.0
+    parents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[str]:
@@ -135,30 +138,48 @@ def by_stage(counts: Mapping[str, int]) -> list[str]:
 
 
 def table(plan: Plan, kinds: Mapping[Experiment, str]) -> list[str]:
-    """One line per data set that has something to do."""
+    """One line per data set that has something to do, or per data set and those derived from it."""
     heading = ["data set", "done", "to do", "jobs", "GB to fetch", "GB of disk", "time"]
-    tasks = plan.tasks
     fetched = plan.fetched()
     needs = {one.task_id: one.state for one in plan.findings if one.state in NEEDS_USER}
     rows: list[list[str]] = []
-    for task_id in tasks:
-        of_task = [kind for (task, _), kind in kinds.items() if task == task_id]
-        jobs = plan.jobs_of(task_id)
-        if not jobs:
-            continue
-        done = of_task.count("done")
-        download, disk = fetched.get(task_id, (0.0, 0.0))
-        disk += plan.features_megabytes(task_id)
+    busy = [task_id for task_id in plan.tasks if plan.jobs_of(task_id)]
+    for name, tasks in grouped(busy, plan.parents).items():
+        of_tasks = [kind for (task, _), kind in kinds.items() if task in tasks]
+        jobs = [job for task_id in tasks for job in plan.jobs_of(task_id)]
+        done = of_tasks.count("done")
+        download, disk = (
+            sum(fetched.get(task_id, (0.0, 0.0))[number] for task_id in tasks) for number in (0, 1)
+        )
+        disk += sum(map(plan.features_megabytes, tasks))
         by_user = {"manual": "by hand", "broken": "see doctor"}
-        fetch = by_user[needs[task_id]] if task_id in needs else to_gigabytes(download)
+        asked = [by_user[needs[task_id]] for task_id in tasks if task_id in needs]
+        fetch = asked[0] if asked else to_gigabytes(download)
         known = all(job.kind in plan.per_unit for job in jobs)
         time = costs.duration(plan.seconds(jobs)) if known else "?"
-        counts = [str(number) for number in (done, len(of_task) - done, len(jobs))]
-        rows.append([task_id, *counts, fetch, to_gigabytes(disk), time])
+        counts = [str(number) for number in (done, len(of_tasks) - done, len(jobs))]
+        rows.append([name, *counts, fetch, to_gigabytes(disk), time])
     lines = aligned([heading, *rows], numbers=True)
-    if idle := len(tasks) - len(rows):
+    if idle := len(plan.tasks) - len(busy):
         lines += [f"{counted(idle, 'other data set')}: nothing to do"]
     return lines
+
+
+def grouped(tasks: Sequence[str], parents: Mapping[str, str]) -> dict[str, list[str]]:
+    """Line of the table → its data sets: one each, or beyond a screen also those derived from it."""
+    if len(tasks) <= SCREEN:
+        return {task_id: [task_id] for task_id in tasks}
+    relatives: dict[str, list[str]] = {}
+    for task_id in tasks:
+        relatives.setdefault(parents.get(task_id, task_id), []).append(task_id)
+    return {_named(parent, found): found for parent, found in relatives.items()}
+
+
+def _named(parent: str, tasks: Sequence[str]) -> str:
+    """`CIFAR10`, `CIFAR10 + 11 derived`, or `CIFAR10: 11 derived` if it has nothing to do itself."""
+    derived = sum(task_id != parent for task_id in tasks)
+    sign = " +" if parent in tasks else ":"
+    return f"{parent}{sign} {derived} derived" if derived else parent
 
 
 def architecture_of(job: Job) -> str:
