@@ -6,6 +6,7 @@ from pathlib import Path
 import metaprobe
 import pytest
 from metaprobe.core.files import read_json, write_checked_json
+from metaprobe.publish.target import MARK, write_sums
 from published import OPEN, publish, write_finished
 
 
@@ -40,9 +41,44 @@ def test_former_release_is_replaced_and_nothing_else(own: Path, capsys) -> None:
     assert not (target / "features").exists()
     (target / "thesis.tex").write_text("years of work")
     assert publish(own, target) == 1
-    assert "is there and is no former release" in capsys.readouterr().err
+    assert "changed since it was written (thesis.tex)" in capsys.readouterr().err
     assert (target / "thesis.tex").read_text() == "years of work"
     assert publish(own, own) == 1
+
+
+def test_foreign_folder_with_true_checksums_is_left_alone(own: Path, capsys) -> None:
+    """Work of somebody else deleted, as it has checksums of its own; or with a release.json that says nothing."""
+    target = own.parent / "thesis"
+    target.mkdir()
+    (target / "thesis.tex").write_text("years of work")
+    for told in (None, "{}", "[]", "no JSON"):
+        if told is not None:
+            (target / MARK).write_text(told)
+        write_sums(target)
+        assert publish(own, target) == 1
+        said = capsys.readouterr().err.strip()
+        assert (
+            said
+            == f"publish: {target} is there and is no former release: name an empty or a new folder"
+        )
+        assert (target / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("form", ["release", "aslib"])
+def test_edited_former_release_is_left_alone(own: Path, capsys, form: str) -> None:
+    """What was written into a card by hand deleted, or a file of a name that checksums name but that is another."""
+    target = own.parent / form
+    options = [] if form == "release" else ["--as", form]
+    assert publish(own, target, *options) == 0
+    assert publish(own, target, *options) == 0
+    capsys.readouterr()
+    card = target / ("README.md" if form == "release" else "readme.txt")
+    card.write_text(edited := card.read_text() + "By hand.")
+    assert publish(own, target, *options) == 1
+    said = capsys.readouterr().err.strip()
+    assert f"was changed since it was written ({card.name})" in said
+    assert "\n" not in said
+    assert card.read_text() == edited
 
 
 def test_what_fails_its_digest_is_refused(own: Path, capsys) -> None:

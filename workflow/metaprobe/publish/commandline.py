@@ -149,12 +149,14 @@ def _write(
     about: "About",
     folder: Path,
 ) -> None:
+    from metaprobe.core.files import write_json
     from metaprobe.publish.exports import EXPORTS
-    from metaprobe.publish.release import write_release
-    from metaprobe.publish.target import write_sums
+    from metaprobe.publish.release import facts, write_release
+    from metaprobe.publish.target import MARK, write_sums
 
     if options.form is None:
         write_release(results, licences, about, folder, features=options.features)
         return
+    write_json(folder / MARK, facts(results, licences, about, options.form))
     EXPORTS[options.form](results, licences, about, folder)
     write_sums(folder)
