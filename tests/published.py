@@ -21,11 +21,14 @@ def write_finished(folder: Path) -> Path:
     """Write results that passed their own validation, and `own.yaml` beside them; return their folder."""
     results = planted_results.write_results(folder / "results")
     for task in planted_results.FAMILIES:
-        test = {"indices": list(range(planted_results.IMAGES)), "labels": [0, 1, 2]}
-        subset = {"task_id": task, "class_names": CLASSES, "class_count": 3, "test": test}
+        test = {"pool": "test", "indices": list(range(planted_results.IMAGES)), "labels": [0, 1, 2]}
+        train = {"pool": "train", "indices": [0, 1, 2], "labels": [0, 1, 2]}
+        subset = {"task_id": task, "class_names": CLASSES, "class_count": 3}
+        subset |= {"train": train, "test": test}
         write_checked_json(results / f"subsets/{task}.json", subset)
     made_from = {"experiments.parquet": digest_file(results / "experiments.parquet")}
     write_checked_json(results / "validation.json", {"checks": [], "made_from": made_from})
+    (results / "report.html").write_text("<p>the report")
     (folder / "own.yaml").write_text(json.dumps({"datasets": entries()}))
     return results
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 from metaprobe.core.arrays import write_arrays
+from metaprobe.core.parquet import read_parquet, write_parquet
 from planted_results import FAMILIES, IMAGES, NAMES
 from published import CLASSES, OPEN, publish, write_finished
 
@@ -53,7 +54,7 @@ def exported(results: Path):
 def test_every_export_has_checksums_and_a_card(exported) -> None:
     """An export of which nobody knows what it is, or under which licences."""
     for form in ("hpob", "syne-tune", "aslib", "openml", "huggingface"):
-        assert (exported(form) / "SHA256SUMS").is_file()
+        assert "  release.json\n" in (exported(form) / "SHA256SUMS").read_text()
         card = exported(form) / ("readme.txt" if form == "aslib" else "README.md")
         assert "| Digits | not named | left out |" in card.read_text()
 
@@ -238,3 +239,15 @@ def test_exports_say_what_they_lack(results: Path, tmp_path: Path, capsys) -> No
     assert publish(tmp_path / "results", tmp_path / "new", "--as", "openml") == 1
     assert "no licence of these data sets" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_scenario_with_features_of_other_data_sets_is_refused(
+    results: Path, tmp_path: Path, capsys
+) -> None:
+    """A traceback where features are of one data set too few and of one more than the table has."""
+    shutil.copytree(results, tmp_path / "results")
+    shutil.copyfile(results.parent / "own.yaml", tmp_path / "own.yaml")
+    path = tmp_path / "results/basic_representations.parquet"
+    write_parquet(path, read_parquet(path).replace({"task_id": {"Birds": "Cars"}}), {})
+    assert publish(tmp_path / "results", tmp_path / "new", "--as", "aslib") == 1
+    assert "needs their meta-features" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import random
 import re
 import shlex
@@ -55,6 +56,19 @@ def test_same_results_give_the_same_bytes(results: Path, release: Path, tmp_path
     assert contents(tmp_path / "again") == contents(release)
 
 
+def test_copy_of_the_results_gives_the_same_bytes_for_one_date(
+    results: Path, tmp_path: Path
+) -> None:
+    """The time of a file in a release although its date was named."""
+    shutil.copytree(results, tmp_path / "results", copy_function=shutil.copyfile)
+    shutil.copyfile(results.parent / "own.yaml", tmp_path / "own.yaml")
+    for file in (tmp_path / "results").rglob("*"):
+        os.utime(file, (0, 10**9))
+    for origin, name in ((results, "first"), (tmp_path / "results", "second")):
+        assert publish(origin, tmp_path / name, "--date", "2026-01-31") == 0
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+
+
 def test_zip_is_read_as_the_results_are(results: Path, release: Path) -> None:
     """A release that its own reader cannot open, or with other numbers."""
     there = metaprobe.load(release / "metaprobe-results-1.0.0.zip")
@@ -101,6 +115,23 @@ def test_licences_are_those_of_the_checkout_unless_the_run_says_otherwise(tmp_pa
     assert read_licences(ROOT, []).of("MNIST") == "CC BY-SA 3.0"
     (tmp_path / "own.yaml").write_text("datasets: {MNIST: {kind: folder}}")
     assert not read_licences(ROOT, [tmp_path / "own.yaml"]).is_open("MNIST")
+
+
+def test_without_a_checkout_no_licence_is_known(own: Path, monkeypatch, capsys) -> None:
+    """A card of an installed package that says of MNIST that its licence is not named."""
+    monkeypatch.chdir(own.parent)
+    monkeypatch.setattr("metaprobe.__main__.OWN_CHECKOUT", own.parent)
+    assert main(["publish", str(own), "--to", "release"]) == 0
+    said = capsys.readouterr().err.strip()
+    assert "as there is no checkout" in said
+    assert "--configfile" in said
+    assert "\n" not in said
+    card = Path("release/README.md").read_text()
+    assert "| MNIST | not looked up | left out |" in card
+    assert not Path("release/subsets").exists()
+    assert not Path("release/predictions.parquet").exists()
+    assert publish(own, own.parent / "named") == 0
+    assert Path("named/subsets/MNIST.json").is_file()
 
 
 def test_checksums_are_of_every_file(release: Path) -> None:
@@ -165,12 +196,22 @@ def test_croissant_is_valid_and_its_reader_finds_the_numbers(results: Path, rele
     assert record["experiments/test_accuracy"] == float(row["test_accuracy"])
 
 
+def test_croissants_own_command_says_it_is_valid(release: Path) -> None:
+    """Metadata that the library reads and the command that hosts call does not."""
+    pytest.importorskip("mlcroissant")
+    code = "from mlcroissant.scripts.cli import main; main()"
+    command = [sys.executable, "-c", code, "validate", "--jsonld", str(release / "croissant.json")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Done." in done.stderr
+
+
 def test_page_is_the_report_or_a_list_of_files(own: Path, release: Path) -> None:
-    """A release without a page, or a page that loads something from elsewhere."""
-    assert '<a href="experiments.csv">' in (release / "index.html").read_text()
-    (own / "report.html").write_text("<p>the report")
-    assert publish(own, own.parent / "release") == 0
-    assert (own.parent / "release/index.html").read_text() == "<p>the report"
+    """A release without a page, or a page that is not the report of the run."""
+    assert (release / "index.html").read_text() == "<p>the report"
+    (own / "report.html").unlink()
+    assert publish(own, own.parent / "release", "--partial") == 0
+    assert '<a href="experiments.csv">' in (own.parent / "release/index.html").read_text()
 
 
 def test_commands_of_the_page_run(own: Path, monkeypatch) -> None:

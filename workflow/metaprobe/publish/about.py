@@ -38,7 +38,11 @@ def title_of(results: Results) -> str:
 
 
 def day_of(results: Results) -> date:
-    """Return the day on which the table was written; so that a release has the same bytes on any day."""
+    """Return the day of the file of the table, in UTC.
+
+    Nothing in the results tells when they were made, so that equal runs are equal files. A copy that does not
+    keep the times of files therefore has another day.
+    """
     file = results.folder / "experiments.parquet"
     there = file if file.is_file() else results.folder / "metrics"
     return datetime.fromtimestamp(there.stat().st_mtime, UTC).date()

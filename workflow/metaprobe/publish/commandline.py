@@ -1,10 +1,12 @@
 """`metaprobe publish`: its options, and what it does with them."""
 
 import argparse
-import re
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from metaprobe.publish.facts import doi, licence, version
 
 if TYPE_CHECKING:
     from metaprobe.publish.about import About
@@ -85,22 +87,18 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
         "--author", action="append", default=[], metavar="NAME", help="may be given several times"
     )
     parser.add_argument(
-        "--licence", metavar="SPDX", help="of the numbers, by its SPDX id; by default CC-BY-4.0"
+        "--licence",
+        type=licence,
+        metavar="SPDX",
+        help="of the numbers, by its SPDX id; by default CC-BY-4.0",
     )
-    parser.add_argument("--doi", default="", help="where a host has given one, as 10.5281/zenodo.1")
+    parser.add_argument("--doi", type=doi, help="where a host has given one, as 10.5281/zenodo.1")
     parser.add_argument(
         "--date",
         type=date.fromisoformat,
         metavar="YYYY-MM-DD",
-        help="of the release; by default the day on which the results were written",
+        help="of the release; by default that of the table's file, which a copy may change",
     )
-
-
-def version(text: str) -> str:
-    """Return the version, if it is of the form that Croissant asks for."""
-    if not re.fullmatch(r"\d+\.\d+\.\d+", text):
-        raise argparse.ArgumentTypeError(f"{text} is no version such as 1.0.0")
-    return text
 
 
 def publish(options: argparse.Namespace) -> int:
@@ -126,10 +124,18 @@ def publish(options: argparse.Namespace) -> int:
         version=options.version,
         authors=tuple(options.author) or (f"The authors of {title}",),
         licence=options.licence or LICENCE,
-        doi=options.doi.removeprefix("https://doi.org/"),
+        doi=options.doi or "",
         released=options.date or day_of(results),
     )
-    licences = read_licences(Path(__file__).parents[3], options.configfile)
+    checkout = _checkout()
+    licences = read_licences(checkout, options.configfile)
+    if checkout is None:
+        print(
+            "note: no licences of data sets are known here but those that --configfile names, as there is"
+            " no checkout of metaprobe: call the command in one, or name config/datasets*.yaml of one with"
+            " --configfile; nothing about single images of other data sets is published",
+            file=sys.stderr,
+        )
     with replacing_release(options.to.expanduser()) as new:
         _write(options, results, licences, about, new)
     closed = licences.closed(results.tasks)
@@ -142,6 +148,13 @@ def publish(options: argparse.Namespace) -> int:
     return 0
 
 
+def _checkout() -> Path | None:
+    """Return the checkout that one is in, or else that of this command, if it is not installed without."""
+    from metaprobe.__main__ import OWN_CHECKOUT, here  # here, as that module imports this one
+
+    return here() or (OWN_CHECKOUT if (OWN_CHECKOUT / "Snakefile").is_file() else None)
+
+
 def _write(
     options: argparse.Namespace,
     results: "Results",
@@ -149,12 +162,14 @@ def _write(
     about: "About",
     folder: Path,
 ) -> None:
+    from metaprobe.core.files import write_json
     from metaprobe.publish.exports import EXPORTS
-    from metaprobe.publish.release import write_release
-    from metaprobe.publish.target import write_sums
+    from metaprobe.publish.release import facts, write_release
+    from metaprobe.publish.target import MARK, write_sums
 
     if options.form is None:
         write_release(results, licences, about, folder, features=options.features)
         return
+    write_json(folder / MARK, facts(results, licences, about, options.form))
     EXPORTS[options.form](results, licences, about, folder)
     write_sums(folder)

@@ -68,7 +68,10 @@ CONTEXT: dict[str, Any] = {
 
 
 def croissant(about: About, folder: Path) -> dict[str, Any]:
-    """Return the content of croissant.json: every file with its digest, every column of every table."""
+    """Return the content of croissant.json: each file that is in the folder with its digest, each column.
+
+    The files that are written later are not in it: itself, the checksums and the zip.
+    """
     tables = sorted(folder.glob("*.parquet"))
     cited = f" https://doi.org/{about.doi}" if about.doi else ""
     return {

@@ -14,17 +14,19 @@ OPEN = re.compile(
     r"CC0( 1\.0)?|CC[ -]BY(-NC)?(-SA)?[ -]\d\.\d|MIT|BSD-[23]-Clause|Apache-2\.0|public domain"
 )
 UNKNOWN = "not named"
+UNSEEN = "not looked up"  # where there is no configuration to look into
 
 
 @dataclass(frozen=True)
 class Licences:
-    """Task -> its licence, as far as known."""
+    """Task -> its licence, as far as known; `otherwise` is said of any other task."""
 
     known: Mapping[str, str]
+    otherwise: str = UNKNOWN
 
     def of(self, task: str) -> str:
         """Return the licence of a data set."""
-        return self.known.get(task, UNKNOWN)
+        return self.known.get(task, self.otherwise)
 
     def is_open(self, task: str) -> bool:
         """Return whether what is made of single images may be passed on: features, labels, predictions.
@@ -38,8 +40,8 @@ class Licences:
         return [task for task in tasks if not self.is_open(task)]
 
 
-def read_licences(checkout: Path, files: Sequence[Path]) -> Licences:
-    """Return what the checkout's own configuration and these files say; later ones win.
+def read_licences(checkout: Path | None, files: Sequence[Path]) -> Licences:
+    """Return what the checkout's own configuration, if there is one, and these files say; later ones win.
 
     A derived data set has its parent's licence.
 
@@ -47,11 +49,12 @@ def read_licences(checkout: Path, files: Sequence[Path]) -> Licences:
         UserError: a file cannot be read.
     """
     entries: dict[str, Any] = {}
-    for file in [*sorted((checkout / "config").glob("*.yaml")), *files]:
+    own = sorted((checkout / "config").glob("*.yaml")) if checkout else []
+    for file in [*own, *files]:
         entries |= read_strictly(file).get("datasets") or {}
     found: dict[str, str] = {}
     for task, entry in entries.items():
         parent = entries.get(str(entry.get("from"))) if entry else None
         if licence := (parent or entry or {}).get("licence"):
             found[task] = str(licence)
-    return Licences(found)
+    return Licences(found, UNKNOWN if own else UNSEEN)

@@ -11,7 +11,7 @@ from metaprobe.publish.croissant import croissant
 from metaprobe.publish.licences import Licences
 from metaprobe.publish.results import Results
 from metaprobe.publish.tables import copy, write_per_image, write_tables
-from metaprobe.publish.target import names_in, write_sums, write_zip
+from metaprobe.publish.target import MADE_BY, MARK, names_in, write_sums, write_zip
 
 PAGE = """\
 <!DOCTYPE html>
@@ -37,7 +37,7 @@ def write_release(
     write_per_image(results, licences, folder, features=features)
     write_page(results, about, folder)
     write_text(folder / "CITATION.cff", citation(about))
-    write_json(folder / "release.json", facts(results, licences, about))
+    write_json(folder / MARK, facts(results, licences, about))
     write_text(folder / "README.md", card(results, licences, about, folder))
     write_json(folder / "croissant.json", croissant(about, folder))
     write_sums(folder)
@@ -45,9 +45,13 @@ def write_release(
     write_sums(folder)
 
 
-def facts(results: Results, licences: Licences, about: About) -> dict[str, object]:
-    """Return what release.json says: the release in short, for programs."""
+def facts(
+    results: Results, licences: Licences, about: About, form: str = "release"
+) -> dict[str, object]:
+    """Return what release.json says: the release in short, for programs, and by whom the folder was made."""
     return {
+        "made_by": MADE_BY,
+        "form": form,
         **asdict(about),
         "released": str(about.released),
         "partial": results.partial,

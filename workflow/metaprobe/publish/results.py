@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTIAL_TABLE = "target_representations.partial.csv"
-MADE_LAST = ("experiments.parquet", "validation.json")
+REPORT = "report.html"
+MADE_LAST = ("experiments.parquet", "validation.json", REPORT)
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def read_results(folder: Path, *, partial: bool) -> Results:
     lacking = unfinished(folder)
     if lacking and not partial:
         raise UserError(
-            f"{folder} is of an unfinished run ({lacking}): finish it, or publish what is there"
-            " with --partial"
+            f"{folder} is of an unfinished run ({lacking}): start it again, which makes what is"
+            " missing, or publish what is there with --partial"
         )
     tables = from_fragments(folder) if lacking else read_tables(folder)
     return Results(folder, tables, partial=bool(lacking))

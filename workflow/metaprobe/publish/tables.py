@@ -1,11 +1,13 @@
 """The tables of a release, as Parquet and as CSV, and what of single images may go with them."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from metaprobe.core.arrays import read_arrays
 from metaprobe.core.files import write_csv
 from metaprobe.core.parquet import check_parquet, parquet_writer, write_parquet
+from metaprobe.data.subset import read_subset
 from metaprobe.publish.licences import Licences
 from metaprobe.publish.results import PARTIAL_TABLE, Results
 from metaprobe.tables.collect import target_table
@@ -40,15 +42,25 @@ def write_tables(results: Results, folder: Path) -> None:
 def write_per_image(
     results: Results, licences: Licences, folder: Path, *, features: bool = False
 ) -> None:
-    """Write what is about single images, of the data sets whose licences allow it."""
+    """Write what is about single images, of the data sets whose licences allow it.
+
+    Raises:
+        UserError: a file is not as it was written; it is named.
+    """
     write_allowed_predictions(results, licences, folder / "predictions.parquet")
-    kinds = ("subsets", "features") if features else ("subsets",)
-    for kind in kinds:
-        there = sorted((results.folder / kind).glob("*"))
-        for one in there:
-            if licences.is_open(one.stem if one.is_file() else one.name):
-                files = [one] if one.is_file() else sorted(one.glob("*.safetensors"))
-                copy(results.folder, folder, (str(f.relative_to(results.folder)) for f in files))
+    for path, task in of_images(results.folder, features=features):
+        if licences.is_open(task):
+            # no table names these by their digests, so that they are proved by their own
+            (read_arrays if path.suffix == ".safetensors" else read_subset)(path)
+            copy(results.folder, folder, [path.relative_to(results.folder).as_posix()])
+
+
+def of_images(folder: Path, *, features: bool) -> Iterator[tuple[Path, str]]:
+    """Yield each file of a subset and, if asked for, of features, and its data set."""
+    for path in sorted(folder.glob("subsets/*.json")):
+        yield path, path.stem
+    for path in sorted(folder.glob("features/*/*.safetensors")) if features else ():
+        yield path, path.parent.name
 
 
 def write_allowed_predictions(results: Results, licences: Licences, path: Path) -> None:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import cannot_write, digest_file
+from metaprobe.core.files import cannot_write, digest_file, read_json
 
 SUMS = "SHA256SUMS"
+MARK = "release.json"  # in every release and every export
+MADE_BY = "metaprobe publish"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # an archive knows no time before it
 MODE = 0o100644 << 16  # rw-r--r--, of a file
 
@@ -18,22 +20,52 @@ def check_target(folder: Path) -> None:
     """See that nothing of anybody else is at `folder`.
 
     Raises:
-        UserError: it is a file, or has files that are not of a former release.
+        UserError: it is a file, or a folder that is not empty and no former release as it was written.
     """
-    if folder.is_dir() and (not any(folder.iterdir()) or is_former(folder)):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if folder.exists():
+    if not is_marked(folder):
         raise UserError(
             f"{folder} is there and is no former release: name an empty or a new folder"
         )
+    if changed := changed_in(folder):
+        raise UserError(
+            f"{folder} is a former release that was changed since it was written ({changed}), and is"
+            " left alone: name an empty or a new folder"
+        )
 
 
-def is_former(folder: Path) -> bool:
-    """Return whether a folder holds what `SHA256SUMS` in it names, and nothing else."""
-    if not (folder / SUMS).is_file():
+def is_marked(folder: Path) -> bool:
+    """Return whether `metaprobe publish` says in a folder that it has written it."""
+    if not (folder / MARK).is_file():
         return False
-    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
-    return {SUMS, *(line[66:] for line in lines)} >= {*names_in(folder)}
+    try:
+        told = read_json(folder / MARK)
+    except UserError:
+        return False
+    return isinstance(told, dict) and told.get("made_by") == MADE_BY
+
+
+def changed_in(folder: Path) -> str:
+    """Return a file that is not as `SHA256SUMS` in the folder says, or not named there, or missing.
+
+    Empty if there is none: then nothing is lost that the same command would not write again.
+    """
+    named = read_sums(folder / SUMS)
+    there = {*names_in(folder)} - {SUMS}
+    # a link is never written, and what it leads to is not ours
+    links = (one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_symlink())
+    if differs := sorted({*links} | (there ^ named.keys())):
+        return differs[0]
+    return next((name for name in sorted(there) if digest_file(folder / name) != named[name]), "")
+
+
+def read_sums(path: Path) -> dict[str, str]:
+    """Return file -> its digest, as `write_sums` wrote them; nothing if the file is missing."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {line[66:]: line[:64] for line in lines}
 
 
 def names_in(folder: Path) -> list[str]:

@@ -38,7 +38,7 @@ def write(results: Results, licences: Licences, about: About, folder: Path) -> N
         UserError: there are no meta-features, or not each data set has been tried with each configuration.
     """
     features = results.meta_features
-    if features is None or {*features.task_id} < {*results.tasks}:
+    if features is None or not {*results.tasks} <= {*features.task_id}:
         raise UserError(
             f"{results.folder} has no basic_representations.parquet of all its data sets: an ASlib"
             " scenario needs their meta-features; finish the run"
