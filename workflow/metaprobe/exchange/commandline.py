@@ -3,7 +3,7 @@
 import argparse
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,14 +80,32 @@ def add_check_to(question: argparse.ArgumentParser) -> None:
     question.add_argument("bundle", type=Path, metavar="BUNDLE.zip")
     question.add_argument(
         "--recompute",
-        type=int,
+        type=_at_least(1),
         default=3,
         metavar="K",
-        help="experiments to compute again, drawn at random; by default 3",
+        help="experiments to compute again, drawn at random; at least 1, by default 3",
     )
     question.add_argument(
-        "--draw", type=int, metavar="SEED", help="of that draw, to repeat one; by default a new one"
+        "--draw",
+        type=_at_least(0),
+        metavar="SEED",
+        help="of that draw, to repeat one; by default a new one",
     )
+
+
+def _at_least(smallest: int) -> Callable[[str], int]:
+    """Return what reads an option's whole number, and refuses a smaller one."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = smallest - 1
+        if number < smallest:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number from {smallest} on")
+        return number
+
+    return read
 
 
 def run_merge(options: argparse.Namespace) -> int:
