@@ -3,15 +3,19 @@
 import argparse
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaprobe.core.errors import UserError
+
 if TYPE_CHECKING:
+    from metaprobe.exchange.holdings import Item
     from metaprobe.exchange.merge import Chosen
     from metaprobe.operations.flow.workflow import Workflow
 
+SHOWN = 10  # experiments that differed
 HELP = {
     "merge": (
         "results of several runs or machines as those of one",
@@ -110,7 +114,6 @@ def _at_least(smallest: int) -> Callable[[str], int]:
 
 def run_merge(options: argparse.Namespace) -> int:
     """Merge; return the exit code."""
-    from metaprobe.core.errors import UserError
     from metaprobe.exchange.bundle import opened
     from metaprobe.exchange.carry import check_target, write_folder
     from metaprobe.exchange.finish import NO_CHECKOUT, make_tables
@@ -118,13 +121,10 @@ def run_merge(options: argparse.Namespace) -> int:
     from metaprobe.exchange.merge import choose
 
     check_target(options.to)
-    if options.prefer is not None and options.prefer not in options.folders:
-        raise UserError(
-            f"--prefer {options.prefer}: it is none of those to merge; name one of them"
-        )
+    preferred = _preferred(options.prefer, options.folders)
     with ExitStack() as stack:
         held = [holdings(stack.enter_context(opened(one)), one) for one in options.folders]
-        chosen = choose(held, options.prefer)
+        chosen = choose(held, preferred)
         write_folder(chosen.items, options.to)
     print(*_merged(options.to, chosen), sep="\n", flush=True)
     if Path("Snakefile").is_file() and Path("workflow/metaprobe").is_dir():
@@ -135,13 +135,36 @@ def run_merge(options: argparse.Namespace) -> int:
     return 0
 
 
+def _preferred(named: Path | None, folders: Sequence[Path]) -> Path | None:
+    """Return the one of the folders to merge that `--prefer` names, in whatever way.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if named is None:
+        return None
+    for folder in folders:
+        if folder.resolve() == named.resolve():
+            return folder
+    raise UserError(f"--prefer {named}: it is none of those to merge; name one of them")
+
+
 def _merged(target: Path, chosen: "Chosen") -> Iterator[str]:
-    """Yield how many experiments there are, whose, and what was left out."""
-    fragments = [one for one in chosen.items.values() if one.kind.word == "fragment"]
-    counts = Counter(str(one.origin) for one in fragments)
-    shares = ", ".join(f"{number} of {name}" for name, number in counts.items())
-    yield f"{target}: {len(fragments)} experiments ({shares})"
+    """Yield how many experiments and files there are, whose, what was decided, and what was left out."""
+    items = [*chosen.items.values()]
+    experiments = _shares([one for one in items if one.kind.word == "fragment"], "experiments")
+    yield f"{target}: {experiments}; {_shares(items, 'files')}"
+    for what, kept, others in chosen.settled[:SHOWN]:
+        yield f"{what} differs: kept as in {kept}, not as in {' and '.join(map(str, others))}"
+    if len(chosen.settled) > SHOWN:
+        yield f"and {len(chosen.settled) - SHOWN} more"
     yield from (f"left out, as it does not go with what is kept: {one}" for one in chosen.left_out)
+
+
+def _shares(items: "Sequence[Item]", word: str) -> str:
+    counts = Counter(str(one.origin) for one in items)
+    shares = ", ".join(f"{number} of {name}" for name, number in counts.items())
+    return f"{len(items)} {word} ({shares})"
 
 
 def run_contribute(options: argparse.Namespace) -> int:
