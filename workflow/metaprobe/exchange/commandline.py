@@ -170,7 +170,9 @@ def _shares(items: "Sequence[Item]", word: str) -> str:
 def run_contribute(options: argparse.Namespace) -> int:
     """Write a bundle; return the exit code."""
     from metaprobe.exchange.bundle import write_bundle
+    from metaprobe.exchange.targets import check_bundle_target
 
+    check_bundle_target(options.to)
     files = write_bundle(options.results, options.to)
     experiments = sum(name.startswith("metrics/") for name in files)
     size = options.to.stat().st_size / 1e6
@@ -194,7 +196,10 @@ def run_compare(options: argparse.Namespace) -> int:
     from metaprobe.exchange.compare import compare
     from metaprobe.exchange.compared_text import in_words, write_page
     from metaprobe.exchange.holdings import holdings
+    from metaprobe.exchange.targets import check_page_target
 
+    if options.page:
+        check_page_target(options.page)
     words = ("fragment", "predictions")
     with ExitStack() as stack:
         two = (options.first, options.second)
