@@ -162,7 +162,9 @@ def main(names: list[str]) -> None:
     print(f"in all {total:.0f} CPU seconds, {total / tasks:.1f} a task")
     if "torch" in sys.modules:  # without it no network can run
         raise SystemExit("torch was imported: a backbone may have run")
-    print(f"passes of a picture through a backbone: 0 of {passes:,}, what the tasks alone would take")
+    print(
+        f"passes of a picture through a backbone: 0 of {passes:,}, what the tasks alone would take"
+    )
 
 
 def passes_of(path: Path) -> int:

@@ -108,3 +108,37 @@ def test_an_archive_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.zip cannot be read"), opened(tmp_path / "a.zip"):
         pass
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("bundle", "bundle does not end in .zip: name it bundle.zip"),
+        ("metrics", "metrics is a folder: name a file in it, such as metrics/new.zip"),
+        ("notes.zip", "notes.zip is there already and is not a bundle: name another file"),
+        ("others.zip", "others.zip is there already and is not a bundle: name another file"),
+    ],
+)
+def test_a_bundle_replaces_no_file_of_another_kind(
+    tmp_path: Path, monkeypatch: Any, capsys: Any, name: str, told: str
+) -> None:
+    """A thesis overwritten, a bundle that nothing reads, or a bare number of an error."""
+    monkeypatch.chdir(tmp_path)
+    Path("metrics").mkdir()
+    Path("notes.zip").write_text("notes")
+    with zipfile.ZipFile("others.zip", "w") as other:
+        other.writestr("notes.txt", "notes")
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.zip")}
+    assert main(["contribute", "a", "--to", name]) == 1
+    assert capsys.readouterr().err == f"contribute: {told}\n"
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.zip")} == before
+
+
+def test_a_bundle_is_replaced_by_a_newer_one(bundle: Path) -> None:
+    """Two files to keep apart, as the first must not be named again."""
+    before = bundle.read_bytes()
+    folder = bundle.with_name("a")
+    shutil.rmtree(folder / "metrics/Fish")
+    shutil.rmtree(folder / "predictions/Fish")
+    assert main(["contribute", str(folder), "--to", str(bundle)]) == 0
+    assert bundle.read_bytes() != before

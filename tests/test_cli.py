@@ -132,3 +132,68 @@ def test_no_question_starts_torch(empty) -> None:
             check=True,
             capture_output=True,
         )
+
+
+@pytest.mark.parametrize("number", ["-1", "0", "three"])
+def test_numbers_that_mean_nothing_are_refused(number: str, capsys) -> None:
+    """A ValueError of NumPy's for a draw of minus one experiments."""
+    with pytest.raises(SystemExit) as ended:
+        command.main(["check-bundle", "a.zip", "--recompute", number])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"--recompute: {number} is no whole number from 1 on" in said
+    with pytest.raises(SystemExit):
+        command.main(["check-bundle", "a.zip", "--draw", "-1"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lacking"),
+    [
+        (["merge", "a", "--to", "c"], "pydantic"),
+        (["compare", "a", "a"], "pydantic"),
+        (["contribute", "a", "--to", "a.zip"], "pydantic"),
+        (["publish", "a", "--to", "release"], "yaml"),
+    ],
+    ids=["merge", "compare", "contribute", "publish"],
+)
+def test_reader_alone_says_what_to_install(arguments, lacking, tmp_path, monkeypatch, capsys):
+    """A traceback of an UnboundLocalError where only the reader is installed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(options) -> int:
+        raise ModuleNotFoundError(f"No module named {lacking!r}", name=lacking)
+
+    module = command.publish if arguments[0] == "publish" else command.exchange
+    name = "publish" if arguments[0] == "publish" else f"run_{arguments[0]}"
+    monkeypatch.setattr(module, name, run)
+    assert command.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{arguments[0]}: {lacking} is not installed: ")
+    assert 'pip install --editable ".[workflow]", in ' in said and said.count("\n") == 1
+
+
+def test_missing_package_is_told_without_a_checkout(tmp_path) -> None:
+    """The folder of the installed packages named as the place to install from."""
+    error = ModuleNotFoundError("No module named 'pydantic'", name="pydantic")
+    assert command.what_to_install(error, tmp_path).endswith("in a checkout of metaprobe")
+
+
+def test_reader_that_has_gone_is_no_error(tmp_path) -> None:
+    """`metaprobe compare a b | head -1` that complains of a broken pipe."""
+    code = "import sys; from metaprobe import __main__ as command\n"
+    code += "command.exchange.run_compare = lambda options: print('a line\\n' * %d) or 0\n"
+    code += "sys.exit(command.main(['compare', 'a', 'b']))"
+    for lines in (1, 100_000):  # less than a buffer, and more
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-c", code % lines],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (1, "")

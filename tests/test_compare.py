@@ -145,3 +145,24 @@ def test_command_compares_two_folders(
     assert "Of 4 experiments that" in said and "seed" in said
     page = Path("compare.html")
     assert page.is_file() == ("--page" in arguments) == ("The same as a page" in said)
+
+
+def test_the_page_replaces_only_a_page_of_a_comparison(tmp_path: Path, capsys: Any) -> None:
+    """A report, or results, overwritten by a page."""
+    first, second = str(write_run(tmp_path / "a", TASKS[:1])), str(tmp_path / "b")
+    write_run(Path(second), TASKS[:1], drawn=1)
+    page = tmp_path / "compare.html"
+    for _ in range(2):
+        assert main(["compare", first, second, "--page", str(page)]) == 0
+    capsys.readouterr()
+    page.write_text("<p>my notes</p>")
+    (tmp_path / "pages.html").mkdir()
+    for name, told in {
+        "compare.html": "is there already and is not a page of `metaprobe compare`",
+        "a/metrics/Birds/plain.json": "does not end in .html: name it plain.json.html",
+        "pages.html": "is a folder: name a file in it",
+    }.items():
+        assert main(["compare", first, second, "--page", str(tmp_path / name)]) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith(f"compare: {tmp_path / name} {told}") and not said.out
+    assert page.read_text() == "<p>my notes</p>"

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from metaprobe.__main__ import main
 from metaprobe.core.arrays import read_arrays, reindex, write_arrays, write_rows
-from metaprobe.core.files import read_json
+from metaprobe.core.files import read_json, write_checked_json
+from metaprobe.exchange.bundle import write_bundle
 from metaprobe.exchange.holdings import holdings, in_order
-from travelling import RECIPES, TASKS, edit_fragment, write_run
+from travelling import RECIPES, TASKS, WEIGHTS, edit_fragment, write_run
 
 Answer = Callable[..., tuple[int, str]]
 
@@ -177,6 +178,132 @@ def test_features_of_two_machines_are_told_once_and_not_mixed(
     left = [line for line in said.splitlines() if line.startswith("left out")]
     assert len(left) == 6  # head, fragment and predictions of `regularized`, of both tasks
     assert not (tmp_path / "c/metrics/Birds/regularized.json").exists()
+
+
+@pytest.fixture
+def bundled(tmp_path: Path) -> Path:
+    """A bundle `x.zip` of other numbers than the folder `y` has, which holds features and heads."""
+    write_run(tmp_path / "x", moved=1.0)
+    write_bundle(tmp_path / "x", tmp_path / "x.zip")
+    write_run(tmp_path / "y")
+    return tmp_path
+
+
+def test_a_preferred_bundle_is_not_mixed_with_what_is_behind_other_numbers(
+    merge: Answer, bundled: Path
+) -> None:
+    """Heads and features of one machine beside fragments of another, as a bundle has no heads to differ."""
+    code, said = merge("y", "x.zip", "--prefer", "x.zip")
+    assert code == 0, said
+    rooms = {path.name for path in (bundled / "c").iterdir()}
+    assert rooms == {"subsets", "metrics", "predictions", "descriptions"}
+    own = contents(bundled / "x")
+    assert all(own[name] == numbers for name, numbers in contents(bundled / "c").items())
+    left = [line for line in said.splitlines() if line.startswith("left out")]
+    assert len(left) == 2 + 4  # features and heads
+    assert said.startswith("c: 4 experiments (4 of x.zip); 12 files (12 of x.zip)\n")
+
+
+def test_a_bundle_is_not_mixed_with_a_preferred_folder(merge: Answer, bundled: Path) -> None:
+    """An experiment that the folder lacks, beside features that it was not trained on."""
+    for name in ("metrics", "predictions", "heads"):
+        next((bundled / f"y/{name}/Birds").glob("regularized.*")).unlink()
+    code, said = merge("y", "x.zip", "--prefer", "y")
+    assert code == 0, said
+    there = [one for one in contents(bundled / "c") if "/Birds/" in one]
+    assert [one for one in there if "plain" not in one] == ["features/Birds/ResNet18.safetensors"]
+    assert "metrics/Birds/plain.json" in there
+    assert "left out, as it does not go with what is kept: metrics/Birds/regularized.json" in said
+
+
+def test_what_is_the_same_in_a_bundle_keeps_its_head(merge: Answer, tmp_path: Path) -> None:
+    """Every head computed again, though the preferred bundle has the same numbers."""
+    write_run(tmp_path / "y")
+    write_bundle(tmp_path / "y", tmp_path / "x.zip")
+    code, said = merge("y", "x.zip", "--prefer", "x.zip")
+    assert code == 0, said
+    assert contents(tmp_path / "c") == contents(tmp_path / "y")
+    assert "left out" not in said and "differs" not in said
+
+
+def test_a_preferred_folder_settles_only_what_it_has(merge: Answer, tmp_path: Path) -> None:
+    """A conflict of two others that is decided by their order, without a word."""
+    write_run(tmp_path / "a", TASKS[:1])
+    write_run(tmp_path / "b")
+    write_run(tmp_path / "d")
+    edit_fragment(tmp_path / "d", "Birds/plain", {"test_macro_f1": 0.123})
+    assert merge("a", "b", "d", "--prefer", "a")[0] == 0
+    shutil.rmtree(tmp_path / "c")
+    edit_fragment(tmp_path / "d", "Fish/plain", {"test_macro_f1": 0.123})
+    code, said = merge("a", "b", "d", "--prefer", "a")
+    assert code == 1
+    assert said.startswith("merge: test_macro_f1 is 0.") and said.count("\n") == 1
+    assert "in b/metrics/Fish/plain.json and 0.123 in d/metrics/Fish/plain.json: " in said
+    assert "the preferred a has none" in said
+
+
+def test_what_was_decided_is_told(merge: Answer, tmp_path: Path, monkeypatch: Any) -> None:
+    """Numbers of a colleague's replaced without a word on which, and by whose."""
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b")
+    for name in ("Birds/plain", "Fish/plain"):
+        edit_fragment(tmp_path / "b", name, {"test_macro_f1": 0.123})
+    code, said = merge("a", "b", "--prefer", "b")
+    assert code == 0, said
+    assert said.startswith("c: 4 experiments (4 of b); ")
+    assert "Birds/plain differs: kept as in b, not as in a\nFish/plain differs: kept" in said
+    shutil.rmtree(tmp_path / "c")
+    monkeypatch.setattr("metaprobe.exchange.commandline.SHOWN", 1)
+    said = merge("a", "b", "--prefer", "b")[1]
+    assert "not as in a\nand 1 more\n" in said and "Fish" not in said
+
+
+def test_a_preferred_folder_may_be_named_in_any_way(merge: Answer, tmp_path: Path) -> None:
+    """A folder that was given, refused as its path is written in another way."""
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b")
+    edit_fragment(tmp_path / "b", "Birds/plain", {"test_macro_f1": 0.123})
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    for named in (str(tmp_path / "b"), "link", "a/../b"):
+        assert merge("a", "b", "--prefer", named)[0] == 0
+        kept = read_json(tmp_path / "c/metrics/Birds/plain.json")
+        assert kept["test_macro_f1"] == 0.123
+        shutil.rmtree(tmp_path / "c")
+    assert "it is none of those to merge" in merge("a", "b", "--prefer", "d")[1]
+
+
+OTHER = {
+    "precision": ("bfloat16", "the precision of the run is float32 in a/"),
+    "sampling": ("stratified", "the sampling of Birds is random in a/"),
+    "preprocessing": ("published", "the preprocessing of ResNet18 is protocol in a/"),
+    "weights": (WEIGHTS | {"id": "random (seed 1)"}, "the weights of ResNet18 is random (seed 0)"),
+    "digest": (WEIGHTS | {"sha256": "1" * 64}, "the digest of weights of ResNet18 is 000000000000"),
+    "family": ("birds", "the family of Birds is None in a/"),
+    "learning_rate": (0.5, "the learning_rate of plain is 0.01 in a/"),
+    "described_by": ({"VGG": WEIGHTS}, "the described_by of the run is ['ResNet18'] in a/"),
+    "subset_sha256": ("3" * 64, "the subset_sha256 of Birds is "),
+    "pixels_sha256": ("3" * 64, "the pixels_sha256 of Birds (protocol) is 111111111111… in a/"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_each_setting_of_another_run_is_refused(merge: Answer, tmp_path: Path, name: str) -> None:
+    """A protocol of two that the documentation promises to keep apart."""
+    value, told = OTHER[name]
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b")
+    if name == "described_by":
+        path = tmp_path / "b/descriptions/Birds.json"
+        write_checked_json(path, read_json(path) | {"weights": value})
+    else:
+        key = "weights" if name == "digest" else name
+        edit_fragment(tmp_path / "b", "Birds/plain", {key: value})
+    code, said = merge("a", "b")
+    assert code == 1
+    assert said.startswith(f"merge: {told}") and " in b/" in said
+    assert "results that differ in it stay apart" in said and said.count("\n") == 1
+    code, said = merge("a", "b", "--prefer", "b")
+    assert code == 1 and said.startswith("merge: the ")  # no matter whose are liked better
 
 
 def test_what_is_no_results_folder_is_said(merge: Answer, tmp_path: Path) -> None:

@@ -15,11 +15,15 @@ import pandas as pd
 import planted_results
 import pytest
 from metaprobe.config.configurations import EPOCHS, HYPERPARAMETERS, Configuration
+from metaprobe.config.configurations import Grid as SweepGrid
 from metaprobe.core.errors import UserError
-from metaprobe.core.files import with_checksum, write_checked_json
+from metaprobe.core.files import read_json, write_checked_json
 from metaprobe.reader.dictionary import columns_of, defaults, dictionary, left_out
+from metaprobe.reader.lookup import Grid as Lookup
 from metaprobe.reader.results import Results
+from metaprobe.reader.space import space
 from metaprobe.training.fragment import Fragment
+from metaprobe.training.sweep import expand
 from metaprobe.training.sweep_table import SCHEMA
 from planted_results import EXPERIMENTS, FAMILIES, GRID, NAMES, write_results
 
@@ -124,13 +128,49 @@ def test_unfinished_run_is_read_as_far_as_it_is(folder: Path, copy: Path) -> Non
 
 def test_tasks_are_known_before_any_experiment(tmp_path: Path) -> None:
     """A run of hours of which nothing can be asked until its first head."""
-    subset = {"task_id": "Owls", "seed": 0, "sampling": "random", "read_as": "folder"}
+    write_subset(tmp_path, "Owls")
+    (row,) = metaprobe.load(tmp_path).tasks.to_dict("records")
+    assert (row["task_id"], row["train_images"]) == ("Owls", 9) and pd.isna(row["family"])
+    subset = read_json(tmp_path / "subsets/Owls.json")
+    assert row["subset_sha256"] == subset["sha256"]
+
+
+def write_subset(folder: Path, name: str, read_as: str = "folder") -> None:
+    """A subset as a run draws it, before anything is trained on it."""
+    subset = {"task_id": name, "seed": 0, "sampling": "random", "read_as": read_as}
     subset |= {"partial": False, "pretext": None, "class_count": 2, "split": {"rule": "official"}}
     subset |= {"train": {"images": 9}, "test": {"images": 6}}
-    write_checked_json(tmp_path / "subsets/Owls.json", subset)
-    (row,) = metaprobe.load(tmp_path).tasks.to_dict("records")
-    assert (row["task_id"], row["family"], row["train_images"]) == ("Owls", "Owls", 9)
-    assert row["subset_sha256"] == with_checksum(subset)["sha256"]
+    write_checked_json(folder / f"subsets/{name}.json", subset)
+
+
+def test_tasks_of_an_unfinished_run_are_all_tasks(folder: Path, copy: Path) -> None:
+    """Tasks that are gone as soon as another has its first head, or a family that is forgotten."""
+    for path in copy.glob("*.parquet"):
+        path.unlink()
+    for name in FAMILIES:
+        write_subset(copy, name, "derived from Birds" if FAMILIES[name] == "Birds" else "folder")
+    for name in ("USPS", "Birds-half"):
+        shutil.rmtree(copy / "metrics" / name)
+    found = metaprobe.load(copy).tasks.set_index("task_id")
+    expected = metaprobe.load(folder).tasks.set_index("task_id").loc[found.index]
+    assert sorted(found.index) == sorted(FAMILIES)
+    assert list(found) == list(expected)
+    there = found.index.drop(["USPS", "Birds-half"])
+    pd.testing.assert_frame_equal(found.loc[there], expected.loc[there])
+    assert found.family["Birds-half"] == "Birds" and pd.isna(found.family["USPS"])
+    assert found.train_images["USPS"] == 9 and found.derived_from["Birds-half"] == "Birds"
+
+
+def test_folds_wait_for_families(copy: Path) -> None:
+    """MNIST held out while its sibling, whose family nobody knows yet, is learnt from."""
+    for path in copy.glob("*.parquet"):
+        path.unlink()
+    for name in FAMILIES:
+        write_subset(copy, name)
+    assert len(metaprobe.load(copy).folds(2)) == 2
+    shutil.rmtree(copy / "metrics/USPS")
+    text = refused(metaprobe.load(copy).folds, 2)
+    assert text.startswith("folds(): the family of USPS is not known before an experiment of it")
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -172,6 +212,30 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *arguments) -> None:
         """Say nothing."""
+
+
+@pytest.mark.parametrize("name", ["sweep", "features", "metrics", "subsets", "descriptions"])
+@pytest.mark.parametrize("only", ["", "metrics"])
+def test_zip_of_a_folder_that_is_called_as_a_part_of_results(
+    folder: Path, tmp_path: Path, name: str, only: str
+) -> None:
+    """Results that cannot be found in their .zip as their folder is called `sweep`."""
+    with zipfile.ZipFile(tmp_path / "results.zip", "w") as made:
+        for file in sorted((folder / only).rglob("*")):
+            if file.is_file():
+                made.write(file, f"{name}/{file.relative_to(folder).as_posix()}")
+    results = metaprobe.load(tmp_path / "results.zip")
+    assert len(results.experiments) == len(EXPERIMENTS)
+    assert only or len(results.sweep) == 32
+
+
+def test_zip_with_a_data_set_that_is_called_as_a_part_of_results(tmp_path: Path) -> None:
+    """Predictions of a data set `metrics` taken for the results."""
+    with zipfile.ZipFile(tmp_path / "results.zip", "w") as made:
+        made.writestr("metrics/sweep/plain.json", "{}")
+        made.writestr("sweep/metrics/ResNet18.parquet", "")
+    place = metaprobe.load(tmp_path / "results.zip").place
+    assert place.names("metrics/*/*.json") == ["metrics/sweep/plain.json"]
 
 
 def test_wrong_places_are_one_line(folder: Path, archive: Path, tmp_path: Path) -> None:
@@ -329,16 +393,45 @@ def test_space_knows_what_means_something_beside_what(folder: Path) -> None:
     """A momentum for Adam; a sample that cannot be queried."""
     pytest.importorskip("ConfigSpace")
     results = metaprobe.load(folder)
-    space = results.space(seed=0)
-    assert set(space) == set(defaults()) & set(results.sweep)
-    assert list(space["learning_rate"].sequence) == [0.01, 0.1]
+    found = results.space(seed=0)
+    assert set(found) == set(defaults()) & set(results.sweep)
+    assert list(found["learning_rate"].sequence) == [0.01, 0.1]
     seen = set()
-    for one in space.sample_configuration(40):
+    for one in found.sample_configuration(40):
         asked = dict(one)
         seen.add(asked["optimizer"])
         assert ("momentum" in asked) == (asked["optimizer"] == "SGD")
         assert results.query("Task1", asked).test >= 0
     assert seen == {"SGD", "Adam"}
+
+
+GRIDS = [
+    {"patience": [0, 2], "min_delta": [0.001, 0.01]},
+    {"patience": [0, 2], "monitor": ["loss", "accuracy"], "min_delta": [0.001]},
+    {"patience": [0], "min_delta": [0.001, 0.01]},
+    {"optimizer": ["SGD", "Adam", "RMSprop"], "momentum": [0.5, 0.9], "patience": [1, 2]},
+    {"optimizer": ["SGD", "AdamW"], "momentum": [0.9], "patience": [0, 1], "min_delta": [0.1]},
+    {"schedule": ["constant", "one_cycle"], "weight_decay": [0.0, 0.1]},
+    {"schedule": ["constant", "cosine"], "warmup_epochs": [0, 1]},
+]
+
+
+@pytest.mark.parametrize("varied", GRIDS, ids=lambda grid: " ".join(grid))
+def test_every_point_of_a_sweeps_space_can_be_asked(varied) -> None:
+    """Half of the samples of a grid refused, as what means nothing there is not in the grid."""
+    pytest.importorskip("ConfigSpace")
+    grid = SweepGrid.model_validate(
+        {"architecture": ["ResNet18"], "learning_rate": [0.1, 0.01]} | varied
+    )
+    rows = pd.DataFrame(expand(grid)).assign(task_id="Owls", seed=0)
+    made = space({name: rows[name].tolist() for name in defaults() if name in rows}, seed=0)
+    found = Lookup(rows)
+    for one in made.sample_configuration(200):
+        (row,) = found.find("Owls", asked := dict(one))
+        told = {name: value for name, value in asked.items() if name not in found.effectless}
+        assert all(rows[name][row] == value for name, value in told.items())
+    whole = rows.drop(columns=["task_id", "seed"]).to_dict("records")
+    assert all(len(found.find("Owls", one)) == 1 for one in whole)
 
 
 def test_space_without_configspace_says_what_to_install(folder: Path, monkeypatch) -> None:

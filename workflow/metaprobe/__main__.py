@@ -91,34 +91,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     options.began = began
+    checkout = (getattr(options, "checkout", None) or here() or OWN_CHECKOUT).resolve()
     try:
-        if "run" in options:
-            return int(options.run(options))
-        checkout = (options.checkout or here() or OWN_CHECKOUT).resolve()
-        if checkout != OWN_CHECKOUT:
-            become_that_of(checkout, options)
-        options.configfile = [file.absolute() for file in options.configfile]
-        if getattr(options, "bundle", None) is not None:
-            options.bundle = options.bundle.absolute()
-        if getattr(options, "folder", None) is not None:
-            options.folder = options.folder.expanduser().absolute()
-        os.chdir(options.directory)
-        if not (checkout / "Snakefile").is_file():
-            raise UserError(f"{checkout} is no checkout of metaprobe: change to one and ask there")
-        return answer(options, checkout)
+        code = decide(options, checkout)
+        sys.stdout.flush()  # so that a reader that is gone is noticed here and not at the end
+        return code
+    except BrokenPipeError:  # an OSError, so before it
+        without_stdout()
+        return 1
     except (UserError, OSError) as error:
         print(f"{options.question}: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         if str(error.name).startswith("metaprobe"):
             raise
-        advice = f'make setup, or pip install --editable ".[workflow]", in {checkout}'
-        print(f"{options.question}: {error.name} is not installed: {advice}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
+        print(f"{options.question}: {what_to_install(error, checkout)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def without_stdout() -> None:
+    """Let what is printed from now on go nowhere, as whoever read it (`| head`) has gone; else Python
+    complains of it when it ends.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def what_to_install(error: ModuleNotFoundError, checkout: Path) -> str:
+    """Return which package is missing, and the command that installs it: the reader alone has few."""
+    is_checkout = (checkout / "Snakefile").is_file()
+    where = checkout if is_checkout else "a checkout of metaprobe"
+    advice = f'make setup, or pip install --editable ".[workflow]", in {where}'
+    return f"{error.name} is not installed: {advice}"
+
+
+def decide(options: argparse.Namespace, checkout: Path) -> int:
+    """Answer a question about folders of results, or about a run of a checkout; return the exit code.
+
+    Raises:
+        UserError: there is no answer.
+    """
+    if "run" in options:
+        return int(options.run(options))
+    if checkout != OWN_CHECKOUT:
+        become_that_of(checkout, options)
+    options.configfile = [file.absolute() for file in options.configfile]
+    if getattr(options, "bundle", None) is not None:
+        options.bundle = options.bundle.absolute()
+    if getattr(options, "folder", None) is not None:
+        options.folder = options.folder.expanduser().absolute()
+    os.chdir(options.directory)
+    if not (checkout / "Snakefile").is_file():
+        raise UserError(f"{checkout} is no checkout of metaprobe: change to one and ask there")
+    return answer(options, checkout)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -3,15 +3,19 @@
 import argparse
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaprobe.core.errors import UserError
+
 if TYPE_CHECKING:
+    from metaprobe.exchange.holdings import Item
     from metaprobe.exchange.merge import Chosen
     from metaprobe.operations.flow.workflow import Workflow
 
+SHOWN = 10  # experiments that differed
 HELP = {
     "merge": (
         "results of several runs or machines as those of one",
@@ -80,19 +84,36 @@ def add_check_to(question: argparse.ArgumentParser) -> None:
     question.add_argument("bundle", type=Path, metavar="BUNDLE.zip")
     question.add_argument(
         "--recompute",
-        type=int,
+        type=_at_least(1),
         default=3,
         metavar="K",
-        help="experiments to compute again, drawn at random; by default 3",
+        help="experiments to compute again, drawn at random; at least 1, by default 3",
     )
     question.add_argument(
-        "--draw", type=int, metavar="SEED", help="of that draw, to repeat one; by default a new one"
+        "--draw",
+        type=_at_least(0),
+        metavar="SEED",
+        help="of that draw, to repeat one; by default a new one",
     )
+
+
+def _at_least(smallest: int) -> Callable[[str], int]:
+    """Return what reads an option's whole number, and refuses a smaller one."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = smallest - 1
+        if number < smallest:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number from {smallest} on")
+        return number
+
+    return read
 
 
 def run_merge(options: argparse.Namespace) -> int:
     """Merge; return the exit code."""
-    from metaprobe.core.errors import UserError
     from metaprobe.exchange.bundle import opened
     from metaprobe.exchange.carry import check_target, write_folder
     from metaprobe.exchange.finish import NO_CHECKOUT, make_tables
@@ -100,13 +121,10 @@ def run_merge(options: argparse.Namespace) -> int:
     from metaprobe.exchange.merge import choose
 
     check_target(options.to)
-    if options.prefer is not None and options.prefer not in options.folders:
-        raise UserError(
-            f"--prefer {options.prefer}: it is none of those to merge; name one of them"
-        )
+    preferred = _preferred(options.prefer, options.folders)
     with ExitStack() as stack:
         held = [holdings(stack.enter_context(opened(one)), one) for one in options.folders]
-        chosen = choose(held, options.prefer)
+        chosen = choose(held, preferred)
         write_folder(chosen.items, options.to)
     print(*_merged(options.to, chosen), sep="\n", flush=True)
     if Path("Snakefile").is_file() and Path("workflow/metaprobe").is_dir():
@@ -117,19 +135,44 @@ def run_merge(options: argparse.Namespace) -> int:
     return 0
 
 
+def _preferred(named: Path | None, folders: Sequence[Path]) -> Path | None:
+    """Return the one of the folders to merge that `--prefer` names, in whatever way.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if named is None:
+        return None
+    for folder in folders:
+        if folder.resolve() == named.resolve():
+            return folder
+    raise UserError(f"--prefer {named}: it is none of those to merge; name one of them")
+
+
 def _merged(target: Path, chosen: "Chosen") -> Iterator[str]:
-    """Yield how many experiments there are, whose, and what was left out."""
-    fragments = [one for one in chosen.items.values() if one.kind.word == "fragment"]
-    counts = Counter(str(one.origin) for one in fragments)
-    shares = ", ".join(f"{number} of {name}" for name, number in counts.items())
-    yield f"{target}: {len(fragments)} experiments ({shares})"
+    """Yield how many experiments and files there are, whose, what was decided, and what was left out."""
+    items = [*chosen.items.values()]
+    experiments = _shares([one for one in items if one.kind.word == "fragment"], "experiments")
+    yield f"{target}: {experiments}; {_shares(items, 'files')}"
+    for what, kept, others in chosen.settled[:SHOWN]:
+        yield f"{what} differs: kept as in {kept}, not as in {' and '.join(map(str, others))}"
+    if len(chosen.settled) > SHOWN:
+        yield f"and {len(chosen.settled) - SHOWN} more"
     yield from (f"left out, as it does not go with what is kept: {one}" for one in chosen.left_out)
+
+
+def _shares(items: "Sequence[Item]", word: str) -> str:
+    counts = Counter(str(one.origin) for one in items)
+    shares = ", ".join(f"{number} of {name}" for name, number in counts.items())
+    return f"{len(items)} {word} ({shares})"
 
 
 def run_contribute(options: argparse.Namespace) -> int:
     """Write a bundle; return the exit code."""
     from metaprobe.exchange.bundle import write_bundle
+    from metaprobe.exchange.targets import check_bundle_target
 
+    check_bundle_target(options.to)
     files = write_bundle(options.results, options.to)
     experiments = sum(name.startswith("metrics/") for name in files)
     size = options.to.stat().st_size / 1e6
@@ -153,7 +196,10 @@ def run_compare(options: argparse.Namespace) -> int:
     from metaprobe.exchange.compare import compare
     from metaprobe.exchange.compared_text import in_words, write_page
     from metaprobe.exchange.holdings import holdings
+    from metaprobe.exchange.targets import check_page_target
 
+    if options.page:
+        check_page_target(options.page)
     words = ("fragment", "predictions")
     with ExitStack() as stack:
         two = (options.first, options.second)

@@ -1,6 +1,6 @@
 """Which files of several results folders make one: each experiment once, and no two of them at odds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,14 @@ from typing import Any
 from metaprobe.core.errors import UserError
 from metaprobe.exchange.holdings import Item, companions_of, in_order, origins_of
 from metaprobe.exchange.identity import check_identity
+from metaprobe.exchange.odds import at_odds
 
 ByName = Mapping[str, Sequence[Item]]
 SHOWN = 10
 WHAT_TO_DO = "the same work with other numbers; merge without one of them, or let --prefer FOLDER say whose to keep"
+NOT_DECIDED = "the same work with other numbers, of which the preferred {preferred} has none; merge without one of them"
+# What follows from what differs elsewhere, in the same experiment or in its features.
+FOLLOWS = ("features", "part", "head", "fragment", "predictions")
 
 
 @dataclass
@@ -20,10 +24,13 @@ class Chosen:
 
     Attributes:
         left_out: files that no chosen one goes with: what they are of is to be computed again.
+        settled: what differed and was decided by preference, experiments first: of what, whose numbers
+            are kept, and whose are not.
     """
 
     items: dict[str, Item] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    settled: list[tuple[str, Path, Sequence[Path]]] = field(default_factory=list)
 
 
 def choose(held: Sequence[Sequence[Item]], preferred: Path | None = None) -> Chosen:
@@ -31,20 +38,19 @@ def choose(held: Sequence[Sequence[Item]], preferred: Path | None = None) -> Cho
 
     Args:
         held: what each folder holds, in the order of the work.
-        preferred: whose numbers are kept where folders differ, as the user calls it.
+        preferred: whose numbers are kept where they differ from those of others, as the user calls it.
 
     Raises:
         UserError: they are not of one run, or not made from each other, or the numbers of the same work
-            differ and none is preferred.
+            differ and the preferred folder has none of it.
     """
     everything = in_order([item for items in held for item in items], preferred)
     check_identity(everything)
     parents = {one.names["dataset"]: one.parent for one in everything if one.parent}
-    by_name: dict[str, list[Item]] = {}
-    for item in everything:
-        by_name.setdefault(item.name, []).append(item)
-    if preferred is None:
-        _check_conflicts(by_name, parents)
+    names = dict.fromkeys(one.name for one in everything)
+    unfit = set() if preferred is None else {*map(str, at_odds(everything, preferred, parents))}
+    by_name = _by_name([one for one in everything if str(one) not in unfit])
+    _check_conflicts(by_name, parents, preferred)
     chosen = Chosen()
     for name, items in by_name.items():
         fitting = [one for one in items if not _strange(one, chosen.items, by_name, parents)]
@@ -52,31 +58,56 @@ def choose(held: Sequence[Sequence[Item]], preferred: Path | None = None) -> Cho
             chosen.items[name] = fitting[0]
         elif preferred is None:
             raise UserError(_strange(items[0], chosen.items, by_name, parents))
-        else:
-            chosen.left_out.append(name)
+    chosen.left_out = [name for name in names if name not in chosen.items]
+    if preferred is not None:
+        chosen.settled = [*_settled(_by_name(everything), chosen.items)]
     return chosen
 
 
-def _check_conflicts(by_name: ByName, parents: Mapping[str, str]) -> None:
-    """See that files of one name have one content; what follows from a difference is not told again."""
+def _by_name(items: Iterable[Item]) -> dict[str, list[Item]]:
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        found.setdefault(item.name, []).append(item)
+    return found
+
+
+def _settled(
+    by_name: ByName, chosen: Mapping[str, Item]
+) -> Iterator[tuple[str, Path, Sequence[Path]]]:
+    """Yield what folders differ in: experiments, then what does not follow from their difference."""
+    for name in sorted(chosen, key=lambda one: chosen[one].kind.word != "fragment"):
+        kept = chosen[name]
+        others = [one.origin for one in by_name[name] if one.numbers != kept.numbers]
+        if others and kept.kind.word == "fragment":
+            yield f"{kept.names['dataset']}/{kept.names['configuration']}", kept.origin, others
+        elif others and kept.kind.word not in FOLLOWS:
+            yield name, kept.origin, others
+
+
+def _check_conflicts(by_name: ByName, parents: Mapping[str, str], preferred: Path | None) -> None:
+    """See that files of one name have one content, but where the preferred folder has one; what follows
+    from a difference is not told again.
+    """
     apart: dict[str, str] = {}
     followed: set[str] = set()
     for name, (first, *others) in by_name.items():
         if not (differing := [one for one in others if one.numbers != first.numbers]):
             continue
         told_of = [other for one in (first, *differing) for other, *_ in origins_of(one, parents)]
-        if followed.isdisjoint([*told_of, *companions_of(first)]):
-            apart[name] = _conflict(first, differing[0])
+        is_first = followed.isdisjoint([*told_of, *companions_of(first)])
+        if is_first and first.origin != preferred:  # which comes first, if it has one
+            apart[name] = _conflict(first, differing[0], preferred)
         followed.add(name)
     if lines := [*apart.values()]:
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         raise UserError("\n".join([*lines[:SHOWN], *more]))
 
 
-def _conflict(one: Item, other: Item) -> str:
+def _conflict(one: Item, other: Item, preferred: Path | None) -> str:
     where, *values = next(differences(one.numbers, other.numbers))
     first, second = (f"{value} in {item}" for value, item in zip(values, (one, other), strict=True))
-    return f"{where} is {first} and {second}: {WHAT_TO_DO}"
+    advice = WHAT_TO_DO if preferred is None else NOT_DECIDED.format(preferred=preferred)
+    return f"{where} is {first} and {second}: {advice}"
 
 
 def differences(one: Any, other: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:

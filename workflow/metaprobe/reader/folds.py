@@ -5,6 +5,7 @@ import pandas as pd
 
 from metaprobe.core.errors import UserError
 
+SHOWN = 5  # tasks that a complaint names
 Fold = tuple[list[str], list[str]]
 
 
@@ -15,8 +16,15 @@ def folds(tasks: pd.DataFrame, k: int, seed: int = 0) -> list[Fold]:
     is dealt first, always to the fold that has fewest tasks.
 
     Raises:
-        UserError: there are fewer families than folds.
+        UserError: there are fewer families than folds, or the family of a task is not known yet, which
+            could put siblings on both sides.
     """
+    if unknown := [str(name) for name in tasks.task_id[tasks.family.isna()]]:
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        raise UserError(
+            f"folds(): the family of {', '.join(unknown[:SHOWN])}{more} is not known before an experiment"
+            " of it is finished: go on with the run"
+        )
     sizes = tasks.family.value_counts(sort=False)
     if not 2 <= k <= len(sizes):
         raise UserError(f"folds(k={k}): k is from 2 to the number of families, {len(sizes)}")

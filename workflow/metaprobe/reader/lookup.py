@@ -1,7 +1,7 @@
 """Accuracies and seconds of one training in microseconds: a dictionary of rows, and plain lists."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from metaprobe.config.conditions import OF_SOME_OPTIMIZERS, OPTIMIZER_OPTIONS
+from metaprobe.config.conditions import means_something
 from metaprobe.core.errors import UserError
 from metaprobe.reader.dictionary import defaults
 
 Key = tuple[Hashable, ...]
 SHOWN = 8  # values that a complaint names
+INACTIVE = None  # in the place of a value that means nothing beside the others
 
 
 class Answer(NamedTuple):
@@ -135,12 +136,21 @@ class Grid:
         """Index rows of `task_id` and hyperparameters; of several seeds all are kept."""
         names = [name for name in defaults() if name in rows]
         values = {name: rows[name].tolist() for name in names}
-        _without_effectless(values)
         self.values = {name: set(found) for name, found in values.items()}
-        varying = [name for name, found in self.values.items() if len(found) > 1]
+        self.effectless = _put_out_of_use(values, self.values)
+        varying = [name for name, found in values.items() if len(set(found)) > 1]
         self.varies = set(varying)
-        self.defaults = [(name, defaults()[name]) for name in varying]
-        self.of_some = [(i, name) for i, name in enumerate(varying) if name in OF_SOME_OPTIMIZERS]
+        # What has one value in all rows need not be said, though beside some it means nothing.
+        self.defaults = [
+            (name, min(self.values[name]) if len(self.values[name]) == 1 else defaults()[name])
+            for name in varying
+        ]
+        places = {name: place for place, name in enumerate(varying)}
+        self.conditions = [
+            (places[name], places[beside], allowed)
+            for name, beside, allowed in _conditions(self.values)
+            if name in places and beside in places
+        ]
         self.tasks = dict.fromkeys(rows.task_id.tolist())
         seeds = rows["seed"].tolist()
         keys = zip(rows.task_id.tolist(), *(values[name] for name in varying), strict=True)
@@ -162,7 +172,7 @@ class Grid:
     def find(self, task: str, wanted: Mapping[str, Any]) -> Sequence[int]:
         """Return the rows of a task and of hyperparameters, one per seed.
 
-        What is absent or None has its default; what means nothing to the optimiser does not matter.
+        What is absent or None has its default; what means nothing beside the others does not matter.
 
         Raises:
             UserError: there are none.
@@ -173,10 +183,9 @@ class Grid:
             values = [
                 d if v is None else v for v, (_, d) in zip(values, self.defaults, strict=True)
             ]
-        own = OPTIMIZER_OPTIONS.get(get("optimizer") or "Adam", ())
-        for place, name in self.of_some:
-            if name not in own:
-                values[place] = 0.0
+        for place, beside, allowed in self.conditions:
+            if values[beside] not in allowed:
+                values[place] = INACTIVE
         key = (task, *values)
         row = self.rows.get(key)
         if row is None or not self._constants_agree(wanted):
@@ -184,7 +193,7 @@ class Grid:
         return self.others.get(key) or (row,)
 
     def _constants_agree(self, wanted: Mapping[str, Any]) -> bool:
-        for name in wanted.keys() - self.varies:
+        for name in wanted.keys() - self.varies - self.effectless:
             value = wanted[name]
             if value is not None and value not in self.values.get(name, [defaults().get(name)]):
                 return False
@@ -206,12 +215,35 @@ class Grid:
         )
 
 
-def _without_effectless(values: dict[str, list[Any]]) -> None:
-    """Put 0 where a hyperparameter means nothing to the optimiser, as it trains the same head."""
-    for name in OF_SOME_OPTIMIZERS:
-        if name in values and "optimizer" in values:
-            pairs = zip(values[name], values["optimizer"], strict=True)
-            values[name] = [v if name in OPTIMIZER_OPTIONS[o] else 0.0 for v, o in pairs]
+def _conditions(values: Mapping[str, Collection[Any]]) -> list[tuple[str, str, frozenset[Any]]]:
+    """Return name, name of another, and the values of that beside which the first means something, where
+    that is not all; what depends on others after these, as nothing means something beside what does not.
+    """
+    allowed = {
+        (name, beside): frozenset(v for v in found if means_something(name, beside, v))
+        for name in values
+        for beside, found in values.items()
+    }
+    some = {pair: own for pair, own in allowed.items() if len(own) < len(values[pair[1]])}
+
+    def depth(name: str) -> int:
+        return max((1 + depth(beside) for one, beside in some if one == name), default=0)
+
+    return [(*pair, some[pair]) for pair in sorted(some, key=lambda pair: depth(pair[0]))]
+
+
+def _put_out_of_use(values: dict[str, list[Any]], kinds: Mapping[str, Collection[Any]]) -> set[str]:
+    """Put INACTIVE where a hyperparameter means nothing, as it trains the same head; return the names of
+    those that mean something in no row.
+
+    Args:
+        values: hyperparameter -> its value in each row; changed.
+        kinds: hyperparameter -> the values there are.
+    """
+    for name, beside, allowed in _conditions(kinds):
+        pairs = zip(values[name], values[beside], strict=True)
+        values[name] = [value if other in allowed else INACTIVE for value, other in pairs]
+    return {name for name, found in values.items() if set(found) == {INACTIVE}}
 
 
 def mean(answers: Sequence[Answer]) -> Answer:

@@ -8,7 +8,7 @@ import urllib.request
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from metaprobe.core.errors import UserError
@@ -18,6 +18,14 @@ SIGNS = (
     *("experiments.parquet", "basic_representations.parquet", "sweep.parquet"),
     *("metrics", "features", "subsets", "descriptions", "sweep"),
 )
+# How the files in those folders are called; a sign that is no folder is a file.
+SHAPES = {
+    "metrics": "metrics/*/*.json",
+    "features": "features/*/*.safetensors",
+    "subsets": "subsets/*.json",
+    "descriptions": "descriptions/*.json",
+    "sweep": "sweep/*/*.parquet",
+}
 PATIENCE = 60  # seconds without a byte
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
@@ -123,14 +131,32 @@ def _is_safe(name: str) -> bool:
 
 
 def _prefix(names: Iterable[str]) -> str | None:
-    """Return what stands before the names of results in a .zip: nothing, or its folder; None: no results."""
-    found = []
+    """Return what stands before the names of results in a .zip: nothing, or its folder; None: no results.
+
+    As the folder itself may be called `sweep` or `features`, and a data set as well, it is the one
+    with most kinds of results below it, each where a run writes it; then the one with most signs.
+    """
+    signs: dict[str, set[str]] = {}
+    whole: dict[str, set[str]] = {}
     for name in names:
         parts = PurePosixPath(name).parts
-        depth = next((i for i, part in enumerate(parts) if part in SIGNS), None)
-        if depth is not None:
-            found.append("".join(f"{part}/" for part in parts[:depth]))
-    return min(found, key=lambda prefix: (prefix.count("/"), prefix), default=None)
+        for depth, part in enumerate(parts):
+            if part in SIGNS:
+                prefix = "".join(f"{one}/" for one in parts[:depth])
+                signs.setdefault(prefix, set()).add(part)
+                whole.setdefault(prefix, set()).update(_shapes(parts[depth:]))
+
+    def worth(prefix: str) -> tuple[int, int, int, str]:
+        return -len(whole[prefix]), -len(signs[prefix]), prefix.count("/"), prefix
+
+    return min(signs, key=worth, default=None)
+
+
+def _shapes(parts: Sequence[str]) -> list[str]:
+    """Return the pattern that a name in results matches, in a list; an empty one if it is of none."""
+    shape = SHAPES.get(parts[0], parts[0])
+    alike = len(parts) == shape.count("/") + 1 and PurePosixPath(*parts).match(shape)
+    return [shape] if alike else []
 
 
 def _download(url: str) -> Zip:

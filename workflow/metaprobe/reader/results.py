@@ -197,7 +197,7 @@ class Results:
         """Return of each of k folds the tasks to learn from and those held out, families whole.
 
         Raises:
-            UserError: there are fewer families than folds.
+            UserError: there are fewer families than folds, or a task's is not known yet.
         """
         return folds(self.tasks, k, seed)
 

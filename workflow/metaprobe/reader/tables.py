@@ -151,19 +151,34 @@ def configurations(experiments: pd.DataFrame) -> pd.DataFrame:
 
 
 def tasks(place: Place, experiments: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per data set, of the experiments, or of subsets where there are none yet."""
+    """Return a row per data set: of the table of experiments; of an unfinished run, of the fragments,
+    and of the subsets of those tasks that have none yet, whose family is not known but where they are
+    derived from one with fragments.
+    """
     names = [name for name in columns_of("tasks") if name != "derived_from"]
     subsets = place.names("subsets/*.json")
-    if subsets and not (place.path("experiments.parquet") or place.names("metrics/*/*.json")):
-        rows = [_of_subset(read_checked_json(_path(place, name))) for name in subsets]
+    if subsets and not place.path("experiments.parquet"):
+        tried = _of_fragments(place)
+        drawn = [_of_subset(read_checked_json(_path(place, name))) for name in subsets]
+        rows = [*tried.values(), *(one for one in drawn if one["task_id"] not in tried)]
         table = to_pandas(pa.Table.from_pylist(rows, schema("tasks", names)))[names]
+        known = table.task_id.isin([*tried])
     else:
         table = experiments()[names].drop_duplicates("task_id", ignore_index=True)
+        known = table.task_id.notna()
     parent = table.read_as.str.extract(r"^derived from (.+)$", expand=False)
-    family = table.family.fillna(parent).fillna(table.task_id)
-    table = table.assign(family=family)
+    own = table.family.fillna(parent).fillna(table.task_id).where(known)
+    of_parent = parent.map(dict(zip(table.task_id, own, strict=True))).astype(own.dtype)
+    table = table.assign(family=own.fillna(of_parent))
     table.insert(2, "derived_from", parent)
     return table
+
+
+def _of_fragments(place: Place) -> dict[str, Mapping[str, Any]]:
+    """Return task -> what the first fragment of each says of it."""
+    firsts = {name.split("/")[1]: name for name in reversed(place.names("metrics/*/*.json"))}
+    found = [left_out() | read_checked_json(_path(place, name)) for name in sorted(firsts.values())]
+    return {one["task_id"]: experiment_row(one, []) for one in found}
 
 
 def _of_subset(subset: Mapping[str, Any]) -> dict[str, Any]:
