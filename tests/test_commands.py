@@ -49,6 +49,7 @@ RUN_BY = {
     "source .venv/bin/activate": "needs a shell that somebody types in",
     "snakemake --cores 2 --configfile config/demo.yaml": CI,  # as a part of `make demo`
     'pip install --editable ".[export]"': PACKAGES,
+    'pip install --editable ".[workflow]"': PACKAGES,
     'pip install --editable ".[timm]"': PACKAGES,
     'pip install ".[space]"': "tests/test_reading_page.py::test_reader_alone_in_a_fresh_environment",
     "pip install .": "tests/test_reading_page.py::test_reader_alone_in_a_fresh_environment",
@@ -249,6 +250,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_pictures(made / name)
     for name in ("mine.yaml", "theirs.yaml"):
         text = "datasets: {MyBirds: {kind: folder, classes: 3}}\ngrid: {learning_rate: [0.1]}\n"
+        own = "{architecture: ResNet18, learning_rate: 0.01, validation_images: 500}"
+        text += f"configurations: {{resnet18-long: {own}, resnet18-stopped: {own}}}\n"
         (made / name).write_text(text)
     for name in ("config", "benchmarks", "tools", "profiles", "slurm"):
         (made / name).symlink_to(ROOT / name)
