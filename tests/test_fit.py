@@ -226,8 +226,12 @@ def test_tuned_model_is_made_and_leaves_no_cache(fitted: Path) -> None:
     done = fit(fitted, "--configuration", "tuned")
     assert done.returncode == 0, done.stderr
     assert not [*(fitted / "results/activations").rglob("*.npy*")]
-    (fitted / "results/models/Two_photographs/tuned/model.onnx").unlink()
+    network = fitted / "results/models/Two_photographs/tuned/model.onnx"
+    network.rename(fitted / "elsewhere.onnx")
     assert planned(fitted, *target("tuned")) == {"export_model": 1, "fit": 1}
+    gone = ask(fitted, "verify", "--digests", *TINY, package=fitted)
+    assert gone.returncode == 1 and "tuned/model.onnx is gone: delete" in gone.stdout
+    (fitted / "elsewhere.onnx").rename(network)
 
 
 @pytest.mark.slow

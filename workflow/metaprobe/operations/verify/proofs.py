@@ -8,6 +8,7 @@ from typing import Any
 
 from metaprobe.config import layout
 from metaprobe.core.arrays import digest_arrays, read_arrays, read_facts
+from metaprobe.core.errors import UserError
 from metaprobe.core.files import broken, csv_text, digest_file, read_checked_json
 from metaprobe.core.parquet import check_parquet, read_parquet
 from metaprobe.data.subset import read_subset
@@ -222,8 +223,11 @@ def _model(path: Path) -> str:
     """Prove a model's card, its other files by the digests in it, and that its origins are those there."""
     card = read_checked_json(path)
     for name, digest in card["files"].items():
-        if digest_file(path.with_name(name)) != digest:
-            raise broken(path.with_name(name), "it is not as it was written")
+        file = path.with_name(name)
+        if not file.is_file():
+            raise UserError(f"{file} is gone: delete {path.parent} and fit the model again")
+        if digest_file(file) != digest:
+            raise broken(file, "it is not as it was written")
     for name, digest in card["made_from"].items():
         origin = path.parents[3] / name
         if origin.is_file() and digest_file(origin) != digest:
