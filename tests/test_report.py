@@ -327,11 +327,13 @@ def test_ranks_stay_between_the_first_and_the_last() -> None:
 
 def test_the_best_of_each_data_set_is_told_at_once() -> None:
     """An answer for all data sets together alone, with that for each far below."""
-    few = headline(made(2, 3, accuracy=lambda task, name: 0.5 + 0.1 * ((task + name) % 3)))
-    assert "The best on each data set: Task0: plain2; Task1: plain1." in few
-    best = made(9, 5, accuracy=lambda task, name: 0.5 + 0.1 * (name == min(task, 4)))
-    said = "The best on each of 9 data sets: plain4 on 5, plain0 on 1, plain1 on 1, 2 others on 2"
+    few = made(3, 2, accuracy=lambda task, name: 0.5 + 0.1 * (name == (task == 2)))
+    assert "It is the best on 2 of 3; plain1 on Task2. Its mean" in headline(few)
+    best = made(14, 6, accuracy=lambda task, name: 0.5 + 0.1 * (name == max(0, task - 8)))
+    said = "It is the best on 9 of 14; plain1 on 1, plain2 on 1, plain3 on 1, 2 others on 2. Its"
     assert said in headline(best)
+    always = made(3, 2, accuracy=lambda task, name: 0.5 + 0.1 * name)
+    assert "It is the best on 3 of 3. Its mean" in headline(always)
 
 
 def test_lines_are_told_of_where_there_are_any() -> None:

@@ -137,9 +137,9 @@ def _heat_map(
     shown = {"cmap": cmap, "vmin": 0, "vmax": top, "aspect": "auto", "interpolation": "none"}
     image = axes.imshow(values, **shown)
     label = {"accuracy": "test accuracy", "regret": "accuracy behind the row's best"}[told[0]]
-    figure.colorbar(
-        image, ax=axes, location="top", aspect=40, shrink=0.5, anchor=(0, 0), label=label
-    )
+    room = 0.7 / figure.get_figheight()  # inches, whatever the number of rows
+    place = {"location": "top", "fraction": room, "aspect": 40, "shrink": 0.5, "anchor": (0, 0)}
+    figure.colorbar(image, ax=axes, label=label, **place)
     _grid(axes, run, rows, columns)
     if len(columns) <= NUMBERED:
         _numbers(axes, values, image)

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from metaprobe.report.comparison import Comparison
-from metaprobe.report.data import Run, cards
+from metaprobe.report.data import Run
 from metaprobe.tables.statistics import CONFIDENCE
 
 NAMED = 3  # configurations that a sentence names
@@ -45,24 +47,28 @@ def lead(run: Run, comparison: Comparison, rows: Sequence[Row]) -> list[str]:
     return [
         f"{first['configuration']} has the best mean rank, {first['rank']:.2f}{ends} among {count} "
         f"configurations, where 1 would be the best on every data set. It is the best on "
-        f"{first['best_on']} of {comparison.tasks}, and its mean test accuracy is "
-        f"{first['accuracy']:.3f}.",
-        _best_of_each(run),
+        f"{first['best_on']} of {comparison.tasks}{_best_elsewhere(run, comparison)}. Its mean test "
+        f"accuracy is {first['accuracy']:.3f}.",
         _certainty(comparison),
     ]
 
 
-def _best_of_each(run: Run) -> str:
-    """Return which configuration is the best on each data set: by name, or, of many, on how many."""
-    best = {card["task"]: card["best"]["configuration"] for card in cards(run) if "best" in card}
+def _best_elsewhere(run: Run, comparison: Comparison) -> str:
+    """Return what is the best where the first is not: of few data sets by name, of many on how many."""
+    names = np.array(run.configurations)
+    column = run.configurations.index(comparison.first)
+    elsewhere = run.whole_tasks & (run.regret[:, column] > 0)
+    best = {
+        run.tasks[row]: str(names[np.argmin(run.regret[row])]) for row in elsewhere.nonzero()[0]
+    }
+    if not best:
+        return ""
     if len(best) <= FEW:
-        told = "; ".join(f"{task}: {name}" for task, name in best.items())
-        return f"The best on each data set: {told}."
+        return "; " + ", ".join(f"{name} on {task}" for task, name in best.items())
     counts = Counter(best.values()).most_common()
-    named = ", ".join(f"{name} on {count}" for name, count in counts[:NAMED])
     others = len(counts) - NAMED
     more = f", {others} others on {sum(n for _, n in counts[NAMED:])}" if others > 0 else ""
-    return f"The best on each of {len(best)} data sets: {named}{more} (listed below)."
+    return "; " + ", ".join(f"{name} on {count}" for name, count in counts[:NAMED]) + more
 
 
 def _on_one_task(run: Run, first: Row) -> str:
