@@ -59,7 +59,14 @@ def test_start_on_a_full_disk(address, disk) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["subset_index", "extract_features", "train_head"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param("subset_index", marks=pytest.mark.long),
+        pytest.param("extract_features", marks=pytest.mark.long),
+        "train_head",
+    ],
+)
 def test_disk_with_everything_fills_in_the_middle(address, tmp_path, disk, stage) -> None:
     """A disk that has no room for Snakemake's own records and for the logs either."""
     folder = checkout(disk / "checkout", address)

@@ -38,15 +38,16 @@ OF_TORCHVISION = [
 ]
 # One or two of each family of timm.
 SMALL = (
-    "deit_tiny_distilled_patch16_224 edgenext_xx_small efficientnet_lite0 eva02_tiny_patch14_224 "
-    "fastvit_t8 levit_128s mobilenetv4_conv_small regnety_004 xcit_nano_12_p16_224"
+    "deit_tiny_distilled_patch16_224 edgenext_xx_small efficientnet_lite0 levit_128s "
+    "mobilenetv4_conv_small xcit_nano_12_p16_224"
 )
 LARGE = (
     "beitv2_base_patch16_224 caformer_s18 cait_xxs24_224 coat_tiny convit_tiny convnextv2_nano "
-    "deit3_small_patch16_224 densenet121 efficientformer_l1 efficientvit_b0 gcvit_xxtiny "
+    "deit3_small_patch16_224 densenet121 efficientformer_l1 efficientvit_b0 eva02_tiny_patch14_224 "
+    "fastvit_t8 gcvit_xxtiny "
     "ghostnet_100 hiera_tiny_224 hrnet_w18_small inception_next_tiny maxvit_rmlp_pico_rw_256 "
     "mixer_s32_224 mobilenetv3_small_050 mobilevit_xxs mvitv2_tiny nfnet_f0 pit_ti_224 "
-    "poolformer_s12 pvt_v2_b0 repvit_m1 resnest14d resnet18 rexnet_100 selecsls42 starnet_s1 "
+    "poolformer_s12 pvt_v2_b0 regnety_004 repvit_m1 resnest14d resnet18 rexnet_100 selecsls42 starnet_s1 "
     "swin_tiny_patch4_window7_224 swinv2_tiny_window8_256 tf_efficientnetv2_b0 tiny_vit_5m_224 "
     "tnt_s_patch16_224 twins_svt_small vgg11 visformer_tiny vit_base_patch16_siglip_224 "
     "vit_base_patch32_clip_224 vit_small_patch14_dinov2 vit_small_patch16_224 xception41"
@@ -147,7 +148,7 @@ def test_features_of_timm_are_its_own(model: str) -> None:
     [
         ("torchvision", "shufflenet_v2_x0_5"),
         ("timm", "mobilenetv4_conv_small"),
-        ("timm", "fastvit_t8"),
+        pytest.param("timm", "fastvit_t8", marks=pytest.mark.long),
         ("timm", "eva02_tiny_patch14_224"),
     ],
 )
