@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from metaprobe.recommend.advice.candidates import Candidates
 from metaprobe.recommend.arena.judgement import (
@@ -17,6 +18,7 @@ from metaprobe.recommend.arena.judgement import (
     judge,
     verdict,
 )
+from metaprobe.recommend.arena.reading import Finished
 from metaprobe.recommend.arena.scores import score, source_probabilities
 from metaprobe.recommend.arena.targets import HEAD, recipe_name, targets_of
 from metaprobe.recommend.transferability import METRICS, NEEDS_SOURCE
@@ -121,6 +123,24 @@ def test_no_interval_leaves_the_range_of_its_measure() -> None:
         for name, (least, most) in MEASURES.items():
             low, high = row[f"{name}_low"], row[f"{name}_high"]
             assert low is None or least <= low <= row[name] <= high <= most
+
+
+def test_probes_of_a_pool_that_gave_its_validation_images_are_all_found() -> None:
+    """Probes of 310 images that are looked for among 248, as 62 of them were taken to choose on: a NaN ends
+    the search, and the first configuration is advised.
+    """
+    curve = {str(images): images / 1000 for images in (64, 128, 256, 310)}
+    scores = {("icons", name): {"probes": curve} for name in BACKBONES}
+    frame = pd.DataFrame(
+        [
+            {"task_id": "icons", "configuration": name, "train_images": 248, "architecture": name}
+            for name in BACKBONES
+        ]
+    )
+    finished = Finished(frame, scores, {one: {"parameters": 1} for one in BACKBONES}, [])
+    assert finished._probed("icons") == 310
+    found = finished._by_rung("probes", "icons")
+    assert found[:, :4].tolist() == [[0.064, 0.128, 0.256, 0.31]] * 5
 
 
 def test_list_by_size_and_placebo_are_no_metrics() -> None:

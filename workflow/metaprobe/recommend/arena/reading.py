@@ -124,7 +124,7 @@ class Finished:
         """Return each task as an advice is replayed on it."""
         chosen_by = self.chosen_by
         accuracy = self.column("test_accuracy")
-        train, test = self.column("train_images")[:, 0], self.column("test_images")[:, 0]
+        test = self.column("test_images")[:, 0]
         prices = self._prices()
         found = []
         for number, task_id in enumerate(self.tasks):
@@ -134,21 +134,29 @@ class Finished:
                     family=self.families[number],
                     chosen_by=accuracy[number] if chosen_by is None else chosen_by[number],
                     accuracy=accuracy[number],
-                    probes=self._by_rung("probes", task_id, int(train[number])),
+                    probes=self._by_rung("probes", task_id),
                     prices=prices[number],
-                    train_images=int(train[number]),
+                    train_images=self._probed(task_id),
                     validation_images=self._validation_images(number, int(test[number])),
                 )
             )
         return found
 
-    def _by_rung(self, name: str, task_id: str, train_images: int) -> Floats:
+    def _probed(self, task_id: str) -> int:
+        """Return of how many images the largest probe of a task is.
+
+        More than its heads are trained on where a small pool had to give its validation images, too.
+        """
+        first = self.scores[task_id, self.candidates.backbones[0]]["probes"]
+        return max(map(int, first))
+
+    def _by_rung(self, name: str, task_id: str) -> Floats:
         """Return what is known of each probe of a task: (B, K)."""
         found = [
             {int(images): value for images, value in self.scores[task_id, one][name].items()}
             for one in self.candidates.backbones
         ]
-        return np.stack([rungs_on(one, train_images) for one in found])
+        return np.stack([rungs_on(one, self._probed(task_id)) for one in found])
 
     def _validation_images(self, task: int, test_images: int) -> int:
         if self.chosen_by is None:
@@ -184,8 +192,7 @@ class Finished:
             rate = np.where(
                 np.isnan(rate), np.nanmin(rate) if np.isfinite(rate).any() else 0.0, rate
             )
-            count = int(self.column("train_images")[task, 0])
-            probe = self._by_rung("probe_cpu_seconds", task_id, count)
+            probe = self._by_rung("probe_cpu_seconds", task_id)
             found.append(Prices(load, rate, own[task], int(images[task].max()), probe))
         return found
 

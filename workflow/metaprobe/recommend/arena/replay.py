@@ -122,6 +122,7 @@ def advised(lessons: Lessons, task: Known, budget: float) -> Reached:
             assert step.rung is not None
             images = max(there, policy.rungs[step.rung])
             seen = float(task.probes[step.backbone, step.rung])
+            assert np.isfinite(seen), "a belief that has seen what is not there is none"
             return state.with_probe(step, images, seen), seconds
         only_head = lessons.candidates.only_head[step.configuration]
         images = task.prices.images if only_head else there
