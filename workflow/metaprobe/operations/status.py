@@ -33,6 +33,12 @@ SIGNS = {
 ALWAYS_COUNTED = ("done", "failed", "missing")
 WIDTH = 80
 DIVERGED = "diverged at epoch"
+NOTHING_YET = "No experiment is finished yet"
+# A run is at work once it has planned its jobs: Snakemake locks its folder then, and not before.
+NOBODY_AT_WORK = (
+    "no run is at work: snakemake --cores 4 starts it.\n"
+    "(A run that has just begun plans its jobs, and is not seen for some seconds.)"
+)
 Stage = tuple[str, str]
 
 
@@ -167,7 +173,7 @@ def report(states: Mapping[Experiment, State]) -> str:
     sums = [f"{SIGNS[name]} {found.count(name)} {name}{also.get(name, '')}" for name in shown]
     lines += ["", ", ".join(sums) + f", of {len(states)} experiments"]
     if present == {"missing"}:
-        lines.append("No experiment is finished yet: snakemake --cores 4 starts the run.")
+        lines.append(f"{NOTHING_YET}, and {NOBODY_AT_WORK}")
     return "\n".join([*lines, *running(states), *failures(states)])
 
 

@@ -3,11 +3,13 @@
 from metaprobe.operations.flow.expected import expected_of_fragments
 from metaprobe.operations.flow.stages import all_stages
 from metaprobe.operations.flow.workflow import Workflow
-from metaprobe.operations.status import gather, read_experiments
+from metaprobe.operations.status import (
+    NOBODY_AT_WORK,
+    NOTHING_YET,
+    gather,
+    read_experiments,
+)
 from metaprobe.tables import partial
-
-NOTHING_YET = "No experiment is finished yet"
-HOW_TO_START = "snakemake --cores 4 starts the run."
 
 
 def answer(flow: Workflow) -> int:
@@ -21,7 +23,7 @@ def answer(flow: Workflow) -> int:
     if fragments:
         print(partial.write_finished(flow.results, fragments, len(states)))
     else:
-        print(NOTHING_YET if evidence.at_work else f"{NOTHING_YET}: {HOW_TO_START}")
+        print(NOTHING_YET if evidence.at_work else f"{NOTHING_YET}, and {NOBODY_AT_WORK}")
     for one, state in states.items():
         if state.name == "outdated":
             print(f"Left out: {'/'.join(one)} is outdated: {state.reason}")
