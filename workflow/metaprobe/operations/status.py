@@ -173,7 +173,7 @@ def report(states: Mapping[Experiment, State]) -> str:
     sums = [f"{SIGNS[name]} {found.count(name)} {name}{also.get(name, '')}" for name in shown]
     lines += ["", ", ".join(sums) + f", of {len(states)} experiments"]
     if present == {"missing"}:
-        lines.append(f"{NOTHING_YET}, and {NOBODY_AT_WORK}")
+        lines.append(f"{NOTHING_YET}, {NOBODY_AT_WORK}")
     return "\n".join([*lines, *running(states), *failures(states)])
 
 

@@ -23,7 +23,7 @@ def answer(flow: Workflow) -> int:
     if fragments:
         print(partial.write_finished(flow.results, fragments, len(states)))
     else:
-        print(NOTHING_YET if evidence.at_work else f"{NOTHING_YET}, and {NOBODY_AT_WORK}")
+        print(NOTHING_YET if evidence.at_work else f"{NOTHING_YET}, {NOBODY_AT_WORK}")
     for one, state in states.items():
         if state.name == "outdated":
             print(f"Left out: {'/'.join(one)} is outdated: {state.reason}")
