@@ -104,9 +104,20 @@ def write_pictures(folder: Path) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
 
 
+def copy_tiny(target: Path) -> Path:
+    """Copy the workflow; its backbones look at 64 x 64 pixels, a twelfth of the arithmetic."""
+
+    def shrink(content: dict[str, Any]) -> None:
+        for backbone in content["backbones"].values():
+            backbone |= {"preprocessing": "own", "input_size": 64}
+
+    edit_yaml(copy_workflow(target) / "config/backbones.yaml", shrink)
+    return target
+
+
 def run_tiny(folder: Path, *targets: str, **changes: Any) -> subprocess.CompletedProcess[str]:
     """Make a checkout with the settings of the tiny run, changed so, and see a run end well."""
-    copy_workflow(folder)
+    copy_tiny(folder)
     write_pictures(folder / "data" / "Tints")
     (folder / "tiny.yaml").write_text(json.dumps(SETTINGS | changes), encoding="utf-8")
     result = snakemake(folder, *targets, *TINY)

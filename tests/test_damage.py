@@ -20,7 +20,7 @@ from tiny_runs import TINY, checkout, host
 
 pytestmark = pytest.mark.slow
 
-FLIPS = 100
+FLIPS = 30
 GRID = {"architecture": ["ResNet18"], "learning_rate": [0.01, 0.1], "epochs": [1]}
 TARGETS = ("all", "sweep", "bootstrap", "arena")
 CHECKED_JSON = ("sources/tints", "descriptions/Tints", "resamples/Tints", "validation")
@@ -78,9 +78,10 @@ class Runs:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     folders = []
     with host(tmp_path_factory.mktemp("host")) as address:
-        for seed in (0, 1):
+        of_both = {"grid": GRID, "bootstrap_resamples": 2}
+        for changed in ({}, {"seed": 1, "only_datasets": ["Tints"]}):
             folder = tmp_path_factory.mktemp("run") / "checkout"
-            checkout(folder, address, seed=seed, grid=GRID, bootstrap_resamples=2)
+            checkout(folder, address, **of_both, **changed)
             result = snakemake(folder, *TARGETS, *TINY)
             assert result.returncode == 0, result.stdout
             folders.append(folder)

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,11 +12,13 @@ from checkouts import (
     SETTINGS,
     TINY,
     ask,
-    copy_workflow,
+    copy_tiny,
     planned,
     run_tiny,
+    snakemake,
     write_pictures,
 )
+from tiny_runs import part
 from travelling import edit_fragment
 
 pytestmark = pytest.mark.slow
@@ -33,22 +36,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def another(folder: Path) -> Path:
-    """A checkout with the same configuration, and nothing computed."""
-    copy_workflow(folder)
+def another(folder: Path, **changes: Any) -> Path:
+    """A checkout with the same configuration, but for these changes, and nothing computed."""
+    copy_tiny(folder)
     write_pictures(folder / "data" / "Tints")
-    (folder / "tiny.yaml").write_text(json.dumps(SETTINGS | SMALL), encoding="utf-8")
+    (folder / "tiny.yaml").write_text(json.dumps(SETTINGS | SMALL | changes), encoding="utf-8")
     return folder
-
-
-def part(results: Path, target: Path, *, without: str) -> Path:
-    """The results without the files of a data set or a configuration, and without tables."""
-    shutil.copytree(results, target)
-    for path in sorted(target.glob("*.*")):
-        path.unlink()
-    for path in sorted(target.glob(f"**/{without}*"), reverse=True):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return target
 
 
 def but_for_seconds(path: Path) -> pd.DataFrame:
@@ -56,19 +49,28 @@ def but_for_seconds(path: Path) -> pd.DataFrame:
     return table[[name for name in table if not pd.Series([name]).str.contains(ELSEWHERE)[0]]]
 
 
+def runs_of_their_own(finished: Path, folder: Path) -> list[Path]:
+    """Two runs, each of one data set, as two machines make them."""
+    found = []
+    for name in "Digits", "Tints":
+        one = another(folder / name, only_datasets=[name])
+        result = snakemake(one, *TINY)
+        assert result.returncode == 0, result.stdout
+        found.append(one / "results")
+    return found
+
+
+def cut_in_two(finished: Path, folder: Path) -> list[Path]:
+    """What two machines have that share the features, each with one of the configurations."""
+    return [part(finished / "results", folder / f"without {one}", without=one) for one in RECIPES]
+
+
 @pytest.mark.parametrize(
-    "halves",
-    [
-        pytest.param(("Digits", "Tints"), id="data sets"),
-        pytest.param(RECIPES, id="recipes", marks=pytest.mark.long),
-    ],
+    "halves", [runs_of_their_own, pytest.param(cut_in_two, marks=pytest.mark.long)]
 )
 def test_halves_are_the_whole_and_nothing_runs(finished: Path, tmp_path: Path, halves) -> None:
     """A merged folder that trains again, here or in another checkout; or a table of other rows."""
-    parts = [
-        part(finished / "results", tmp_path / name, without=other)
-        for name, other in zip(("a", "b"), halves, strict=True)
-    ]
+    parts = halves(finished, tmp_path)
     here = another(tmp_path / "here")
     answer = ask(here, "merge", *map(str, parts), "--to", "results", *TINY)
     assert answer.returncode == 0, answer.stderr

@@ -139,7 +139,7 @@ def test_sweep_in_syne_tune_is_that_of_the_table(exported, results: Path) -> Non
 def test_syne_tunes_own_reader(exported, results: Path, row, tmp_path: Path) -> None:
     """Files that look right and that Syne Tune itself cannot open.
 
-    It is installed without what it asks for, half a gigabyte of which (XGBoost, NCCL) its reader does not use.
+    It is installed without what it asks for (XGBoost, NCCL, ...), as its reader uses none of that.
     """
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     done = subprocess.run([*install, str(tmp_path), *SYNE_TUNE], capture_output=True, text=True)

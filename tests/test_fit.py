@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkouts import ROOT, TINY, ask, copy_workflow, planned, snakemake
+from checkouts import ROOT, TINY, ask, copy_tiny, planned, snakemake
 from entries import WRITTEN_BACKBONES
 from metaprobe.config.datasets import Entry, Folder
 from metaprobe.config.layout import MODEL_FILES
@@ -165,7 +165,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout in which a model of a folder of pictures has been made."""
-    folder = copy_workflow(tmp_path_factory.mktemp("fit") / "checkout")
+    folder = copy_tiny(tmp_path_factory.mktemp("fit") / "checkout")
     write_pieces(folder / "Two photographs")
     (folder / "tiny.yaml").write_text(json.dumps(SETTINGS), encoding="utf-8")
     done = fit(folder, "--configuration", "resnet18-plain")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from checkouts import SETTINGS, TINY, copy_workflow, write_pictures
+from checkouts import SETTINGS, TINY, copy_tiny, write_pictures
 
 pytest.importorskip("snakemake_executor_plugin_slurm")
 
@@ -44,7 +44,7 @@ class StandIn:
     """A checkout on a stand-in for Slurm, and Snakemake at work there."""
 
     def __init__(self, folder: Path, commands: Path) -> None:
-        self.folder, self.said = copy_workflow(folder), folder / "said.txt"
+        self.folder, self.said = copy_tiny(folder), folder / "said.txt"
         write_pictures(folder / "data/Tints")
         (folder / "tiny.yaml").write_text(json.dumps(SETTINGS), encoding="utf-8")
         (folder / "queue").touch()

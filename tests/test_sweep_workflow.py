@@ -1,6 +1,7 @@
 """`snakemake sweep` as a user runs it: beside the table, interrupted, failing, changed."""
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,18 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from checkouts import TINY, copy_workflow, edit_yaml, planned, run_tiny, snakemake
+from checkouts import (
+    TINY,
+    ask,
+    copy_tiny,
+    copy_workflow,
+    edit_yaml,
+    planned,
+    run_tiny,
+    snakemake,
+    write_pictures,
+)
+from tiny_runs import part
 
 pytestmark = pytest.mark.slow  # Whole runs of the workflow.
 GRID = {
@@ -61,6 +73,40 @@ def test_grid_is_no_matter_of_the_table(checkout) -> None:
     edit_yaml(checkout / "tiny.yaml", lambda content: content["grid"].update(momentum=[0.0]))
     assert planned(checkout, *TINY) == {}
     assert planned(checkout, *TINY, "--", "sweep") == {"sweep_heads": 2, "sweep": 1}
+
+
+def test_halves_of_a_sweep_are_merged(finished: Path, tmp_path: Path) -> None:
+    """Heads of a sweep that are trained again where two machines' results come together."""
+    halves = [
+        part(finished / "results", tmp_path / name, without=name) for name in ("Digits", "Tints")
+    ]
+    here = copy_tiny(tmp_path / "here")
+    write_pictures(here / "data/Tints")
+    shutil.copy2(finished / "tiny.yaml", here)
+    answer = ask(here, "merge", *map(str, halves), "--to", "results", *TINY)
+    assert answer.returncode == 0, answer.stderr
+    assert planned(here, *TINY) == {}
+    assert planned(here, *TINY, "--", "sweep") == {"sweep": 1}  # which puts the parts together
+    assert snakemake(here, *TINY, "--", "sweep").returncode == 0
+    both = (pq.read_table(one / "results/sweep.parquet") for one in (here, finished))
+    assert next(both).equals(next(both))
+
+
+def test_a_sweep_is_exported_as_it_is(finished: Path, tmp_path: Path) -> None:
+    """Numbers of other rows, or none, in what HPO-B's handler reads of a true sweep."""
+    target = tmp_path / "hpob"
+    answer = ask(finished, "publish", "results", "--to", str(target), "--as", "hpob", *TINY)
+    assert answer.returncode == 0, answer.stderr
+    parts = [
+        json.loads((target / f"meta-{name}-dataset.json").read_text())["sweep"]
+        for name in ("train", "validation", "test")
+    ]
+    found = {task: one["y"] for part in parts for task, one in part.items()}
+    swept = rows(finished)
+    assert found == {
+        task: [[row["test_accuracy"]] for row in swept if row["task_id"] == task]
+        for task in ("Digits", "Tints")
+    }
 
 
 def test_added_architecture_sweeps_only_itself(checkout) -> None:

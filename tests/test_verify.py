@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkouts import SETTINGS, copy_workflow, snakemake
+from checkouts import SETTINGS, copy_tiny, snakemake
 from entries import WRITTEN_BACKBONES
 from metaprobe.config.load import load_run
 from metaprobe.core.errors import UserError
@@ -130,7 +130,7 @@ def files(folder: Path) -> dict[str, str]:
 @pytest.mark.slow
 def test_verify_through_the_workflow(tmp_path) -> None:
     """An answer that does not see a wrong number, that calls a right one wrong, or that writes."""
-    folder = copy_workflow(tmp_path / "checkout")
+    folder = copy_tiny(tmp_path / "checkout")
     settings = copy.deepcopy(SETTINGS) | {
         "only_datasets": ["Digits"],
         "only_configurations": ["resnet18-plain", "resnet18-regularized"],

@@ -17,6 +17,7 @@ from checkouts import (
     ROOT,
     TINY,
     ask,
+    copy_tiny,
     copy_workflow,
     edit_yaml,
     planned,
@@ -448,7 +449,7 @@ def test_partial_is_the_table_of_what_exists_now(checkout) -> None:
 )
 def test_empty_results_get_a_friendly_sentence(finished, tmp_path, question, sentence) -> None:
     """A traceback, or an empty table, for a run that has not begun."""
-    folder = copy_workflow(tmp_path)
+    folder = copy_tiny(tmp_path)
     shutil.copy2(finished / "tiny.yaml", folder)
     write_pictures(tmp_path / "new")
     settings = ["only_configurations=[resnet18-plain]"]
@@ -726,7 +727,7 @@ def test_order_of_keys_reruns_nothing(checkout) -> None:
 
 def test_second_run_from_nothing_gives_the_same_metrics(finished, tmp_path) -> None:
     """Results that depend on the order of jobs, on their number at a time, or on global state."""
-    folder = copy_workflow(tmp_path / "again")
+    folder = copy_tiny(tmp_path / "again")
     for name in ("tiny.yaml", "data"):
         source = finished / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)

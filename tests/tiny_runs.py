@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from checkouts import TINY, copy_workflow, edit_yaml, snakemake, write_pictures
+from checkouts import TINY, copy_tiny, edit_yaml, snakemake, write_pictures
 
 EXPERIMENTS = 4
 RATE = {"architecture": "ResNet18", "learning_rate": 0.01}
@@ -85,7 +86,7 @@ def settings(address: str) -> dict[str, Any]:
 
 def checkout(folder: Path, address: str, **changes: Any) -> Path:
     """A copy of the workflow with the settings of the smallest run in `tiny.yaml`."""
-    copy_workflow(folder)
+    copy_tiny(folder)
     (folder / "tiny.yaml").write_text(json.dumps(settings(address) | changes), encoding="utf-8")
     return folder
 
@@ -141,3 +142,13 @@ def add(folder: Path, **recipes: Any) -> None:
         content["only_configurations"] += list(recipes)
 
     edit_yaml(folder / "tiny.yaml", change)
+
+
+def part(results: Path, target: Path, *, without: str) -> Path:
+    """The results without the files of a data set or a configuration, and without tables."""
+    shutil.copytree(results, target)
+    for path in sorted(target.glob("*.*")):
+        path.unlink()
+    for path in sorted(target.glob(f"**/{without}*"), reverse=True):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return target
