@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import warm_snakemake
 import yaml
 from PIL import Image
 
@@ -55,16 +56,7 @@ def snakemake(
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in `folder`; output and errors together in `stdout`."""
     with_cores = [] if cores is None else ["--cores", str(cores)]
-    command = [sys.executable, "-m", "snakemake", *with_cores, *arguments]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=2400,
-        check=False,
-    )
+    return warm_snakemake.run(folder, [*with_cores, *arguments])
 
 
 def ask(folder: Path, *arguments: str, package: Path = ROOT) -> subprocess.CompletedProcess[str]:
