@@ -36,8 +36,9 @@ DIVERGED = "diverged at epoch"
 NOTHING_YET = "No experiment is finished yet"
 # A run is at work once it has planned its jobs: Snakemake locks its folder then, and not before.
 NOBODY_AT_WORK = (
-    "no run is at work: snakemake --cores 4 starts it.\n"
-    "(A run that has just begun plans its jobs, and is not seen for some seconds.)"
+    "no run is at work. snakemake --cores 4 starts it,\n"
+    "with the same --configfile and --config as here. (A run that has just begun\n"
+    "plans its jobs, and is not seen for some seconds.)"
 )
 Stage = tuple[str, str]
 
