@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from checkouts import planned, snakemake
 from small_disks import full, small_disk
-from tiny_runs import TINY, checkout, host, restart, settings, start, wait_for_job
+from tiny_runs import ALONE, TINY, checkout, host, restart, settings, start, wait_for_job
 
 STAGES = ["subset_index", "extract_features", "train_head", "metrics_json", "aggregate"]
 
@@ -35,7 +35,7 @@ def check_said(output: str) -> None:
 def test_results_on_a_full_disk(address, tmp_path, disk) -> None:
     """A traceback, half a file of any stage, or a run that does not go on once there is room."""
     places = {"results": str(disk / "results"), "logs": "logs"}
-    folder = checkout(tmp_path / "checkout", address, pathvars=places)
+    folder = checkout(tmp_path / "checkout", address, pathvars=places, **ALONE)
     assert snakemake(folder, *TINY, "--until", "download").returncode == 0
     for stage in STAGES:
         with full(disk):
@@ -69,7 +69,7 @@ def test_start_on_a_full_disk(address, disk) -> None:
 )
 def test_disk_with_everything_fills_in_the_middle(address, tmp_path, disk, stage) -> None:
     """A disk that has no room for Snakemake's own records and for the logs either."""
-    folder = checkout(disk / "checkout", address)
+    folder = checkout(disk / "checkout", address, **ALONE)
     output = tmp_path / "output.txt"
     with start(folder, output=output) as running:
         wait_for_job(folder, running, stage)

@@ -93,13 +93,14 @@ def kill(running: subprocess.Popen[str], victim: str) -> None:
             os.kill(job, signal.SIGKILL)
 
 
-def check_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:
-    checkout(folder, undisturbed.address)
-    running = start(folder)
-    with running:
+def start_and_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:
+    with start(folder) as running:
         seconds = moment.share * undisturbed.seconds[moment.rule]
         wait_for_job(folder, running, moment.rule, moment.number, seconds)
         kill(running, moment.victim)
+
+
+def check_restart(folder: Path, undisturbed: Undisturbed) -> None:
     result = restart(folder)
     assert result.returncode == 0, result.stdout
     assert metrics(folder) == undisturbed.metrics
@@ -109,15 +110,20 @@ def check_kill(folder: Path, moment: Moment, undisturbed: Undisturbed) -> None:
     assert not (folder / "results/target_representations.partial.csv").exists()
 
 
-# Every other one in CI, all of them by `make test-long`.
-MOMENTS = [
-    pytest.param(moment, id=str(moment), marks=pytest.mark.long if number % 2 else ())
-    for number, moment in enumerate(moments(len(STAGES)))
-]
+@pytest.mark.slow
+def test_a_run_that_is_killed_at_every_stage_loses_nothing(undisturbed, tmp_path) -> None:
+    """Half a file taken for whole, a lost experiment, a number that is not the undisturbed one."""
+    folder = checkout(tmp_path / "checkout", undisturbed.address)
+    for moment in moments(len(STAGES)):
+        start_and_kill(folder, moment, undisturbed)
+    check_restart(folder, undisturbed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.long
+@pytest.mark.parametrize("moment", moments(len(STAGES)), ids=str)
 def test_kill_at_any_moment_loses_nothing(undisturbed, tmp_path, moment: Moment) -> None:
-    """Half a file taken for whole, a lost experiment, a number that is not the undisturbed one."""
-    check_kill(tmp_path / "checkout", moment, undisturbed)
+    """The same of a run that is killed once, so that no other kill has a part in it."""
+    folder = checkout(tmp_path / "checkout", undisturbed.address)
+    start_and_kill(folder, moment, undisturbed)
+    check_restart(folder, undisturbed)

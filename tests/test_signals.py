@@ -32,9 +32,22 @@ def check_no_lock(folder: Path) -> None:
     assert not list(folder.glob(".snakemake/locks/*"))
 
 
+def sent(send: Callable[[int, int], None], number: signal.Signals, *marks: pytest.MarkDecorator):
+    return pytest.param(send, number, marks=marks, id=f"{send.__name__}-{number.name}")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
-@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["controller", "group"])
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        sent(os.killpg, signal.SIGINT),  # as Ctrl-C does it
+        sent(os.kill, signal.SIGTERM),
+        sent(os.killpg, signal.SIGHUP),  # as a terminal does it that is closed
+        sent(os.kill, signal.SIGINT, pytest.mark.long),
+        sent(os.killpg, signal.SIGTERM, pytest.mark.long),
+        sent(os.kill, signal.SIGHUP, pytest.mark.long),
+    ],
+)
 def test_signal_stops_cleanly(address, tmp_path, send, number) -> None:
     """A lock that is left, no partial table, or work that is done again without need."""
     folder = checkout(tmp_path / "checkout", address)

@@ -19,6 +19,7 @@ from typing import Any
 from checkouts import TINY, copy_tiny, edit_yaml, snakemake, write_pictures
 
 EXPERIMENTS = 4
+ALONE = {"only_datasets": ["Tints"], "only_configurations": ["resnet18-plain"]}
 RATE = {"architecture": "ResNet18", "learning_rate": 0.01}
 VALIDATED = RATE | {"validation_images": 2, "epochs": 4, "patience": 2}
 TUNED = RATE | {"trainable": "last_block", "epochs": 12, "batch_size": 4}
