@@ -84,7 +84,7 @@ class Alone:
                 assert point == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.integers(1, 40),
     st.sampled_from([1, 3, 20]),
