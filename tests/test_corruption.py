@@ -73,7 +73,10 @@ def replace_silently(file: Path, content: bytes) -> None:
     os.utime(file, ns=(times, times))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(one, marks=pytest.mark.long if one == "head" else ()) for one in KINDS],
+)
 def test_corruption_is_named_and_mended(finished, tmp_path, kind: str) -> None:
     """A wrong number in the table, a traceback, or an advice that does not help."""
     folder = shutil.copytree(finished, tmp_path / "checkout", symlinks=True)

@@ -13,6 +13,8 @@ from checkouts import TINY, edit_yaml, planned, snakemake
 from metaprobe.core.arrays import read_arrays
 from tiny_runs import RECIPES, TUNED, add
 
+HEAD = "results/heads/Digits/tuned.safetensors"
+
 
 @pytest.mark.slow
 def test_recipes_run_are_verified_and_leave_no_cache(tmp_path: Path) -> None:
@@ -41,9 +43,9 @@ def test_kill_in_the_middle_of_tuning_loses_one_epoch_at_most(tmp_path: Path) ->
         for name in ("whole", "killed"):
             folder = tiny_runs.checkout(tmp_path / name, address, only_datasets=["Digits"])
             edit_yaml(folder / "tiny.yaml", lambda one: one.update(only_configurations=[]))
-            add(folder, tuned=TUNED | {"epochs": 40})
+            add(folder, tuned=TUNED | {"epochs": 20})
             if name == "killed":
-                run = tiny_runs.start(folder)
+                run = tiny_runs.start(folder, "--", HEAD)
                 checkpoint = folder / "results/heads/Digits/tuned.checkpoints/0.pt"
                 deadline = time.monotonic() + 300
                 while not checkpoint.exists():
@@ -51,10 +53,10 @@ def test_kill_in_the_middle_of_tuning_loses_one_epoch_at_most(tmp_path: Path) ->
                     time.sleep(0.02)
                 os.killpg(run.pid, signal.SIGKILL)
                 run.wait()
-                assert not (folder / "results/heads/Digits/tuned.safetensors").exists()
+                assert not (folder / HEAD).exists()
                 shutil.rmtree(folder / ".snakemake/locks", ignore_errors=True)
-            assert snakemake(folder, *TINY, "--rerun-incomplete").returncode == 0
-            heads.append(read_arrays(folder / "results/heads/Digits/tuned.safetensors"))
+            assert snakemake(folder, HEAD, *TINY, "--rerun-incomplete").returncode == 0
+            heads.append(read_arrays(folder / HEAD))
     log = (tmp_path / "killed/results/logs/tune_blocks/Digits/tuned.log").read_text()
     assert "goes on after epoch" in log
     (first, facts), (second, again) = heads

@@ -725,6 +725,7 @@ def test_order_of_keys_reruns_nothing(checkout) -> None:
     assert planned(checkout, *TINY) == {}
 
 
+@pytest.mark.long
 def test_second_run_from_nothing_gives_the_same_metrics(finished, tmp_path) -> None:
     """Results that depend on the order of jobs, on their number at a time, or on global state."""
     folder = copy_tiny(tmp_path / "again")
