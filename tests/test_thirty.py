@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from checkouts import copy_workflow, edit_yaml, snakemake
+from checkouts import copy_tiny, edit_yaml, snakemake
 from standins import CLASSES, COUNTS, WRITERS
 
 # torchvision hashes some files when it opens them; the jobs' processes take the stand-ins for true.
@@ -32,7 +32,7 @@ def fit_to_standins(folder: Path, data: Path) -> None:
 @pytest.mark.slow
 def test_thirty_rows_from_thirty_true_formats(tmp_path, monkeypatch) -> None:
     """A task that loads in a unit test but not in the workflow, or whose labels are not its own."""
-    folder = copy_workflow(tmp_path / "checkout")
+    folder = copy_tiny(tmp_path / "checkout")
     data = tmp_path / "data"
     for write in WRITERS.values():
         write(data)
