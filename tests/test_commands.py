@@ -69,6 +69,7 @@ RUN_BY = {
     "make timings": f"{MEASURES} minutes, by running the demo twice",
     "python -m benchmarks.arena FOLDER": "needs packages that come with pictures and weights, and hours",
     "python -m benchmarks.coverage": ON_PURPOSE + "minutes; tests/test_families.py runs its parts on fewer tables",
+    "python -m benchmarks.derived_costs": f"{MEASURES} half an hour",
     "python -m benchmarks.every_backbone": f"{MEASURES} twenty minutes",
     "python -m benchmarks.exports": f"{MEASURES} ten minutes",
     "python -m benchmarks.reader": f"{MEASURES} minutes; tests/planted_results.py writes by its parts",
