@@ -688,10 +688,9 @@ def test_features_of_other_pictures_never_share_a_table(checkout) -> None:
     for file in (checkout / "data/Tints").glob("*/*.png"):
         Image.new("RGB", (30, 40)).save(file)
 
-    def change(content):
-        content["only_configurations"].append("efficientnetb0-plain")
-
-    edit_yaml(checkout / "tiny.yaml", change)
+    small = {"library": "torchvision", "model": "shufflenet_v2_x0_5", "input_size": 64}
+    edit_yaml(checkout / "tiny.yaml", lambda content: content.update(backbones={"Small": small}))
+    add(checkout, small={"architecture": "Small", "learning_rate": 0.01})
     result = snakemake(checkout, *TINY)
     assert result.returncode != 0
     assert "the pictures of Tints changed between its architectures" in result.stdout
