@@ -75,7 +75,10 @@ def replace_silently(file: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(one, marks=pytest.mark.long if one == "head" else ()) for one in KINDS],
+    [
+        pytest.param(one, marks=pytest.mark.long if one in ("head", "subset") else ())
+        for one in KINDS
+    ],
 )
 def test_corruption_is_named_and_mended(finished, tmp_path, kind: str) -> None:
     """A wrong number in the table, a traceback, or an advice that does not help."""

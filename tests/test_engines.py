@@ -38,6 +38,7 @@ CONFIGURATION = {
     "grad_clip": 1.0,
     "epochs": 5,
 }
+RARE = pytest.mark.long  # `make test-long`: half a minute each, or more
 NAMES = ["torch"]
 if importlib.util.find_spec("openvino"):
     NAMES.append("openvino")
@@ -106,7 +107,9 @@ def test_every_engine_is_eager_torch(name: str, architecture: str, pictures, eag
         assert ours["test_loss"] == pytest.approx(theirs["test_loss"], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=RARE if name == "torch" else ()) for name in NAMES]
+)
 def test_bfloat16_is_near_and_is_not_float32(name: str, pictures, eager) -> None:
     """An option that does nothing, or that breaks the features and the heads trained on them.
 
@@ -196,9 +199,6 @@ OTHERS = (
     ("timm", "mobilenetv4_conv_small"),
     ("timm", "xcit_nano_12_p16_224"),
 )
-
-
-RARE = pytest.mark.long  # `make test-long`: half a minute each
 
 
 @pytest.mark.parametrize(

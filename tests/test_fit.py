@@ -207,6 +207,7 @@ def test_model_is_made_once_and_enters_no_table(fitted: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_model_of_the_table_is_made_by_the_name_of_its_card(fitted: Path) -> None:
     """An experiment whose model cannot be had, or a fit of Snakemake's that is another."""
     card = "models/Digits/resnet18-plain/card.json"

@@ -36,6 +36,7 @@ def test_recipes_run_are_verified_and_leave_no_cache(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_kill_in_the_middle_of_tuning_loses_one_epoch_at_most(tmp_path: Path) -> None:
     """Fine-tuning from the beginning after a crash, or other weights than without one."""
     heads = []

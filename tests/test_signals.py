@@ -42,7 +42,7 @@ def sent(send: Callable[[int, int], None], number: signal.Signals, *marks: pytes
     [
         sent(os.killpg, signal.SIGINT),  # as Ctrl-C does it
         sent(os.kill, signal.SIGTERM),
-        sent(os.killpg, signal.SIGHUP),  # as a terminal does it that is closed
+        sent(os.killpg, signal.SIGHUP, pytest.mark.long),  # as a terminal that is closed
         sent(os.kill, signal.SIGINT, pytest.mark.long),
         sent(os.killpg, signal.SIGTERM, pytest.mark.long),
         sent(os.kill, signal.SIGHUP, pytest.mark.long),

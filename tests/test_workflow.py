@@ -191,6 +191,7 @@ def test_copied_results_of_other_settings_are_made_again(arrived, setting) -> No
     assert planned(arrived, *TINY, "--config", setting) == expected
 
 
+@pytest.mark.long
 def test_copied_results_of_another_configuration_are_made_again(arrived) -> None:
     """The same, or experiments run again that agree."""
 
