@@ -253,7 +253,7 @@ def test_what_was_decided_is_told(merge: Answer, tmp_path: Path, monkeypatch: An
     assert said.startswith("c: 4 experiments (4 of b); ")
     assert "Birds/plain differs: kept as in b, not as in a\nFish/plain differs: kept" in said
     shutil.rmtree(tmp_path / "c")
-    monkeypatch.setattr("metaprobe.exchange.commandline.SHOWN", 1)
+    monkeypatch.setattr("metaprobe.exchange.merge.SHOWN", 1)
     said = merge("a", "b", "--prefer", "b")[1]
     assert "not as in a\nand 1 more\n" in said and "Fish" not in said
 

@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+LIMIT = 2400  # seconds, after which a call is ended that waits for ever
 OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PATH")  # settled before an import
 _one_at_a_time = threading.Lock()
 
@@ -56,6 +58,7 @@ if __name__ == "__main__":
     import snakemake.cli  # noqa: F401  (that is what takes seconds)
 
     for call in _calls():
+        signal.alarm(LIMIT)
         os.chdir(call["folder"])
         os.environ.clear()
         os.environ.update(call["environment"])

@@ -5,7 +5,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from metaprobe.exchange.merge import Chosen
     from metaprobe.operations.flow.workflow import Workflow
 
-SHOWN = 10  # experiments that differed, or were left out
 HELP = {
     "merge": (
         "results of several runs or machines as those of one",
@@ -152,22 +150,19 @@ def _preferred(named: Path | None, folders: Sequence[Path]) -> Path | None:
 
 def _merged(target: Path, chosen: "Chosen") -> Iterator[str]:
     """Yield how many experiments and files there are, whose, what was decided, and what was left out."""
+    from metaprobe.exchange.merge import shortened
+
     items = [*chosen.items.values()]
     experiments = _shares([one for one in items if one.kind.word == "fragment"], "experiments")
     yield f"{target}: {experiments}; {_shares(items, 'files')}"
-    differing = (
-        f"{what} differs: kept as in {kept}, not as in {' and '.join(map(str, others))}"
-        for what, kept, others in chosen.settled
+    yield from shortened(
+        [
+            f"{what} differs: kept as in {kept}, not as in {' and '.join(map(str, others))}"
+            for what, kept, others in chosen.settled
+        ]
     )
-    yield from _first(differing, len(chosen.settled))
-    without = (f"left out, as it does not go with what is kept: {one}" for one in chosen.left_out)
-    yield from _first(without, len(chosen.left_out))
-
-
-def _first(lines: Iterator[str], count: int) -> Iterator[str]:
-    yield from islice(lines, SHOWN)
-    if count > SHOWN:
-        yield f"and {count - SHOWN} more"
+    without = "left out, as it does not go with what is kept: {}"
+    yield from shortened([without.format(one) for one in chosen.left_out])
 
 
 def _shares(items: "Sequence[Item]", word: str) -> str:

@@ -99,8 +99,13 @@ def _check_conflicts(by_name: ByName, parents: Mapping[str, str], preferred: Pat
             apart[name] = _conflict(first, differing[0], preferred)
         followed.add(name)
     if lines := [*apart.values()]:
-        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        raise UserError("\n".join([*lines[:SHOWN], *more]))
+        raise UserError("\n".join(shortened(lines)))
+
+
+def shortened(lines: list[str]) -> list[str]:
+    """Return the first SHOWN lines, and one that says how many more there are."""
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return lines[:SHOWN] + more
 
 
 def _conflict(one: Item, other: Item, preferred: Path | None) -> str:
