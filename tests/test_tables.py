@@ -175,5 +175,5 @@ def test_partial_table_holds_what_is_finished(tmp_path: Path) -> None:
     said = write_finished(tmp_path, [Fragment.model_validate(one) for one in fragments], 4)
     assert said == f"2 of 4 experiments are finished; they are in {path}."
     assert path.read_text() == target_csv(fragments)
-    assert write_finished(tmp_path, [], 3).startswith("0 of 3 ")
+    assert write_finished(tmp_path, [], 3) == "0 of 3 experiments are finished."
     assert path.read_text() == f"{HEADER}\n"

@@ -16,9 +16,10 @@ def write_finished(results: Path, fragments: Sequence[Fragment], experiments: in
     whole = results / "target_representations.csv"
     partial = whole.with_suffix(".partial.csv")
     text = csv_text(target_table(tables_of(fragments).experiments))
+    finished = f"{len(fragments)} of {experiments} experiments are finished"
     if whole.is_file() and whole.read_bytes() == text.encode():
         partial.unlink(missing_ok=True)
-        return f"{len(fragments)} of {experiments} experiments are finished; they are in {whole}."
+        return f"{finished}; they are in {whole}."
     write_text(partial, text)
-    said = f"{len(fragments)} of {experiments} experiments are finished; they are in {partial}."
+    said = f"{finished}; they are in {partial}." if fragments else f"{finished}."
     return f"{said}\n{whole} is of an earlier run." if whole.is_file() else said
